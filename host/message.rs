@@ -1,0 +1,133 @@
+//! What the two sides of a session say to each other.
+//!
+//! The sandbox side (engine, guests, files, ledger) and the coordinator side
+//! (tools, upstream servers, policy, secrets) share these types and nothing
+//! else. Everything here is plain data that can cross a process boundary; each
+//! side treats what it receives as written by a stranger.
+//!
+//! The types follow `wit/sandbox.wit` item by item.
+
+use serde::{Deserialize, Serialize};
+
+/// Identifies one call within one session. Ids are never used twice.
+pub type CallId = u32;
+
+/// What the sandbox asks of the coordinator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToCoordinator {
+    /// Start a call. Answered by exactly one [`ToSandbox::Completed`].
+    Call {
+        /// The call; chosen by the sandbox side.
+        id: CallId,
+        /// The tool as the program named it.
+        tool: String,
+        /// The arguments as JSON text, unchecked.
+        arguments: String,
+    },
+    /// End a call early. Its completion still comes.
+    Cancel {
+        /// The call.
+        id: CallId,
+    },
+    /// List the tools of a server. Answered by [`ToSandbox::Described`].
+    Describe {
+        /// The server's name or identifier, as the program wrote it.
+        server: String,
+    },
+}
+
+/// What the coordinator tells the sandbox.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToSandbox {
+    /// A call ended.
+    Completed(Completion),
+    /// The answer to [`ToCoordinator::Describe`]; a program has one such
+    /// question open at most.
+    Described(Result<Vec<Tool>, CallError>),
+}
+
+/// A call that ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Completion {
+    /// The call.
+    pub id: CallId,
+    /// Its result as JSON text, or why there is none.
+    pub result: Result<String, CallError>,
+}
+
+/// A tool server as programs see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// The name in the configuration.
+    pub name: String,
+    /// The module name it has in every language.
+    pub identifier: String,
+}
+
+/// A tool as programs see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tool {
+    /// The name the server gave it.
+    pub name: String,
+    /// Its function name in Python.
+    pub python: String,
+    /// Its function name in JavaScript and TypeScript.
+    pub javascript: String,
+    /// What the server says about it, shortened.
+    pub description: String,
+    /// Its parameters, the required ones first.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of a tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// The key in the arguments object.
+    pub name: String,
+    /// Its name as a keyword argument in Python.
+    pub identifier: String,
+    /// Whether the tool's schema demands it.
+    pub required: bool,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallErrorKind {
+    /// The tool itself reported an error.
+    Failed,
+    /// The arguments do not fit; the names of the parameters there are.
+    InvalidArguments(Vec<String>),
+    /// There is no such server or tool; the names that come closest.
+    UnknownTool(Vec<String>),
+    /// The policy does not allow the call; nothing was sent.
+    Denied,
+    /// The server could not be started or reached; nothing was sent.
+    Unavailable,
+    /// The call did not finish in its time. It may have taken effect.
+    TimedOut,
+    /// The connection was lost after the call was sent. It may have taken
+    /// effect.
+    OutcomeUnknown,
+    /// The call was cancelled by the program.
+    Cancelled,
+    /// A limit of the session refused the call; nothing was sent.
+    Limit,
+}
+
+/// A call that has no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    /// The kind, for programs.
+    pub kind: CallErrorKind,
+    /// The server, or an empty text where none could be found.
+    pub server: String,
+    /// The tool, as far as it is known.
+    pub tool: String,
+    /// What happened and what to do. Reaches programs and models: never a host
+    /// path, a secret or an internal address.
+    pub message: String,
+}
