@@ -1,0 +1,140 @@
+//! Text that must not be shown as it is.
+//!
+//! Most values of a server entry may carry a secret, written there or brought
+//! in by a variable. Such text prints as the operator wrote it, or not at all;
+//! whoever needs the value itself has to ask for it by name, which makes every
+//! such place easy to find.
+
+use std::fmt;
+
+/// Text from the configuration with a form that may be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Guarded {
+    value: String,
+    shown: String,
+    /// Values of variables inside `value` that are secrets by their names.
+    secrets: Vec<String>,
+}
+
+/// Shorter values are not treated as secrets: removing every `yes` or `8080`
+/// from a text destroys it and hides nothing.
+const SHORTEST_SECRET: usize = 8;
+
+impl Guarded {
+    /// A value that shows as `shown`, usually with its variables unexpanded.
+    pub fn new(value: impl Into<String>, shown: impl Into<String>) -> Self {
+        Self {
+            value: value.into(),
+            shown: shown.into(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// A value that never shows.
+    pub fn hidden(value: impl Into<String>) -> Self {
+        Self::new(value, "").hide()
+    }
+
+    /// A value that may be shown to anyone.
+    pub fn plain(value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self::new(value.clone(), value)
+    }
+
+    /// The same value, shown as `shown`.
+    pub(super) fn show_as(mut self, shown: String) -> Self {
+        self.shown = shown;
+        self
+    }
+
+    /// The value itself, to be handed to the server and to nobody else.
+    pub fn expose(&self) -> &str {
+        &self.value
+    }
+
+    /// What must not appear in text for programs, models or logs.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.iter().map(String::as_str)
+    }
+
+    /// The same value, never shown.
+    pub(super) fn hide(self) -> Self {
+        self.show_as("[redacted]".to_owned())
+    }
+
+    /// Makes the whole value a secret.
+    pub(super) fn with_whole_secret(self) -> Self {
+        let value = self.value.clone();
+        self.with_secret(&value)
+    }
+
+    /// Adds a part of the value that is a secret.
+    pub(super) fn with_secret(mut self, secret: &str) -> Self {
+        if secret.len() >= SHORTEST_SECRET && !self.secrets.iter().any(|known| known == secret) {
+            self.secrets.push(secret.to_owned());
+        }
+        self
+    }
+}
+
+impl fmt::Display for Guarded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Guarded {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown, formatter)
+    }
+}
+
+/// Whether a variable or header of this name usually holds a secret. A path
+/// such as `HOME` must not count: it appears in honest results.
+pub(super) fn sounds_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    [
+        "key", "token", "secret", "pass", "auth", "cred", "cookie", "private", "session", "pat",
+        "dsn",
+    ]
+    .iter()
+    .any(|word| {
+        // `PAT` is a token but `PATH` is not: short words must be whole.
+        match word.len() {
+            ..=3 if *word != "key" => name.split(['_', '-', '.']).any(|part| part == *word),
+            _ => name.contains(word),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guarded_value_prints_only_what_may_be_shown() {
+        let token = Guarded::hidden("ghp_0123456789").with_secret("ghp_0123456789");
+        assert_eq!(format!("{token} {token:?}"), "[redacted] \"[redacted]\"");
+        assert_eq!(token.expose(), "ghp_0123456789");
+        assert_eq!(token.secrets().collect::<Vec<_>>(), ["ghp_0123456789"]);
+        let url = Guarded::new("https://a/0123", "https://a/${ID}").with_secret("0123");
+        assert_eq!(format!("{url}"), "https://a/${ID}");
+        assert_eq!(url.secrets().count(), 0);
+    }
+
+    #[test]
+    fn secrets_are_told_by_their_names() {
+        for name in [
+            "GITHUB_TOKEN",
+            "apiKey",
+            "GITHUB_PAT",
+            "Authorization",
+            "DB_PASSWORD",
+        ] {
+            assert!(sounds_secret(name), "{name}");
+        }
+        for name in ["PATH", "HOME", "LANG", "PORT", "X_PATTERN"] {
+            assert!(!sounds_secret(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The section `coordinator`: our own settings in the shared file.
+//!
+//! Strict where the rest of the file is lenient: a misspelt limit that is
+//! ignored is a limit that does not hold.
+
+use globset::Glob;
+use jsonc_parser::{ast::Value, common::Ranged};
+
+use super::{
+    Bytes, Limits, Tools, Upstream,
+    diagnostic::quoted,
+    document::{Field, Report},
+    servers::{MOST_IN_FLIGHT, span},
+};
+
+/// What the section says; everything is optional.
+#[derive(Default)]
+pub(super) struct Settings {
+    pub(super) limits: Limits,
+    pub(super) tools: Tools,
+    pub(super) upstream: Upstream,
+}
+
+const KEYS: &[&str] = &[
+    "limits",
+    "tools",
+    "callTimeout",
+    "startTimeout",
+    "maxInFlight",
+    "maxInFlightPerServer",
+];
+const LIMITS: &[&str] = &["timeout", "memory", "fuel", "maxCalls", "maxOutput"];
+const TOOLS: &[&str] = &["allow", "deny"];
+
+pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
+    let mut settings = Settings::default();
+    let Some(fields) = report.fields(section, "`coordinator`") else {
+        return settings;
+    };
+    for field in fields {
+        let what = format!("`coordinator.{}`", field.name);
+        match field.name {
+            "limits" => settings.limits = limits(report, field.value),
+            "tools" => settings.tools = tools(report, field.value),
+            // `null` leaves the default, so that a file can show every key.
+            _ if matches!(field.value, Value::NullKeyword(_)) && KEYS.contains(&field.name) => {}
+            "callTimeout" => settings.upstream.call_timeout = span(report, field.value, &what),
+            "startTimeout" => settings.upstream.start_timeout = span(report, field.value, &what),
+            "maxInFlight" => {
+                settings.upstream.max_in_flight = in_flight(report, field.value, &what);
+            }
+            "maxInFlightPerServer" => {
+                settings.upstream.max_in_flight_per_server = in_flight(report, field.value, &what);
+            }
+            _ => unknown(report, &field, "`coordinator`", KEYS),
+        }
+    }
+    settings
+}
+
+fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(fields) = report.fields(section, "`coordinator.limits`") else {
+        return limits;
+    };
+    for field in fields {
+        let what = format!("`coordinator.limits.{}`", field.name);
+        match field.name {
+            _ if matches!(field.value, Value::NullKeyword(_)) && LIMITS.contains(&field.name) => {}
+            "timeout" => limits.timeout = span(report, field.value, &what),
+            "memory" => limits.memory = bytes(report, field.value, &what),
+            "fuel" => limits.fuel = report.count(field.value, &what, u64::MAX),
+            "maxCalls" => {
+                limits.max_calls = report
+                    .count(field.value, &what, u64::from(u32::MAX))
+                    .and_then(|count| u32::try_from(count).ok());
+            }
+            "maxOutput" => limits.max_output = bytes(report, field.value, &what),
+            _ => unknown(report, &field, "`coordinator.limits`", LIMITS),
+        }
+    }
+    limits
+}
+
+fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {
+    let mut tools = Tools::default();
+    let Some(fields) = report.fields(section, "`coordinator.tools`") else {
+        return tools;
+    };
+    for field in fields {
+        let what = format!("`coordinator.tools.{}`", field.name);
+        match field.name {
+            "allow" => tools.allow = Some(patterns(report, field.value, &what)),
+            "deny" => tools.deny = patterns(report, field.value, &what),
+            _ => unknown(report, &field, "`coordinator.tools`", TOOLS),
+        }
+    }
+    tools
+}
+
+fn patterns(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Vec<String> {
+    let mut patterns = Vec::new();
+    for text in report.texts(value, what).unwrap_or_default() {
+        match Glob::new(&text.value) {
+            Ok(_) => patterns.push(text.value.to_string()),
+            Err(error) => report.error(
+                text.range,
+                format!(
+                    "{what}: {} is not a pattern: {}",
+                    quoted(&text.value),
+                    error.kind()
+                ),
+                Some("patterns look like `github.*`, `*.list_*` or `{git,time}.*`".to_owned()),
+            ),
+        }
+    }
+    patterns
+}
+
+fn bytes(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<Bytes> {
+    let text = match value {
+        Value::StringLit(text) => text.value.as_ref(),
+        Value::NumberLit(number) => number.value,
+        value => {
+            report.wrong_type(value, what, "a number of bytes, like `\"256MiB\"`");
+            return None;
+        }
+    };
+    match text.parse::<Bytes>() {
+        Ok(Bytes(0)) => {
+            report.error(
+                value.range(),
+                format!("{what} must be more than nothing"),
+                None,
+            );
+            None
+        }
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            report.error(value.range(), format!("{what}: {error}"), None);
+            None
+        }
+    }
+}
+
+fn in_flight(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<usize> {
+    let count = report.count(value, what, MOST_IN_FLIGHT)?;
+    usize::try_from(count).ok()
+}
+
+fn unknown(report: &mut Report<'_>, field: &Field<'_>, section: &str, known: &[&str]) {
+    report.error(
+        field.name_range,
+        format!("{section} has the unknown key {}", quoted(field.name)),
+        Some(Report::did_you_mean(field.name, known)),
+    );
+}
