@@ -1,0 +1,79 @@
+//! A tree that is only read: the standard library, skills.
+//!
+//! Built once and shared by all sessions, without a lock and without copying
+//! what is in its files.
+
+use super::error::{Error, PathError};
+use super::path::Name;
+use super::quota::Quota;
+use super::tree::{Clock, Tree};
+use super::volume::{Entry, Node, Status, Volume};
+use bytes::Bytes;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+/// A tree that is only read.
+pub struct Archive {
+    pub(super) tree: Tree,
+}
+
+impl Archive {
+    /// The root directory of every archive.
+    pub const ROOT: Node = Tree::ROOT;
+
+    /// An archive of these files. Paths are relative; the directories on the
+    /// way are made. A path that is not clean, or given twice, is an error.
+    ///
+    /// Everything in it dates from 1970, so that programs see the same on
+    /// every run.
+    pub fn new<P, F>(files: F) -> Result<Arc<Self>, PathError>
+    where
+        P: AsRef<str>,
+        F: IntoIterator<Item = (P, Bytes)>,
+    {
+        let mut archive = Self::empty();
+        for (path, bytes) in files {
+            let path = path.as_ref();
+            let tree = &mut archive.tree;
+            tree.make_parents(Tree::ROOT, path)
+                .and_then(|(directory, name)| tree.add_shared(directory, name, bytes))
+                .map_err(|reason| PathError {
+                    action: "add",
+                    path: path.to_owned(),
+                    reason,
+                })?;
+        }
+        Ok(Arc::new(archive))
+    }
+
+    /// An archive without files.
+    pub(super) fn empty() -> Self {
+        let clock: Clock = Arc::new(|| UNIX_EPOCH);
+        Self {
+            tree: Tree::new(Quota::NONE, clock),
+        }
+    }
+}
+
+impl Volume for Archive {
+    fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error> {
+        self.tree.lookup(directory, name)
+    }
+
+    fn status(&self, node: Node) -> Result<Status, Error> {
+        self.tree.status(node)
+    }
+
+    fn entries(
+        &self,
+        directory: Node,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        self.tree.entries(directory, after, limit)
+    }
+
+    fn read(&self, file: Node, offset: u64, length: usize) -> Result<Bytes, Error> {
+        self.tree.read(file, offset, length)
+    }
+}

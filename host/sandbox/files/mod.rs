@@ -1,0 +1,92 @@
+//! The file system of a session: our own `wasi:filesystem`.
+//!
+//! No directory of the host is preopened for a guest, so no link, device or
+//! `..` of the host's file system exists for it. A guest sees one root with
+//! mounts in it: `/workspace` and `/tmp`, kept in memory under quotas, and
+//! trees that are only read.
+//!
+//! - [`path`] reads the paths of guests: the only place that does.
+//! - [`volume`] is what every store of files can do; [`tree`] holds files in
+//!   memory, [`workspace`] is one that programs write, [`archive`] one that
+//!   they only read.
+//! - [`mount`] says which volume stands where and walks along paths.
+//! - [`descriptor`] and [`stream`] are what guests hold, [`wasi`] the functions
+//!   they call.
+//!
+//! Nothing here knows guests, sessions, tools or the command line.
+
+mod account;
+mod archive;
+mod content;
+mod descriptor;
+mod error;
+mod mount;
+mod path;
+mod quota;
+#[cfg(test)]
+mod random;
+mod stream;
+mod tree;
+mod volume;
+mod wasi;
+mod workspace;
+
+pub use account::MAX_DESCRIPTORS;
+pub use archive::Archive;
+pub use error::{Error, Limit, PathError};
+pub use mount::Mounts;
+pub use path::Name;
+pub use quota::{Quota, Usage};
+pub use tree::Clock;
+pub use volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp, Volume};
+pub use wasi::add_to_linker;
+pub use workspace::Workspace;
+
+use account::Account;
+use std::sync::Arc;
+use wasmtime::component::ResourceTable;
+
+/// The files of one session, as its stores see them. Clones share the mounts
+/// and the allowance of open files; a session keeps one and gives each store a
+/// clone.
+#[derive(Clone)]
+pub struct FilesCtx {
+    mounts: Arc<Mounts>,
+    account: Arc<Account>,
+}
+
+impl FilesCtx {
+    /// A session with nothing but its workspace, at `/workspace` and `/tmp`.
+    pub fn new(workspace: &Workspace) -> Self {
+        Self::with_mounts(Mounts::new(workspace))
+    }
+
+    /// A session with these mounts.
+    pub fn with_mounts(mounts: Mounts) -> Self {
+        Self {
+            mounts: Arc::new(mounts),
+            account: Arc::default(),
+        }
+    }
+
+    /// The limit that a program met last, if it met one since the last time
+    /// somebody asked. Whether that ended the program is the program's affair:
+    /// it may have caught the error.
+    pub fn take_refused(&self) -> Option<Limit> {
+        self.account.take_refused()
+    }
+
+    /// How many files and directories are open. Zero once every store of the
+    /// session is gone.
+    pub fn open(&self) -> usize {
+        self.account.open()
+    }
+}
+
+/// What the functions of `wasi:filesystem` work on, borrowed from a store.
+pub struct FilesView<'a> {
+    /// The files of the session.
+    pub ctx: &'a mut FilesCtx,
+    /// Where the store keeps its resources; the one that `wasi:io` uses.
+    pub table: &'a mut ResourceTable,
+}

@@ -1,0 +1,205 @@
+//! Which volume stands where, and the walk from a descriptor along a path.
+//!
+//! Guests get one preopened directory, `/`. It is a read-only tree of its own
+//! that holds nothing but the mount points. With a single root, absolute and
+//! relative paths, `os.listdir("/")` and every libc that matches paths with
+//! preopened names by prefix behave as on any Unix.
+//!
+//! The walk remembers where it came from instead of asking directories for
+//! their parents. So `..` can never lead above the directory it started from,
+//! whatever is renamed meanwhile, and mount points need no way back.
+
+use super::archive::Archive;
+use super::error::{Error, PathError};
+use super::path::{Name, Path, Step};
+use super::volume::{Kind, Node, Volume};
+use super::workspace::Workspace;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A node and the volume it is in, by the volume's number in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Location {
+    pub(super) volume: usize,
+    pub(super) node: Node,
+}
+
+/// The mounts of one session. Built once, then shared by all that runs in it.
+pub struct Mounts {
+    /// Volume number zero: the directories that mounts stand on.
+    root: Archive,
+    /// The volumes from number one on.
+    volumes: Vec<Arc<dyn Volume>>,
+    /// What stands in place of a directory of the root tree.
+    covers: HashMap<Node, Location>,
+}
+
+/// What a path means whose last name may not exist.
+#[derive(Debug)]
+pub(super) enum Target<'a> {
+    /// The last step is a name within a directory.
+    Name {
+        /// The directory.
+        parent: Location,
+        /// The name, which may be free.
+        name: Name<'a>,
+        /// Whether the path demands a directory.
+        directory: bool,
+    },
+    /// The path ends where a name cannot be made, removed or replaced: at the
+    /// starting point, in `.` or `..`, or at a mount point.
+    Fixed(Location),
+}
+
+impl Mounts {
+    /// What every session has: `/workspace` and `/tmp`.
+    pub fn new(workspace: &Workspace) -> Self {
+        let (volume, files, temporary) = workspace.volume();
+        let empty = Self {
+            root: Archive::empty(),
+            volumes: Vec::new(),
+            covers: HashMap::new(),
+        };
+        empty
+            .mount("/workspace", volume.clone(), files)
+            .and_then(|mounts| mounts.mount("/tmp", volume, temporary))
+            .expect("an empty root takes two mounts")
+    }
+
+    /// Adds an archive, at an absolute path.
+    pub fn read_only(self, path: &str, archive: Arc<Archive>) -> Result<Self, PathError> {
+        self.mount(path, archive, Archive::ROOT)
+    }
+
+    /// Adds a directory of a volume at an absolute path. Fails where the path
+    /// is taken, or leads into another mount.
+    pub fn mount(
+        mut self,
+        path: &str,
+        volume: Arc<dyn Volume>,
+        directory: Node,
+    ) -> Result<Self, PathError> {
+        let point = self.make_point(path).map_err(|reason| PathError {
+            action: "mount",
+            path: path.to_owned(),
+            reason,
+        })?;
+        // Two mounts of one volume share its number: renames between them
+        // work, and files are told apart by node alone.
+        let known = self
+            .volumes
+            .iter()
+            .position(|other| Arc::ptr_eq(other, &volume));
+        let index = known.unwrap_or(self.volumes.len());
+        if known.is_none() {
+            self.volumes.push(volume);
+        }
+        let location = Location {
+            volume: index + 1,
+            node: directory,
+        };
+        self.covers.insert(point, location);
+        Ok(self)
+    }
+
+    fn make_point(&mut self, path: &str) -> Result<Node, Error> {
+        let path = Path::parse(path.strip_prefix('/').ok_or(Error::Invalid)?)?;
+        let mut node = Archive::ROOT;
+        for (index, step) in path.steps.iter().enumerate() {
+            let &Step::Enter(name) = step else {
+                return Err(Error::Invalid);
+            };
+            let last = index + 1 == path.steps.len();
+            node = match self.root.tree.lookup(node, name) {
+                Ok(next) if last || self.covers.contains_key(&next) => return Err(Error::Exist),
+                Ok(next) => next,
+                Err(_) => self.root.tree.create_directory(node, name)?,
+            };
+        }
+        if node == Archive::ROOT {
+            return Err(Error::Exist);
+        }
+        Ok(node)
+    }
+
+    /// The root of all, `/`.
+    pub(super) fn root(&self) -> Location {
+        Location {
+            volume: 0,
+            node: Archive::ROOT,
+        }
+    }
+
+    /// The volume of a location.
+    pub(super) fn volume(&self, location: Location) -> &dyn Volume {
+        match location.volume {
+            0 => &self.root,
+            number => self.volumes[number - 1].as_ref(),
+        }
+    }
+
+    /// The existing node that a path names.
+    pub(super) fn find(&self, base: Location, path: &str) -> Result<Location, Error> {
+        let path = Path::parse(path)?;
+        let found = self.walk(base, &path.steps)?;
+        if path.directory {
+            self.demand_directory(found)?;
+        }
+        Ok(found)
+    }
+
+    /// What a path names, whether it exists or not.
+    pub(super) fn target<'a>(&self, base: Location, path: &'a str) -> Result<Target<'a>, Error> {
+        let Path { steps, directory } = Path::parse(path)?;
+        let Some((&Step::Enter(name), parents)) = steps.split_last() else {
+            return self.walk(base, &steps).map(Target::Fixed);
+        };
+        let parent = self.walk(base, parents)?;
+        self.demand_directory(parent)?;
+        if parent.volume == 0
+            && let Ok(node) = self.root.lookup(parent.node, name)
+        {
+            return Ok(Target::Fixed(self.uncover(node)));
+        }
+        Ok(Target::Name {
+            parent,
+            name,
+            directory,
+        })
+    }
+
+    fn walk(&self, base: Location, steps: &[Step<'_>]) -> Result<Location, Error> {
+        let mut above = Vec::new();
+        let mut here = base;
+        for step in steps {
+            match *step {
+                Step::Enter(name) => {
+                    let node = self.volume(here).lookup(here.node, name)?;
+                    above.push(here);
+                    here = match here.volume {
+                        0 => self.uncover(node),
+                        volume => Location { volume, node },
+                    };
+                }
+                Step::Leave => {
+                    self.demand_directory(here)?;
+                    here = above.pop().ok_or(Error::NotPermitted)?;
+                }
+            }
+        }
+        Ok(here)
+    }
+
+    /// What stands on a node of the root tree.
+    fn uncover(&self, node: Node) -> Location {
+        let bare = Location { volume: 0, node };
+        self.covers.get(&node).copied().unwrap_or(bare)
+    }
+
+    fn demand_directory(&self, location: Location) -> Result<(), Error> {
+        match self.volume(location).status(location.node)?.kind {
+            Kind::Directory => Ok(()),
+            Kind::File => Err(Error::NotDirectory),
+        }
+    }
+}
