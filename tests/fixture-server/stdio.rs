@@ -1,0 +1,101 @@
+//! One message a line, over the standard streams.
+
+use std::{
+    io::{BufRead, Write, stdin, stdout},
+    os::fd::{FromRawFd, OwnedFd},
+    process::exit,
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::protocol::{Out, Piece, Server};
+
+/// Rubbish of every kind that is seen in the wild, and some that is not.
+const RUBBISH: &[&[u8]] = &[
+    b"Welcome to the server!\n",
+    b"\n",
+    b"null\n",
+    b"[]\n",
+    b"7\n",
+    b"{\"unfinished\": \n",
+    b"\xff\xfe\x00\x01 not text\n",
+    b"\x1b[31mcolours\x1b[0m\r\n",
+    b"{\"jsonrpc\": \"2.0\"}\n",
+];
+
+/// Serves until stdin ends.
+pub(crate) async fn serve(server: Arc<Server>) {
+    let (out, pieces) = Out::new();
+    std::thread::spawn(move || write(pieces));
+    if server.vices.has("rubbish") {
+        for rubbish in RUBBISH {
+            out.send(Piece::Raw(rubbish.to_vec())).await;
+        }
+    }
+    for id in 1..=server.vices.number("early-answers").unwrap_or(0) {
+        let result = json!({ "content": [{ "type": "text", "text": "too early" }] });
+        out.message(json!({ "jsonrpc": "2.0", "id": id, "result": result }))
+            .await;
+    }
+
+    let (sender, mut messages) = mpsc::channel(64);
+    let stop_after = server.vices.number("no-read");
+    std::thread::spawn(move || read(&sender, stop_after));
+    while let Some(message) = messages.recv().await {
+        server.receive(message, out.clone());
+    }
+    if server.vices.has("stubborn") {
+        std::future::pending::<()>().await;
+    }
+    exit(0);
+}
+
+fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>) {
+    let mut input = stdin().lock();
+    let mut line = Vec::new();
+    let mut count = 0;
+    while stop_after != Some(count) {
+        line.clear();
+        match input.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        count += 1;
+        match serde_json::from_slice(&line) {
+            Ok(message) => {
+                if messages.blocking_send(message).is_err() {
+                    return;
+                }
+            }
+            Err(error) => eprintln!("fixture-server: a line is not JSON: {error}"),
+        }
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+fn write(mut pieces: mpsc::Receiver<Piece>) {
+    while let Some(piece) = pieces.blocking_recv() {
+        let bytes = match piece {
+            Piece::Message(message) => format!("{message}\n").into_bytes(),
+            Piece::Raw(bytes) => bytes,
+            Piece::Close => {
+                // SAFETY: nothing uses descriptor 1 afterwards: this thread is
+                // the only one that writes to stdout, and it ends here.
+                drop(unsafe { OwnedFd::from_raw_fd(1) });
+                return;
+            }
+        };
+        let mut output = stdout().lock();
+        if output
+            .write_all(&bytes)
+            .and_then(|()| output.flush())
+            .is_err()
+        {
+            return;
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! The tools: some that work, some that go wrong in one call.
+//!
+//! Working: `echo`, `add`, `sleep`, `blob`, `rows`, `count`, `environment`, and
+//! one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
+//! `silent`, `flood`, `trickle`, `progress`, `ask`, `answer`, `result`,
+//! `input_required`.
+
+mod vicious;
+
+use std::{process::exit, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+
+use crate::{
+    protocol::{Call, Out, Piece, Server},
+    vices::Vices,
+};
+
+/// A picture of one pixel.
+const PIXEL: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/// What a call leads to: a result, a protocol error, or no answer because the
+/// tool sent what it wanted.
+type Answer = Option<Result<Value, Value>>;
+
+/// Carries out a call.
+pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer {
+    let arguments = &call.arguments;
+    let number = |name: &str, default: u64| arguments[name].as_u64().unwrap_or(default);
+    let string = |name: &str| arguments[name].as_str().unwrap_or_default();
+    let result = match call.tool.as_str() {
+        "add" => match (arguments["a"].as_i64(), arguments["b"].as_i64()) {
+            (Some(a), Some(b)) => {
+                let sum = json!({ "sum": a.wrapping_add(b) });
+                structured(&sum)
+            }
+            // The host should have refused this before it came here.
+            _ => error("`a` and `b` must be whole numbers"),
+        },
+        "sleep" => {
+            tokio::time::sleep(Duration::from_millis(number("ms", 0))).await;
+            text(&format!("slept {} ms", number("ms", 0)))
+        }
+        "blob" => text(&"x".repeat(number("bytes", 0) as usize)),
+        "rows" => {
+            let row = |id| json!({ "id": id, "name": format!("row {id}"), "value": id * 7 % 1000 });
+            let rows: Vec<_> = (0..number("count", 10)).map(row).collect();
+            structured(&json!({ "rows": rows }))
+        }
+        "count" => text(&server.calls().to_string()),
+        "environment" => environment(),
+        "structured" => structured(&json!({ "name": "Ada", "born": 1815, "tags": ["a", "b"] })),
+        "wrapped" => {
+            let mut result = structured(&json!({ "result": [1, 2, 3] }));
+            result["_meta"] = json!({ "fastmcp": { "wrap_result": true } });
+            result
+        }
+        "wrapped_by_schema" => structured(&json!({ "result": 42 })),
+        "text_json" => text(r#"{"ok": true, "items": [1, 2.5, null, "é"]}"#),
+        "plain_text" => text("just text, 100 % of it"),
+        "empty" => json!({ "content": [] }),
+        "mixed" => json!({ "content": [
+            { "type": "text", "text": "a picture:" },
+            { "type": "image", "data": PIXEL, "mimeType": "image/png" },
+            { "type": "resource_link", "uri": "file:///report.txt", "name": "report" },
+        ] }),
+        "fail" => error(match string("message") {
+            "" => "it failed, as asked",
+            message => message,
+        }),
+        "refuse" => {
+            let code = arguments["code"].as_i64().unwrap_or(-32602);
+            return Some(Err(json!({ "code": code, "message": "refused, as asked" })));
+        }
+        "die" => return die(string("how"), out).await,
+        "silent" => return std::future::pending().await,
+        "flood" => return flood(number("bytes", 100 << 20), &arguments["newline"], out).await,
+        "trickle" => {
+            for _ in 0..number("bytes", 600) {
+                out.send(Piece::Raw(b"{".to_vec())).await;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            return None;
+        }
+        "progress" => return progress(call, number("every_ms", 100), out).await,
+        "ask" => {
+            ask(number("count", 4), out).await;
+            text("asked")
+        }
+        "answer" => return wrong_answer(string("kind"), call, out).await,
+        "result" => return wrong_result(string("kind"), call, out).await,
+        "input_required" => json!({
+            "resultType": "input_required",
+            "inputRequests": { "more": {
+                "method": "elicitation/create",
+                "params": { "mode": "form", "message": "your password?", "requestedSchema": { "type": "object", "properties": {} } },
+            } },
+            "requestState": "again",
+        }),
+        // `echo`, and every tool that a vice added.
+        _ => text(&json!({ "tool": call.tool, "arguments": arguments }).to_string()),
+    };
+    Some(Ok(result))
+}
+
+/// What this process was given: names of variables, never their values.
+fn environment() -> Value {
+    let mut names: Vec<_> = std::env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    let directory = std::env::current_dir().map(|path| path.display().to_string());
+    structured(&json!({
+        "names": names,
+        "arguments": std::env::args().skip(1).collect::<Vec<_>>(),
+        "directory": directory.unwrap_or_default(),
+        "pid": std::process::id(),
+    }))
+}
+
+/// `exit0`, `exit1` (the default), `kill`, `abort`, or `stdout`: close stdout
+/// and live on.
+async fn die(how: &str, out: &Out) -> Answer {
+    match how {
+        "exit0" => exit(0),
+        "kill" => {
+            let pid = std::process::id().to_string();
+            let killed = std::process::Command::new("kill")
+                .args(["-KILL", &pid])
+                .status();
+            killed.expect("`kill` can be started");
+        }
+        "abort" => std::process::abort(),
+        "stdout" => out.send(Piece::Close).await,
+        _ => exit(1),
+    }
+    std::future::pending().await
+}
+
+/// Writes `bytes` bytes, ended by a newline or not, and no answer.
+async fn flood(bytes: u64, newline: &Value, out: &Out) -> Answer {
+    const CHUNK: u64 = 64 << 10;
+    let mut left = bytes;
+    while left > 0 {
+        let size = left.min(CHUNK);
+        out.send(Piece::Raw(vec![b'x'; size as usize])).await;
+        left -= size;
+    }
+    if newline == &json!(true) {
+        out.send(Piece::Raw(b"\n".to_vec())).await;
+    }
+    std::future::pending().await
+}
+
+/// Reports progress for ever and never answers.
+async fn progress(call: &Call, every: u64, out: &Out) -> Answer {
+    let token = match &call.meta["progressToken"] {
+        Value::Null => json!("unasked"),
+        token => token.clone(),
+    };
+    for step in 0_u64.. {
+        let params = json!({ "progressToken": token, "progress": step, "message": "soon" });
+        out.message(
+            json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params }),
+        )
+        .await;
+        tokio::time::sleep(Duration::from_millis(every)).await;
+    }
+    None
+}
+
+/// Sends `count` requests to the client. Its answers appear in the log.
+async fn ask(count: u64, out: &Out) {
+    let requests = [
+        json!({ "method": "sampling/createMessage", "params": {
+            "messages": [{ "role": "user", "content": { "type": "text", "text": "what do you know?" } }],
+            "maxTokens": 100,
+        } }),
+        json!({ "method": "elicitation/create", "params": {
+            "message": "your password?",
+            "requestedSchema": { "type": "object", "properties": { "password": { "type": "string" } } },
+        } }),
+        json!({ "method": "roots/list" }),
+        json!({ "method": "host/execute", "params": { "command": "id" } }),
+    ];
+    for (number, request) in requests.iter().cycle().take(count as usize).enumerate() {
+        let mut request = request.clone();
+        request["jsonrpc"] = json!("2.0");
+        request["id"] = json!(format!("ask-{number}"));
+        out.message(request).await;
+    }
+}
+
+/// Answers in a way that breaks the rules of JSON-RPC. A plain kind sends the
+/// bad answer and then the good one; with `only-` before it, just the bad one.
+async fn wrong_answer(kind: &str, call: &Call, out: &Out) -> Answer {
+    let (kind, only) = match kind.strip_prefix("only-") {
+        Some(kind) => (kind, true),
+        None => (kind, false),
+    };
+    let bad = text("bad");
+    let bad = match kind {
+        "other" => json!({ "jsonrpc": "2.0", "id": 1_000_000_007_u64, "result": bad }),
+        "next" => {
+            json!({ "jsonrpc": "2.0", "id": call.id.as_u64().unwrap_or(0) + 1, "result": bad })
+        }
+        "string" => json!({ "jsonrpc": "2.0", "id": call.id.to_string(), "result": bad }),
+        "null" => json!({ "jsonrpc": "2.0", "id": null, "result": bad }),
+        "big" => json!({ "jsonrpc": "2.0", "id": 9_007_199_254_740_993_u64, "result": bad }),
+        "missing" => json!({ "jsonrpc": "2.0", "result": bad }),
+        "both" => {
+            json!({ "jsonrpc": "2.0", "id": call.id, "result": bad, "error": { "code": 1, "message": "both" } })
+        }
+        "neither" => json!({ "jsonrpc": "2.0", "id": call.id }),
+        "version" => json!({ "jsonrpc": "1.0", "id": call.id, "result": bad }),
+        // Twice: the first counts, and it is the good one.
+        _ => {
+            out.message(json!({ "jsonrpc": "2.0", "id": call.id, "result": text("good") }))
+                .await;
+            json!({ "jsonrpc": "2.0", "id": call.id, "result": bad })
+        }
+    };
+    out.message(bad).await;
+    match only || kind == "twice" {
+        true => std::future::pending().await,
+        false => Some(Ok(text("good"))),
+    }
+}
+
+/// Results of the wrong shape.
+async fn wrong_result(kind: &str, call: &Call, out: &Out) -> Answer {
+    let result = match kind {
+        "number" => json!(7),
+        "null" => Value::Null,
+        "list" => json!([]),
+        "nothing" => json!({}),
+        "content-text" => json!({ "content": "text" }),
+        "unknown-block" => json!({ "content": [{ "type": "hologram", "depth": 3 }] }),
+        "no-text" => json!({ "content": [{ "type": "text" }] }),
+        "bad-image" => {
+            json!({ "content": [{ "type": "image", "data": "*not base64*", "mimeType": "image/png" }] })
+        }
+        "structured-list" => json!({ "content": [], "structuredContent": [1, 2] }),
+        "error-structured" => {
+            json!({ "content": [{ "type": "text", "text": "no" }], "structuredContent": { "result": 1 }, "isError": true })
+        }
+        "against-schema" => json!({ "content": [], "structuredContent": { "unexpected": true } }),
+        // Valid JSON, deeper than any parser should follow.
+        "deep" => {
+            let depth = 100_000;
+            let deep = "[".repeat(depth) + &"]".repeat(depth);
+            let id = &call.id;
+            let line = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[],\"structuredContent\":{{\"d\":{deep}}}}}}}\n"
+            );
+            out.send(Piece::Raw(line.into_bytes())).await;
+            return std::future::pending().await;
+        }
+        // Broken on the level of the text.
+        "not-utf8" | "nan" | "cut" => {
+            let (value, end): (&[u8], &[u8]) = match kind {
+                "not-utf8" => (b"\"\xff\xfe\"", b"}]}}\n"),
+                "nan" => (b"NaN", b"}]}}\n"),
+                _ => (b"\"never end", b"\n"),
+            };
+            let id = &call.id;
+            let start = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[{{\"type\":\"text\",\"text\":"
+            );
+            let line = [start.as_bytes(), value, end].concat();
+            out.send(Piece::Raw(line)).await;
+            return std::future::pending().await;
+        }
+        _ => json!({ "content": [] }),
+    };
+    Some(Ok(result))
+}
+
+fn text(text: &str) -> Value {
+    json!({ "content": [{ "type": "text", "text": text }] })
+}
+
+fn structured(value: &Value) -> Value {
+    json!({
+        "content": [{ "type": "text", "text": value.to_string() }],
+        "structuredContent": value,
+    })
+}
+
+fn error(message: &str) -> Value {
+    json!({ "content": [{ "type": "text", "text": message }], "isError": true })
+}
+
+/// The list of tools: those above, and what the vices add.
+pub(crate) fn definitions(vices: &Vices, extra: usize, changed: u64) -> Vec<Value> {
+    let mut tools = vec![
+        json!({
+            "name": "echo",
+            "description": "Answers with its own arguments.",
+            "inputSchema": { "type": "object", "additionalProperties": true },
+            "annotations": { "readOnlyHint": true },
+        }),
+        json!({
+            "name": "add",
+            "description": "Adds two whole numbers.",
+            "inputSchema": {
+                "type": "object",
+                "properties": {
+                    "a": { "type": "integer", "description": "the first number" },
+                    "b": { "type": "integer", "description": "the second number" },
+                },
+                "required": ["a", "b"],
+                "additionalProperties": false,
+            },
+            "outputSchema": output(json!({ "sum": { "type": "integer" } })),
+        }),
+        with(
+            "sleep",
+            "Answers after a while.",
+            json!({ "ms": { "type": "integer" } }),
+        ),
+        with(
+            "blob",
+            "Answers with so many bytes of text.",
+            json!({ "bytes": { "type": "integer" } }),
+        ),
+        with(
+            "rows",
+            "Answers with a table.",
+            json!({ "count": { "type": "integer" } }),
+        ),
+        with("count", "Counts the calls received.", json!({})),
+        with(
+            "environment",
+            "Says what this process was given.",
+            json!({}),
+        ),
+        with_output(
+            "structured",
+            json!({
+                "name": { "type": "string" },
+                "born": { "type": "integer" },
+                "tags": { "type": "array", "items": { "type": "string" } },
+            }),
+            false,
+        ),
+        with_output(
+            "wrapped",
+            json!({ "result": { "type": "array", "items": { "type": "integer" } } }),
+            true,
+        ),
+        with_output(
+            "wrapped_by_schema",
+            json!({ "result": { "type": "integer" } }),
+            false,
+        ),
+        with("text_json", "Answers with JSON as text.", json!({})),
+        with("plain_text", "Answers with text.", json!({})),
+        with(
+            "mixed",
+            "Answers with text, an image and a link.",
+            json!({}),
+        ),
+        with("empty", "Answers with nothing.", json!({})),
+        with(
+            "fail",
+            "Answers with an error.",
+            json!({ "message": { "type": "string" } }),
+        ),
+        with(
+            "refuse",
+            "Answers with a protocol error.",
+            json!({ "code": { "type": "integer" } }),
+        ),
+        with(
+            "die",
+            "Ends the process.",
+            json!({ "how": { "type": "string" } }),
+        ),
+        with("silent", "Never answers.", json!({})),
+        with(
+            "flood",
+            "Writes without end.",
+            json!({ "bytes": { "type": "integer" }, "newline": { "type": "boolean" } }),
+        ),
+        with(
+            "trickle",
+            "Writes one byte a second.",
+            json!({ "bytes": { "type": "integer" } }),
+        ),
+        with(
+            "progress",
+            "Reports progress for ever.",
+            json!({ "every_ms": { "type": "integer" } }),
+        ),
+        with(
+            "ask",
+            "Asks the client.",
+            json!({ "count": { "type": "integer" } }),
+        ),
+        with(
+            "answer",
+            "Answers against the rules.",
+            json!({ "kind": { "type": "string" } }),
+        ),
+        with(
+            "result",
+            "Answers with a wrong result.",
+            json!({ "kind": { "type": "string" } }),
+        ),
+        with("input_required", "Needs input for ever.", json!({})),
+    ];
+    tools.extend((1..=extra).map(|number| plain(&format!("tool_{number:04}"))));
+    tools.extend((1..=changed).map(|number| plain(&format!("changed_{number}"))));
+    vicious::add(vices, &mut tools);
+    tools
+}
+
+/// A tool without parameters that echoes.
+pub(crate) fn plain(name: &str) -> Value {
+    with(name, "Answers with its own arguments.", json!({}))
+}
+
+fn with(name: &str, description: &str, properties: Value) -> Value {
+    json!({
+        "name": name,
+        "description": description,
+        "inputSchema": { "type": "object", "properties": properties },
+    })
+}
+
+fn with_output(name: &str, properties: Value, wrapped: bool) -> Value {
+    let mut tool = with(name, "Answers with structured content.", json!({}));
+    tool["outputSchema"] = output(properties);
+    if wrapped {
+        tool["outputSchema"]["x-fastmcp-wrap-result"] = json!(true);
+    }
+    tool
+}
+
+fn output(properties: Value) -> Value {
+    let required: Vec<_> = properties
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.keys())
+        .collect();
+    json!({ "type": "object", "required": required, "properties": properties })
+}
