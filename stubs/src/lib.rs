@@ -1,1 +1,6 @@
-//! Names of tools in programs.
+//! What tool servers look like from inside a program.
+//!
+//! Pure: no I/O, no protocol, no engine. Everything that comes in was written
+//! by a stranger.
+
+pub mod names;

@@ -1,0 +1,463 @@
+//! The one rule that turns names into identifiers.
+//!
+//! Servers, tools and parameters are named by strangers; programs need
+//! identifiers. Everything that shows a name to a program takes it from here,
+//! so that stubs, imports, error messages and policies agree.
+//!
+//! The rule: runs of ASCII letters and digits are the words of a name, and
+//! everything else only separates words. A server becomes its words in lower
+//! case joined by `_`, a tool becomes `snake_case` in Python and `camelCase`
+//! in JavaScript. A name that starts with a digit gets `_` in front, a reserved
+//! one gets `_` behind. Where the words do not tell names apart (letters
+//! outside ASCII were lost, two tools have the same words, the name is too
+//! long) a digest of the raw name is appended.
+//!
+//! Invariants: the result matches `[A-Za-z_][A-Za-z0-9_]*`, is at most
+//! [`LONGEST`] bytes long, is no keyword, no dunder name and no name that a
+//! language calls by itself (`then`, `constructor`). It depends on the raw
+//! names alone, never on their order, so it is the same in every session.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The longest identifier. Longer ones help nobody and bloat every listing.
+pub const LONGEST: usize = 64;
+
+/// The module that a server is, the same in every language.
+///
+/// Two servers may map to the same module; [`server_identifiers`] refuses that.
+///
+/// ```
+/// use wasm_coordinator_stubs::names::server_identifier;
+/// assert_eq!(server_identifier("my-GitHub"), "my_github");
+/// assert_eq!(server_identifier("class"), "class_");
+/// assert_eq!(server_identifier("3d"), "_3d");
+/// ```
+pub fn server_identifier(name: &str) -> String {
+    let words: Vec<_> = runs(name).map(str::to_ascii_lowercase).collect();
+    finish(name, words.join("_"), "server", |identifier| {
+        is_reserved_in_python(identifier) || is_reserved_in_javascript(identifier)
+    })
+}
+
+/// The modules of several servers, in the order given.
+///
+/// # Errors
+///
+/// Two names that map to the same module: the operator has to rename one,
+/// because an import must not depend on which came first.
+pub fn server_identifiers<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<String>, Collision> {
+    let mut seen = BTreeMap::new();
+    names
+        .into_iter()
+        .map(|name| {
+            let identifier = server_identifier(name);
+            match seen.insert(identifier.clone(), name) {
+                None => Ok(identifier),
+                Some(first) => Err(Collision {
+                    first: first.to_owned(),
+                    second: name.to_owned(),
+                    identifier,
+                }),
+            }
+        })
+        .collect()
+}
+
+/// Two servers that would be the same module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collision {
+    /// The server that came first.
+    pub first: String,
+    /// The other server.
+    pub second: String,
+    /// The module that both would be.
+    pub identifier: String,
+}
+
+impl std::fmt::Display for Collision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "servers `{}` and `{}` would both be the module `{}`; rename one of them",
+            self.first.escape_debug(),
+            self.second.escape_debug(),
+            self.identifier
+        )
+    }
+}
+
+impl std::error::Error for Collision {}
+
+/// The names of a tool in programs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolNames {
+    /// The function in Python.
+    pub python: String,
+    /// The function in JavaScript and TypeScript.
+    pub javascript: String,
+}
+
+/// The names of all tools of one server, in the order given. The raw names
+/// must differ from each other.
+///
+/// Where several tools have the same words, the one that is already spelt like
+/// the identifier keeps it, and every other gets a digest of its raw name.
+///
+/// ```
+/// use wasm_coordinator_stubs::names::tool_names;
+/// let names = tool_names(["list-issues", "then", "getHTTPPage"]);
+/// assert_eq!(names[0].python, "list_issues");
+/// assert_eq!(names[0].javascript, "listIssues");
+/// assert_eq!(names[1].javascript, "then_");
+/// assert_eq!(names[2].python, "get_http_page");
+/// ```
+pub fn tool_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ToolNames> {
+    let raw: Vec<&str> = names.into_iter().collect();
+    let python = unique(&raw, |name| python_function(name));
+    let javascript = unique(&raw, |name| javascript_function(name));
+    python
+        .into_iter()
+        .zip(javascript)
+        .map(|(python, javascript)| ToolNames { python, javascript })
+        .collect()
+}
+
+/// The keyword arguments that the parameters of one tool are in Python, in the
+/// order given. The raw names must differ from each other.
+///
+/// A parameter keeps its spelling where Python can take it, because what a
+/// model read in a schema is what it will write.
+///
+/// ```
+/// use wasm_coordinator_stubs::names::parameter_identifiers;
+/// let names = parameter_identifiers(["issueNumber", "from", "content-type"]);
+/// assert_eq!(names, ["issueNumber", "from_", "content_type"]);
+/// ```
+pub fn parameter_identifiers<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let raw: Vec<&str> = names.into_iter().collect();
+    unique(&raw, parameter_identifier)
+}
+
+/// A name reduced to what people remember of it: its letters and digits, in
+/// lower case. `list_issues`, `list-issues` and `listIssues` are the same.
+pub fn folded(name: &str) -> String {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// Up to three of `candidates` that `name` may have been meant to be, the
+/// closest first. Empty if none is close.
+///
+/// ```
+/// use wasm_coordinator_stubs::names::nearest;
+/// let tools = ["list_issues", "get_issue", "create_branch"];
+/// assert_eq!(nearest("listIssue", tools), ["list_issues"]);
+/// ```
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let wanted = shortened(name);
+    let mut close: Vec<_> = candidates
+        .into_iter()
+        .take(MOST_CANDIDATES)
+        .filter_map(|candidate| Some((remoteness(&wanted, &shortened(candidate))?, candidate)))
+        .collect();
+    close.sort();
+    close.dedup();
+    close.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// Names compared for one suggestion: a bound on the work of an error message.
+const MOST_CANDIDATES: usize = 10_000;
+
+fn python_function(name: &str) -> String {
+    let words: Vec<_> = words(name).iter().map(|w| w.to_ascii_lowercase()).collect();
+    finish(name, words.join("_"), "tool", is_reserved_in_python)
+}
+
+fn javascript_function(name: &str) -> String {
+    let mut identifier = String::new();
+    for word in words(name) {
+        let word = word.to_ascii_lowercase();
+        if identifier.is_empty() {
+            identifier.push_str(&word);
+        } else {
+            // `v1_2` and `v12` stay apart.
+            if word.starts_with(|c: char| c.is_ascii_digit())
+                && identifier.ends_with(|c: char| c.is_ascii_digit())
+            {
+                identifier.push('_');
+            }
+            let (first, rest) = word.split_at(1);
+            identifier.push_str(&first.to_ascii_uppercase());
+            identifier.push_str(rest);
+        }
+    }
+    finish(name, identifier, "tool", is_reserved_in_javascript)
+}
+
+fn parameter_identifier(name: &str) -> String {
+    let replaced: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    // Dunder names mean something to Python, and a trailing underscore is how
+    // a keyword is told apart.
+    let trimmed = match replaced.starts_with("__") || !replaced.contains(|c| c != '_') {
+        true => replaced.trim_matches('_').to_owned(),
+        false => replaced,
+    };
+    finish(name, trimmed, "parameter", is_reserved_in_python)
+}
+
+/// Makes an identifier of what the words gave.
+fn finish(raw: &str, words: String, kind: &str, is_reserved: impl Fn(&str) -> bool) -> String {
+    let mut identifier = words;
+    let lost_letters = raw.chars().any(|c| !c.is_ascii() && c.is_alphanumeric());
+    if identifier.is_empty() || lost_letters {
+        if identifier.is_empty() {
+            identifier.push_str(kind);
+        }
+        return with_digest(&identifier, raw, SHORT_DIGEST);
+    }
+    if identifier.starts_with(|c: char| c.is_ascii_digit()) {
+        identifier.insert(0, '_');
+    }
+    if is_reserved(&identifier) {
+        identifier.push('_');
+    }
+    if identifier.len() > LONGEST {
+        return with_digest(&identifier, raw, SHORT_DIGEST);
+    }
+    identifier
+}
+
+/// Gives each name an identifier of its own.
+fn unique(raw: &[&str], identifier: impl Fn(&str) -> String) -> Vec<String> {
+    let wanted: Vec<String> = raw.iter().map(|name| identifier(name)).collect();
+    let mut groups = BTreeMap::<&str, Vec<usize>>::new();
+    for (index, identifier) in wanted.iter().enumerate() {
+        groups.entry(identifier).or_default().push(index);
+    }
+    let mut result = wanted.clone();
+    let mut taken: BTreeSet<String> = wanted.iter().cloned().collect();
+    for (identifier, mut members) in groups {
+        if members.len() == 1 {
+            continue;
+        }
+        members.sort_by_key(|&index| raw[index]);
+        for index in members {
+            if raw[index] == identifier {
+                continue;
+            }
+            result[index] = (SHORT_DIGEST..=LONG_DIGEST)
+                .map(|digits| with_digest(identifier, raw[index], digits))
+                // Only who can choose both names gets this far.
+                .chain((2..).map(|n| with_suffix(identifier, &n.to_string())))
+                .find(|candidate| !taken.contains(candidate))
+                .expect("the numbers do not end");
+            taken.insert(result[index].clone());
+        }
+    }
+    result
+}
+
+/// Digits of a digest where chance alone has to be kept away.
+const SHORT_DIGEST: usize = 6;
+/// All digits that there are.
+const LONG_DIGEST: usize = 16;
+
+fn with_digest(identifier: &str, raw: &str, digits: usize) -> String {
+    let digest = format!("{:016x}", digest(raw));
+    let identifier = match identifier.starts_with(|c: char| c.is_ascii_digit()) {
+        true => format!("_{identifier}"),
+        false => identifier.to_owned(),
+    };
+    with_suffix(&identifier, &digest[..digits])
+}
+
+fn with_suffix(identifier: &str, suffix: &str) -> String {
+    // Identifiers are ASCII, so any cut is at a character.
+    let room = LONGEST - suffix.len() - 1;
+    let kept = &identifier[..identifier.len().min(room)];
+    format!("{}_{suffix}", kept.trim_end_matches('_'))
+}
+
+/// FNV-1a with a final mix. Stable for ever; not for secrets.
+fn digest(text: &str) -> u64 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    hash ^ (hash >> 32)
+}
+
+/// The runs of ASCII letters and digits.
+fn runs(name: &str) -> impl Iterator<Item = &str> {
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|run| !run.is_empty())
+}
+
+/// The words of a name: runs, split where lower case turns to upper case and
+/// before the last capital of an abbreviation (`HTTPPage` is `HTTP`, `Page`).
+fn words(name: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    for run in runs(name) {
+        let bytes = run.as_bytes();
+        let mut start = 0;
+        for at in 1..bytes.len() {
+            let (before, here) = (bytes[at - 1], bytes[at]);
+            let after = bytes.get(at + 1);
+            let rises = !before.is_ascii_uppercase() && here.is_ascii_uppercase();
+            let abbreviation_ends = before.is_ascii_uppercase()
+                && here.is_ascii_uppercase()
+                && after.is_some_and(u8::is_ascii_lowercase);
+            if rises || abbreviation_ends {
+                words.push(&run[start..at]);
+                start = at;
+            }
+        }
+        words.push(&run[start..]);
+    }
+    words
+}
+
+fn is_reserved_in_python(identifier: &str) -> bool {
+    PYTHON.binary_search(&identifier).is_ok()
+}
+
+fn is_reserved_in_javascript(identifier: &str) -> bool {
+    JAVASCRIPT.binary_search(&identifier).is_ok()
+}
+
+/// Keywords, soft keywords, and `print`, which nobody wants to lose by an
+/// import. Sorted.
+const PYTHON: &[&str] = &[
+    "False", "None", "True", "_", "and", "as", "assert", "async", "await", "break", "case",
+    "class", "continue", "def", "del", "elif", "else", "except", "finally", "for", "from",
+    "global", "if", "import", "in", "is", "lambda", "match", "nonlocal", "not", "or", "pass",
+    "print", "raise", "return", "try", "type", "while", "with", "yield",
+];
+
+/// Reserved words of modules, names that cannot be bound there, and what the
+/// language looks up on objects by itself: a module with a function `then` is
+/// taken for a promise. Sorted.
+const JAVASCRIPT: &[&str] = &[
+    "Infinity",
+    "NaN",
+    "arguments",
+    "await",
+    "break",
+    "case",
+    "catch",
+    "class",
+    "const",
+    "constructor",
+    "continue",
+    "debugger",
+    "default",
+    "delete",
+    "do",
+    "else",
+    "enum",
+    "eval",
+    "export",
+    "extends",
+    "false",
+    "finally",
+    "for",
+    "function",
+    "hasOwnProperty",
+    "if",
+    "implements",
+    "import",
+    "in",
+    "instanceof",
+    "interface",
+    "isPrototypeOf",
+    "let",
+    "new",
+    "null",
+    "package",
+    "private",
+    "propertyIsEnumerable",
+    "protected",
+    "proto",
+    "prototype",
+    "public",
+    "return",
+    "static",
+    "super",
+    "switch",
+    "then",
+    "this",
+    "throw",
+    "toJSON",
+    "toJson",
+    "toLocaleString",
+    "toString",
+    "true",
+    "try",
+    "typeof",
+    "undefined",
+    "valueOf",
+    "var",
+    "void",
+    "while",
+    "with",
+    "yield",
+];
+
+/// A folded name, cut so that comparing two takes bounded time.
+fn shortened(name: &str) -> Vec<char> {
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .take(LONGEST)
+        .collect()
+}
+
+/// How far a candidate is from what was wanted, or `None` for too far.
+fn remoteness(wanted: &[char], candidate: &[char]) -> Option<usize> {
+    if wanted.is_empty() || candidate.is_empty() {
+        return None;
+    }
+    let distance = distance(wanted, candidate);
+    let tolerated = (wanted.len() / 3).max(1);
+    if distance <= tolerated {
+        return Some(distance);
+    }
+    // `issues` for `list_issues`: part of the name, but not just a letter.
+    let (short, long) = match wanted.len() < candidate.len() {
+        true => (wanted, candidate),
+        false => (candidate, wanted),
+    };
+    let is_part = short.len() >= 3 && long.windows(short.len()).any(|window| window == short);
+    is_part.then_some(LONGEST + distance)
+}
+
+/// Edits (insert, delete, replace, swap neighbours) from one to the other.
+fn distance(left: &[char], right: &[char]) -> usize {
+    let mut before_last = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for (i, &a) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, &b) in right.iter().enumerate() {
+            let mut cost = (last[j] + usize::from(a != b))
+                .min(last[j + 1] + 1)
+                .min(row[j] + 1);
+            if i > 0 && j > 0 && a == right[j - 1] && left[i - 1] == b {
+                let swapped: usize = before_last[j - 1];
+                cost = cost.min(swapped + 1);
+            }
+            row.push(cost);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[right.len()]
+}
+
+#[cfg(test)]
+mod tests;
