@@ -11,15 +11,18 @@
 //!   they only read.
 //! - [`mount`] says which volume stands where and walks along paths.
 //! - [`descriptor`] and [`stream`] are what guests hold, [`wasi`] the functions
-//!   they call.
+//!   they call, [`codes`] the words of both sides, [`link`] the way in.
 //!
 //! Nothing here knows guests, sessions, tools or the command line.
 
 mod account;
 mod archive;
+mod bindings;
+mod codes;
 mod content;
 mod descriptor;
 mod error;
+mod link;
 mod mount;
 mod path;
 mod quota;
@@ -34,12 +37,13 @@ mod workspace;
 pub use account::MAX_DESCRIPTORS;
 pub use archive::Archive;
 pub use error::{Error, Limit, PathError};
+pub use link::add_to_linker;
 pub use mount::Mounts;
 pub use path::Name;
 pub use quota::{Quota, Usage};
 pub use tree::Clock;
 pub use volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp, Volume};
-pub use wasi::add_to_linker;
+
 pub use workspace::Workspace;
 
 use account::Account;

@@ -150,9 +150,15 @@ impl Mounts {
 
     /// What a path names, whether it exists or not.
     pub(super) fn target<'a>(&self, base: Location, path: &'a str) -> Result<Target<'a>, Error> {
-        let Path { steps, directory } = Path::parse(path)?;
-        let Some((&Step::Enter(name), parents)) = steps.split_last() else {
-            return self.walk(base, &steps).map(Target::Fixed);
+        let Path {
+            steps,
+            directory,
+            named,
+        } = Path::parse(path)?;
+        let Some((&Step::Enter(name), parents)) = steps.split_last().filter(|_| named) else {
+            let found = self.walk(base, &steps)?;
+            self.demand_directory(found)?;
+            return Ok(Target::Fixed(found));
         };
         let parent = self.walk(base, parents)?;
         self.demand_directory(parent)?;

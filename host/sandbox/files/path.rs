@@ -12,12 +12,14 @@
 //!   of case and no normalisation, so two names are never one file.
 //! - An empty path names nothing. Empty steps and `.` are skipped. `..` is not
 //!   resolved here, because what stands before it must exist.
-//! - A trailing slash, or a last step of `.`, demands a directory.
+//! - A trailing slash, or a last step of `.`, demands a directory. A path
+//!   that ends in `.` or `..` names a directory by where it is, not by its
+//!   name, so it cannot be made, removed or renamed that way.
 
 use super::error::Error;
 
 /// The longest path in bytes, as on Linux.
-const MAX_PATH: usize = 4096;
+pub(super) const MAX_PATH: usize = 4096;
 
 /// The longest name in bytes, as on Linux.
 const MAX_NAME: usize = 255;
@@ -56,8 +58,10 @@ pub(super) enum Step<'a> {
 pub(super) struct Path<'a> {
     /// The steps in order, without those that lead nowhere.
     pub(super) steps: Vec<Step<'a>>,
-    /// Whether the path can only name a directory.
+    /// Whether the path can only mean a directory.
     pub(super) directory: bool,
+    /// Whether the path ends in a name, be it followed by slashes.
+    pub(super) named: bool,
 }
 
 impl<'a> Path<'a> {
@@ -84,10 +88,12 @@ impl<'a> Path<'a> {
                 name => steps.push(Step::Enter(Name(name))),
             }
         }
-        let last = path.rsplit('/').next().unwrap_or_default();
+        let last = path.trim_end_matches('/').rsplit('/').next();
+        let named = !matches!(last, None | Some("" | "." | ".."));
         Ok(Self {
             steps,
-            directory: matches!(last, "" | "." | ".."),
+            directory: !named || path.ends_with('/'),
+            named,
         })
     }
 }
@@ -97,7 +103,7 @@ mod tests {
     use super::*;
 
     /// The steps as `a > b > ..`, with a slash at the end where a directory
-    /// is demanded.
+    /// is demanded, and a dot where it is not named.
     fn shown(path: &str) -> Result<String, Error> {
         let path = Path::parse(path)?;
         let mut steps: Vec<&str> = Vec::new();
@@ -107,7 +113,12 @@ mod tests {
                 Step::Leave => "..",
             });
         }
-        let end = if path.directory { "/" } else { "" };
+        let end = match (path.directory, path.named) {
+            (false, true) => "",
+            (true, true) => "/",
+            (true, false) => "/.",
+            (false, false) => "?",
+        };
         Ok(steps.join(" > ") + end)
     }
 
@@ -123,10 +134,12 @@ mod tests {
         check("a//b/./c", Ok("a > b > c"));
         check("a/", Ok("a/"));
         check("a//", Ok("a/"));
-        check("a/.", Ok("a/"));
-        check(".", Ok("/"));
-        check("./", Ok("/"));
-        check("..", Ok("../"));
+        check("a/.", Ok("a/."));
+        check("a/.//", Ok("a/."));
+        check(".", Ok("/."));
+        check("./", Ok("/."));
+        check("..", Ok("../."));
+        check("a/..", Ok("a > ../."));
         check("a/../b", Ok("a > .. > b"));
         check("...", Ok("..."));
         check("a\\..\\b", Ok("a\\..\\b"));

@@ -5,84 +5,20 @@
 //! before anything is allocated, times are checked, paths go to the one
 //! resolver, and what is refused is refused with a code, never with a trap.
 
+use super::bindings::wasi::filesystem::preopens;
+use super::bindings::wasi::filesystem::types::{
+    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
+    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+};
+use super::codes::{Answer, Failure, identity, new_time};
 use super::descriptor::{Descriptor, Listing, Mode};
 use super::error::Error;
 use super::mount::{Location, Target};
 use super::stream::{FileInput, FileOutput, MAX_TRANSFER};
-use super::volume::{Kind, NewTime, Node, Opening, Position, Status, Timestamp};
+use super::volume::{Kind, Opening, Position};
 use super::{FilesCtx, FilesView};
-use wasmtime::component::{HasData, Linker, Resource, ResourceTableError};
+use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
-
-mod bindings {
-
-    wasmtime::component::bindgen!({
-        path: "wit",
-        inline: "
-            package wasm-coordinator:files;
-
-            world files {
-                import wasi:filesystem/types@0.2.12;
-                import wasi:filesystem/preopens@0.2.12;
-            }
-        ",
-        world: "wasm-coordinator:files/files",
-        imports: { default: trappable },
-        require_store_data_send: true,
-        trappable_error_type: { "wasi:filesystem/types.error-code" => super::Failure },
-        with: {
-            "wasi:io": wasmtime_wasi::p2::bindings::io,
-            "wasi:clocks": wasmtime_wasi::p2::bindings::clocks,
-            "wasi:filesystem/types.descriptor": super::super::descriptor::Descriptor,
-            "wasi:filesystem/types.directory-entry-stream": super::super::descriptor::Listing,
-        },
-    });
-}
-
-use bindings::wasi::filesystem::preopens;
-use bindings::wasi::filesystem::types::{
-    self, Advice, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
-    MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
-};
-use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
-
-/// What ends a call without a result.
-pub(super) enum Failure {
-    /// The guest hears of it.
-    Refused(Error),
-    /// The guest broke the rules of the component model and is stopped.
-    Trap(wasmtime::Error),
-}
-
-type Answer<T> = Result<T, Failure>;
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<ResourceTableError> for Failure {
-    fn from(error: ResourceTableError) -> Self {
-        Self::Trap(error.into())
-    }
-}
-
-struct Files;
-
-impl HasData for Files {
-    type Data<'a> = FilesView<'a>;
-}
-
-/// Links `wasi:filesystem/types` and `wasi:filesystem/preopens`. All functions
-/// return at once, so this serves engines with and without asynchronous calls.
-pub fn add_to_linker<T: Send + 'static>(
-    linker: &mut Linker<T>,
-    get: fn(&mut T) -> FilesView<'_>,
-) -> wasmtime::Result<()> {
-    types::add_to_linker::<T, Files>(linker, get)?;
-    preopens::add_to_linker::<T, Files>(linker, get)
-}
 
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
@@ -529,105 +465,5 @@ impl Descriptor {
             Err(Error::NoEntry) => Error::Unsupported.into(),
             Err(error) => error.into(),
         })
-    }
-}
-
-/// Every libc takes this hash for the inode number (`st_ino`), and programs
-/// take that for identity: SQLite, for one, believes that its file was
-/// replaced when the number changes. So the hash covers what the file is and
-/// nothing that changes when it is written. The mixing is one-to-one, thus no
-/// two files have the same.
-fn identity(
-    Location {
-        volume,
-        node: Node(node),
-    }: Location,
-) -> MetadataHashValue {
-    let lower = mix(node ^ ((volume as u64 + 1) << 48));
-    MetadataHashValue {
-        lower,
-        upper: mix(lower),
-    }
-}
-
-/// The finaliser of SplitMix64.
-fn mix(mut value: u64) -> u64 {
-    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ (value >> 31)
-}
-
-fn new_time(time: NewTimestamp) -> Result<NewTime, Error> {
-    match time {
-        NewTimestamp::NoChange => Ok(NewTime::Keep),
-        NewTimestamp::Now => Ok(NewTime::Now),
-        NewTimestamp::Timestamp(Datetime {
-            seconds,
-            nanoseconds,
-        }) => {
-            if nanoseconds >= 1_000_000_000 {
-                return Err(Error::Invalid);
-            }
-            Ok(NewTime::Set(Timestamp {
-                seconds,
-                nanoseconds,
-            }))
-        }
-    }
-}
-
-impl From<Kind> for DescriptorType {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::File => Self::RegularFile,
-            Kind::Directory => Self::Directory,
-        }
-    }
-}
-
-impl From<Status> for DescriptorStat {
-    fn from(status: Status) -> Self {
-        let datetime = |time: Timestamp| {
-            Some(Datetime {
-                seconds: time.seconds,
-                nanoseconds: time.nanoseconds,
-            })
-        };
-        Self {
-            type_: status.kind.into(),
-            link_count: status.links,
-            size: status.size,
-            data_access_timestamp: datetime(status.accessed),
-            data_modification_timestamp: datetime(status.modified),
-            status_change_timestamp: datetime(status.changed),
-        }
-    }
-}
-
-impl From<Error> for ErrorCode {
-    fn from(error: Error) -> Self {
-        use super::error::Limit;
-        match error {
-            Error::NoEntry => Self::NoEntry,
-            Error::NotDirectory => Self::NotDirectory,
-            Error::IsDirectory => Self::IsDirectory,
-            Error::Exist => Self::Exist,
-            Error::NotEmpty => Self::NotEmpty,
-            Error::Invalid => Self::Invalid,
-            Error::NotUtf8 => Self::IllegalByteSequence,
-            Error::NameTooLong => Self::NameTooLong,
-            Error::ReadOnly => Self::ReadOnly,
-            Error::NotPermitted => Self::NotPermitted,
-            Error::Unsupported => Self::Unsupported,
-            Error::CrossDevice => Self::CrossDevice,
-            Error::Busy => Self::Busy,
-            Error::BadDescriptor => Self::BadDescriptor,
-            Error::Io => Self::Io,
-            Error::Limit(Limit::FileSize(_)) => Self::FileTooLarge,
-            Error::Limit(Limit::Bytes(_) | Limit::Inodes(_)) => Self::InsufficientSpace,
-            Error::Limit(Limit::Depth(_)) => Self::NameTooLong,
-            // WASI has no word for too many open files.
-            Error::Limit(Limit::Descriptors(_)) => Self::InsufficientMemory,
-        }
     }
 }
