@@ -117,8 +117,12 @@ impl Place {
 
         let column = text[line_start..start].chars().count();
         let length = text[start..end].trim_end().chars().count().max(1);
-        // Keep some of what stands before the place, more of what follows.
-        let skipped = column.saturating_sub(EXCERPT / 2);
+        let whole = text[line_start..line_end].chars().count() <= EXCERPT;
+        // Of a long line, what stands before the place and what follows.
+        let skipped = match whole {
+            true => 0,
+            false => column.saturating_sub(EXCERPT / 2),
+        };
         let mut excerpt = String::new();
         let mut start = column;
         if skipped > 0 {

@@ -5,17 +5,18 @@
 //! other clients that share the file accept too. Knows what a list or a flag
 //! is, not what any key means.
 
-use std::{collections::HashMap, ops::Range, path::Path};
+use std::{collections::HashMap, ops::Range, path::Path, str::FromStr};
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{self, Value},
-    common::{Range as Span, Ranged},
+    common::Ranged,
     errors::ParseErrorKind,
     parse_to_ast,
 };
 
 use super::{
+    Bytes, NotAnAmount, Span,
     diagnostic::{Diagnostic, Error, Place, quoted, shown_path},
     nearest::nearest,
 };
@@ -62,7 +63,7 @@ pub(super) fn parse<'t>(file: &Path, text: &'t str) -> Result<Value<'t>, Error> 
 pub(super) struct Field<'v> {
     pub(super) name: &'v str,
     /// Where the name stands, with its quotes.
-    pub(super) name_range: Span,
+    pub(super) name_range: jsonc_parser::common::Range,
     pub(super) value: &'v Value<'v>,
 }
 
@@ -148,7 +149,7 @@ impl<'t> Report<'t> {
             self.wrong_type(value, what, "an object");
             return None;
         };
-        let mut seen: HashMap<&str, Span> = HashMap::new();
+        let mut seen: HashMap<&str, jsonc_parser::common::Range> = HashMap::new();
         let mut fields = Vec::with_capacity(object.properties.len());
         for property in &object.properties {
             let name = property.name.as_str();
@@ -236,7 +237,47 @@ impl<'t> Report<'t> {
         }
     }
 
-    pub(super) fn wrong_type(&mut self, value: &Value<'_>, what: &str, expected: &str) {
+    /// A length of time: text with a unit, or a number of seconds.
+    pub(super) fn span(&mut self, value: &Value<'_>, what: &str) -> Option<Span> {
+        self.amount(value, what, "a length of time, like `\"30s\"`")
+            .filter(|span: &Span| !self.is_nothing(span.0.is_zero(), value, what))
+    }
+
+    /// A number of bytes, or text with a unit.
+    pub(super) fn bytes(&mut self, value: &Value<'_>, what: &str) -> Option<Bytes> {
+        self.amount(value, what, "a number of bytes, like `\"256MiB\"`")
+            .filter(|bytes: &Bytes| !self.is_nothing(bytes.0 == 0, value, what))
+    }
+
+    fn amount<A: FromStr<Err = NotAnAmount>>(
+        &mut self,
+        value: &Value<'_>,
+        what: &str,
+        expected: &str,
+    ) -> Option<A> {
+        let text = match value {
+            Value::StringLit(text) => text.value.as_ref(),
+            Value::NumberLit(number) => number.value,
+            value => {
+                self.wrong_type(value, what, expected);
+                return None;
+            }
+        };
+        text.parse()
+            .map_err(|error| self.error(value.range(), format!("{what}: {error}"), None))
+            .ok()
+    }
+
+    /// A limit of nothing is a mistake, not a limit.
+    fn is_nothing(&mut self, is_zero: bool, value: &Value<'_>, what: &str) -> bool {
+        if is_zero {
+            let message = format!("{what} must be more than nothing");
+            self.error(value.range(), message, None);
+        }
+        is_zero
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, what: &str, expected: &str) {
         self.error(
             value.range(),
             format!("{what} must be {expected}, found {}", kind(value)),
@@ -277,6 +318,9 @@ fn syntax(kind: &ParseErrorKind) -> (String, Option<&'static str>) {
         Kind::UnexpectedWord | Kind::UnexpectedToken => Some(
             "a value is text in double quotes, a number, `true`, `false`, `null`, `[…]` or `{…}`",
         ),
+        Kind::UnexpectedTokenInObject => {
+            Some("a key in double quotes should stand here: is there a comma too many?")
+        }
         Kind::UnterminatedObject => Some("a closing `}` is missing"),
         Kind::UnterminatedArray => Some("a closing `]` is missing"),
         Kind::UnterminatedCommentBlock => Some("a closing `*/` is missing"),
@@ -368,7 +412,7 @@ fn likely_secrets(text: &str, at: usize) -> Vec<Range<usize>> {
         match text.as_bytes()[at] {
             b'"' => {
                 let close = close_of(text, at, end);
-                if key.is_some_and(|key| !HARMLESS.contains(&key)) {
+                if key.take().is_some_and(|key| !HARMLESS.contains(&key)) {
                     cover_literal(text, at..close, &mut covered);
                 }
                 last = Some(text[at..close].trim_matches('"'));

@@ -258,3 +258,193 @@ fn reason(error: &io::Error) -> String {
         _ => error.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::{Stdio, Transport};
+
+    fn stdio(configuration: &Configuration) -> &Stdio {
+        match &configuration.servers[0].transport {
+            Transport::Stdio(stdio) => stdio,
+            Transport::Http(http) => panic!("{http:?}"),
+        }
+    }
+
+    /// A folder with files in it, and an environment.
+    struct World {
+        folder: tempfile::TempDir,
+        variables: HashMap<String, String>,
+    }
+
+    impl World {
+        fn new(files: &[(&str, &[u8])]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            for (name, content) in files {
+                let path = folder.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, content).unwrap();
+            }
+            Self {
+                folder,
+                variables: HashMap::new(),
+            }
+        }
+
+        fn with(mut self, name: &str, value: &str) -> Self {
+            self.variables.insert(name.to_owned(), value.to_owned());
+            self
+        }
+
+        fn load(&self, explicit: Option<&str>) -> Result<Configuration, String> {
+            let surroundings = Surroundings {
+                directory: self.folder.path().to_owned(),
+                variables: self
+                    .variables
+                    .iter()
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect(),
+                own_program: None,
+            };
+            load(explicit.map(Path::new), &surroundings).map_err(|error| {
+                error
+                    .to_string()
+                    .replace(&self.folder.path().display().to_string(), "HERE")
+            })
+        }
+
+        /// The command of the first server, which tells the files apart.
+        fn command(&self, explicit: Option<&str>) -> String {
+            let configuration = self.load(explicit).unwrap();
+            stdio(&configuration).command.expose().to_owned()
+        }
+    }
+
+    const FLAG: &[u8] = br#"{ "servers": { "a": { "command": "flag" } } }"#;
+    const VARIABLE: &[u8] = br#"{ "servers": { "a": { "command": "variable" } } }"#;
+    const HERE: &[u8] = br#"{ "servers": { "a": { "command": "here" } } }"#;
+    const WHO: &[u8] = br#"{ "servers": { "a": { "command": "${WHO}" } } }"#;
+
+    #[test]
+    fn the_file_is_found_in_the_documented_order() {
+        let files: &[(&str, &[u8])] = &[
+            ("flag.json", FLAG),
+            ("variable.json", VARIABLE),
+            ("mcp.json", HERE),
+        ];
+        let world = World::new(files);
+        assert_eq!(world.command(None), "here");
+        assert_eq!(world.command(Some("flag.json")), "flag");
+        let world = World::new(files).with("MCP_JSON", "variable.json");
+        assert_eq!(world.command(None), "variable");
+        assert_eq!(world.command(Some("flag.json")), "flag");
+        let world = World::new(files).with("MCP_JSON", "");
+        assert_eq!(world.command(None), "here");
+        let world = World::new(&[
+            ("variable.json", VARIABLE),
+            (".env", b"MCP_JSON=variable.json\n"),
+        ]);
+        assert_eq!(world.command(None), "variable");
+
+        let nothing = World::new(&[]).load(None).unwrap();
+        assert_eq!((nothing.origin, nothing.servers.len()), (None, 0));
+    }
+
+    #[test]
+    fn dot_env_is_read_beside_the_file_and_the_real_environment_wins() {
+        let world = World::new(&[("mcp.json", WHO), (".env", b"export WHO='a b'\n")]);
+        assert_eq!(world.command(None), "a b");
+        assert_eq!(world.with("WHO", "real").command(None), "real");
+        let world = World::new(&[
+            ("in/mcp.json", WHO),
+            ("in/.env", b"WHO=inside "),
+            (".env", b"WHO=outside"),
+        ]);
+        assert_eq!(world.command(Some("in/mcp.json")), "inside");
+        let world = World::new(&[("in/mcp.json", WHO), (".env", b"\xef\xbb\xbfWHO=outside")]);
+        assert_eq!(world.command(Some("in/mcp.json")), "outside");
+        assert_eq!(
+            world.with("MCP_JSON", "in/mcp.json").command(None),
+            "outside"
+        );
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_file() {
+        let text = br#"{ "servers": { "a": { "command": "bin/x", "cwd": "data" } } }"#;
+        let world = World::new(&[("in/mcp.json", text)]);
+        let configuration = world.load(Some("in/mcp.json")).unwrap();
+        let stdio = stdio(&configuration);
+        let inside = world.folder.path().join("in");
+        assert_eq!(Path::new(stdio.command.expose()), inside.join("bin/x"));
+        assert_eq!(stdio.cwd, Some(inside.join("data")));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named_with_the_reason() {
+        let big = vec![b' '; (4 << 20) + 1];
+        let world = World::new(&[
+            ("folder/x", b""),
+            ("latin.json", b"{\n\"a\": \"\xe9\" }"),
+            ("wide.json", b"\xff\xfe{\0}\0"),
+            ("big.json", &big),
+            ("bom.json", b"\xef\xbb\xbf{ \"servers\": {} }"),
+            ("blank.json", b" \n"),
+        ]);
+        std::os::unix::fs::symlink("gone", world.folder.path().join("link.json")).unwrap();
+        let refused = |name: &str| world.load(Some(name)).unwrap_err();
+        assert_eq!(
+            refused("none.json"),
+            "cannot read `none.json`, named by `--config`: there is no such file\n  = hint: `wasm-coordinator init` writes a first one"
+        );
+        assert_eq!(
+            refused("folder"),
+            "cannot read `folder`, named by `--config`: it is a directory\n  = hint: name the file inside it, usually `mcp.json`"
+        );
+        assert_eq!(
+            refused("latin.json"),
+            "cannot read `latin.json`, named by `--config`: line 2 is not valid UTF-8\n  = hint: save it as UTF-8"
+        );
+        assert_eq!(
+            refused("wide.json"),
+            "cannot read `wide.json`, named by `--config`: line 1 is not valid UTF-8\n  = hint: it looks like UTF-16: save it as UTF-8"
+        );
+        assert_eq!(
+            refused("big.json"),
+            "cannot read `big.json`, named by `--config`: it is larger than 4 MiB\n  = hint: a configuration has a few kilobytes: is this the right file?"
+        );
+        assert_eq!(
+            refused("link.json"),
+            "cannot read `link.json`, named by `--config`: it is a link to a file that does not exist"
+        );
+        assert!(refused("/dev/zero").ends_with("is this the right file?"));
+        assert!(refused("blank.json").starts_with("`blank.json` is empty"));
+        assert!(world.load(Some("bom.json")).is_ok());
+        let world = World::new(&[]).with("MCP_JSON", "none.json");
+        assert!(world.load(None).unwrap_err().starts_with(
+            "cannot read `none.json`, named by the variable `MCP_JSON`: there is no such file"
+        ));
+    }
+
+    #[test]
+    fn a_broken_dot_env_is_shown_without_its_values() {
+        let world = World::new(&[("mcp.json", WHO), (".env", b"A=1\nTOKEN = \"s3cret\n")]);
+        assert_eq!(
+            world.load(None).unwrap_err(),
+            "\
+    `HERE/.env` has a line that is not `NAME=value`
+     --> HERE/.env:2:1
+      |
+    2 | TOKEN =••••••••
+      | ^^^^^^^^^^^^^^^
+      = hint: put a value with spaces or special characters into single quotes: `NAME='a b#c'`"
+        );
+        let world = World::new(&[("mcp.json", WHO), (".env", b"\xff")]);
+        assert_eq!(
+            world.load(None).unwrap_err(),
+            "cannot read `HERE/.env`: it is not valid UTF-8"
+        );
+    }
+}

@@ -24,6 +24,7 @@ mod servers;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod variables;
 
 pub use diagnostic::{Diagnostic, Error, Place};
@@ -64,7 +65,7 @@ pub struct Server {
     pub call_timeout: Option<Span>,
     /// How many of its calls may run at once; the general value if absent.
     pub max_in_flight: Option<usize>,
-    /// The line of the file that declares it, counted from 1.
+    /// The line of the file that declares it, counted from 1; 0 without a file.
     pub line: usize,
 }
 
@@ -148,6 +149,27 @@ pub(crate) struct Context<'a> {
 }
 
 impl Server {
+    /// A server that is started as a program, with the words of its command
+    /// line: for servers that no file declares.
+    pub fn program<'w>(
+        name: &str,
+        program: &Path,
+        arguments: impl IntoIterator<Item = &'w str>,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            transport: Transport::Stdio(Stdio {
+                command: Guarded::plain(program.to_string_lossy()),
+                args: arguments.into_iter().map(Guarded::plain).collect(),
+                env: Vec::new(),
+                cwd: None,
+            }),
+            call_timeout: None,
+            max_in_flight: None,
+            line: 0,
+        }
+    }
+
     /// Values that must not appear in text for programs, models or logs:
     /// variables and headers that hold secrets, as their names tell.
     pub fn secrets(&self) -> Vec<&str> {
@@ -265,6 +287,9 @@ pub(crate) fn parse(
         );
     }
     if !report.errors.is_empty() {
+        let place =
+            |error: &Diagnostic| error.place.as_ref().map(|place| (place.line, place.column));
+        report.errors.sort_by_key(place);
         return Err(Error::new(report.errors));
     }
     settings.tools.deny.extend(servers.denied);

@@ -4,13 +4,13 @@
 //! ignored is a limit that does not hold.
 
 use globset::Glob;
-use jsonc_parser::{ast::Value, common::Ranged};
+use jsonc_parser::ast::Value;
 
 use super::{
-    Bytes, Limits, Tools, Upstream,
+    Limits, Tools, Upstream,
     diagnostic::quoted,
     document::{Field, Report},
-    servers::{MOST_IN_FLIGHT, span},
+    servers::MOST_IN_FLIGHT,
 };
 
 /// What the section says; everything is optional.
@@ -44,8 +44,8 @@ pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
             "tools" => settings.tools = tools(report, field.value),
             // `null` leaves the default, so that a file can show every key.
             _ if matches!(field.value, Value::NullKeyword(_)) && KEYS.contains(&field.name) => {}
-            "callTimeout" => settings.upstream.call_timeout = span(report, field.value, &what),
-            "startTimeout" => settings.upstream.start_timeout = span(report, field.value, &what),
+            "callTimeout" => settings.upstream.call_timeout = report.span(field.value, &what),
+            "startTimeout" => settings.upstream.start_timeout = report.span(field.value, &what),
             "maxInFlight" => {
                 settings.upstream.max_in_flight = in_flight(report, field.value, &what);
             }
@@ -67,15 +67,15 @@ fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
         let what = format!("`coordinator.limits.{}`", field.name);
         match field.name {
             _ if matches!(field.value, Value::NullKeyword(_)) && LIMITS.contains(&field.name) => {}
-            "timeout" => limits.timeout = span(report, field.value, &what),
-            "memory" => limits.memory = bytes(report, field.value, &what),
+            "timeout" => limits.timeout = report.span(field.value, &what),
+            "memory" => limits.memory = report.bytes(field.value, &what),
             "fuel" => limits.fuel = report.count(field.value, &what, u64::MAX),
             "maxCalls" => {
                 limits.max_calls = report
                     .count(field.value, &what, u64::from(u32::MAX))
                     .and_then(|count| u32::try_from(count).ok());
             }
-            "maxOutput" => limits.max_output = bytes(report, field.value, &what),
+            "maxOutput" => limits.max_output = report.bytes(field.value, &what),
             _ => unknown(report, &field, "`coordinator.limits`", LIMITS),
         }
     }
@@ -115,32 +115,6 @@ fn patterns(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Vec<Strin
         }
     }
     patterns
-}
-
-fn bytes(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<Bytes> {
-    let text = match value {
-        Value::StringLit(text) => text.value.as_ref(),
-        Value::NumberLit(number) => number.value,
-        value => {
-            report.wrong_type(value, what, "a number of bytes, like `\"256MiB\"`");
-            return None;
-        }
-    };
-    match text.parse::<Bytes>() {
-        Ok(Bytes(0)) => {
-            report.error(
-                value.range(),
-                format!("{what} must be more than nothing"),
-                None,
-            );
-            None
-        }
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            report.error(value.range(), format!("{what}: {error}"), None);
-            None
-        }
-    }
 }
 
 fn in_flight(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<usize> {

@@ -1,0 +1,363 @@
+//! How the server of an entry is reached: what to start or where to connect,
+//! and the values that go there.
+
+use std::path::Path;
+
+use jsonc_parser::{
+    ast::{StringLit, Value},
+    common::{Range, Ranged},
+};
+
+use super::{
+    Http, Stdio, Transport,
+    diagnostic::quoted,
+    document::Field,
+    guarded::{Guarded, sounds_secret},
+    servers::{Entry, OWN_NAME},
+    variables::{Fault, LONGEST_VALUE, expand},
+};
+
+impl Entry<'_, '_> {
+    pub(super) fn transport<'v>(
+        &mut self,
+        entry: &Field<'_>,
+        get: &impl Fn(&str) -> Option<Field<'v>>,
+    ) -> Option<Transport> {
+        let kind = get("type").or_else(|| get("transport"));
+        let kind = match kind {
+            Some(field) => Some((self.kind(&field)?, field)),
+            None => None,
+        };
+        match (kind, get("command"), get("url")) {
+            (Some((Kind::Stdio, _)) | None, Some(command), None) => {
+                if let Some(field) = get("headers") {
+                    self.no_effect(&field, "a server with a `command`");
+                }
+                self.stdio(&command, get).map(Transport::Stdio)
+            }
+            (Some((Kind::Http, _)) | None, None, Some(url)) => {
+                for key in ["args", "env", "cwd"] {
+                    if let Some(field) = get(key) {
+                        self.no_effect(&field, "a server with a `url`");
+                    }
+                }
+                self.http(&url, get("headers")).map(Transport::Http)
+            }
+            (Some((Kind::Stdio, field)), None, _) => {
+                let message = format!(
+                    "{} has the type {} and needs a `command`",
+                    self.subject,
+                    self.report.raw(&field.value.range())
+                );
+                self.error(field.value.range(), message, None)
+            }
+            (Some((Kind::Http, field)), _, None) => {
+                let message = format!(
+                    "{} has the type {} and needs a `url`",
+                    self.subject,
+                    self.report.raw(&field.value.range())
+                );
+                self.error(field.value.range(), message, None)
+            }
+            (_, Some(_), Some(url)) => {
+                let message = format!("{} has both a `command` and a `url`", self.subject);
+                let hint =
+                    "keep `command` to start a program, or `url` to connect to a running server";
+                self.error(url.name_range, message, Some(hint))
+            }
+            (None, None, None) => {
+                let message = format!("{} has neither a `command` nor a `url`", self.subject);
+                let hint = "write the program to start as `command`, or the address to connect to as `url`";
+                self.error(entry.name_range, message, Some(hint))
+            }
+        }
+    }
+
+    fn kind(&mut self, field: &Field<'_>) -> Option<Kind> {
+        let text = self.report.text(field.value, &self.what(field.name))?;
+        let folded: String = text
+            .value
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|character| character.to_ascii_lowercase())
+            .collect();
+        match folded.as_str() {
+            "stdio" => Some(Kind::Stdio),
+            "http" | "streamablehttp" => Some(Kind::Http),
+            "sse" => {
+                let message = format!(
+                    "{} uses the HTTP+SSE transport, which MCP has retired: there is no client for it here",
+                    self.subject
+                );
+                let hint = "most servers also speak Streamable HTTP, often at `/mcp` in place of `/sse`: set `type` to `http` and change the `url`";
+                self.error(text.range, message, Some(hint))
+            }
+            _ => {
+                let message = format!(
+                    "{} has the unknown type {}",
+                    self.subject,
+                    quoted(&text.value)
+                );
+                self.error(text.range, message, Some("known are `stdio` and `http`"))
+            }
+        }
+    }
+
+    fn stdio<'v>(
+        &mut self,
+        command: &Field<'v>,
+        get: &impl Fn(&str) -> Option<Field<'v>>,
+    ) -> Option<Stdio> {
+        let program = self.program(command, get("args").is_some());
+        let args = match get("args") {
+            Some(field) => {
+                let what = self.what("args");
+                self.report.texts(field.value, &what).and_then(|args| {
+                    args.into_iter()
+                        .map(|arg| self.value(arg, &what))
+                        .collect::<Option<Vec<_>>>()
+                })
+            }
+            None => Some(Vec::new()),
+        };
+        let env = match get("env") {
+            Some(field) => self.pairs(&field, Pairs::Variables),
+            None => Some(Vec::new()),
+        };
+        let cwd = match get("cwd") {
+            Some(field) => {
+                let what = self.what("cwd");
+                let text = self.report.text(field.value, &what)?;
+                let value = self.value(text, &what)?;
+                Some(Some(self.context.folder.join(value.expose())))
+            }
+            None => Some(None),
+        };
+        Some(Stdio {
+            command: program?,
+            args: args?,
+            env: env?,
+            cwd: cwd?,
+        })
+    }
+
+    fn program(&mut self, field: &Field<'_>, has_args: bool) -> Option<Guarded> {
+        let what = self.what("command");
+        if let Value::Array(_) = field.value {
+            let message = format!("{what} must be text in double quotes, found a list");
+            let hint = "the program alone is the `command`; what follows it goes into `args`";
+            return self.error(field.value.range(), message, Some(hint));
+        }
+        let text = self.report.text(field.value, &what)?;
+        let program = self.value(text, &what)?;
+        let value = program.expose();
+        if value.trim().is_empty() {
+            return self.error(text.range, format!("{what} is empty"), None);
+        }
+        if !has_args && value.contains(' ') && !value.contains(['/', '\\']) {
+            self.report.warning(
+                text.range,
+                format!("{what} contains a space and is taken as the name of one program"),
+                Some("no shell reads it: put what follows the program into `args`".to_owned()),
+            );
+        }
+        // `wasm-coordinator` may run from a folder that no `PATH` mentions, as
+        // it does under cargo. Its own servers are found all the same.
+        if value == OWN_NAME
+            && let Some(own) = self.context.own_program.and_then(Path::to_str)
+        {
+            return Some(Guarded::new(own, OWN_NAME));
+        }
+        // A path is relative to the file that says it, not to wherever the
+        // command was typed. A bare name is looked up by the system.
+        let path = Path::new(value);
+        if path.is_relative()
+            && value.contains('/')
+            && let Some(path) = self.context.folder.join(path).to_str()
+        {
+            return Some(Guarded::new(path, program.to_string()));
+        }
+        Some(program)
+    }
+
+    fn http(&mut self, field: &Field<'_>, headers: Option<Field<'_>>) -> Option<Http> {
+        let what = self.what("url");
+        let headers = match headers {
+            Some(field) => self.pairs(&field, Pairs::Headers),
+            None => Some(Vec::new()),
+        };
+        let text = self.report.text(field.value, &what)?;
+        let url = self.value(text, &what)?;
+        let (scheme, rest) = url.expose().split_once("://").unwrap_or(("", ""));
+        let is_http = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+        if !is_http || rest.is_empty() || rest.starts_with(['/', '?', '#']) {
+            let message = format!("{what} is not an `http://` or `https://` address");
+            return self.error(text.range, message, None);
+        }
+        if url.expose().contains(char::is_whitespace) {
+            let message = format!("{what} contains a space");
+            return self.error(text.range, message, Some("write it as `%20`"));
+        }
+        Some(Http {
+            url: shown_without_secrets(url, &text.value),
+            headers: headers?,
+        })
+    }
+
+    /// Names with values that never show: variables, headers.
+    fn pairs(&mut self, field: &Field<'_>, of: Pairs) -> Option<Vec<(String, Guarded)>> {
+        let what = self.what(field.name);
+        let fields = self.report.fields(field.value, &what)?;
+        // Not stopped by the first problem, so that all are reported.
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|pair| self.pair(pair, field.name, of))
+            .collect();
+        pairs.into_iter().collect()
+    }
+
+    fn pair(&mut self, pair: &Field<'_>, key: &str, of: Pairs) -> Option<(String, Guarded)> {
+        let what = format!("{}: `{key}.{}`", self.subject, plain(pair.name));
+        if let Err(problem) = of.check_name(pair.name) {
+            return self.error(pair.name_range, format!("{what} {problem}"), None);
+        }
+        let value = match pair.value {
+            // Other clients take these, and what is meant is plain.
+            Value::NumberLit(number) => Guarded::hidden(number.value),
+            Value::BooleanLit(flag) => Guarded::hidden(flag.value.to_string()),
+            value => {
+                let text = self.report.text(value, &what)?;
+                let value = self.value(text, &what)?;
+                if of == Pairs::Headers && value.expose().contains(['\r', '\n']) {
+                    return self.error(text.range, format!("{what} contains a line break"), None);
+                }
+                match sounds_secret(pair.name) {
+                    true => value.with_whole_secret(),
+                    false => value,
+                }
+                .hide()
+            }
+        };
+        Some((pair.name.to_owned(), value))
+    }
+
+    /// A text with its variables replaced; shows as it was written.
+    fn value(&mut self, text: &StringLit<'_>, what: &str) -> Option<Guarded> {
+        let expanded = match expand(&text.value, self.context.variables) {
+            Ok(expanded) => expanded,
+            Err(fault) => return self.fault(text, what, fault),
+        };
+        if expanded.text.contains('\0') {
+            return self.error(text.range, format!("{what} contains a NUL character"), None);
+        }
+        let mut value = Guarded::new(expanded.text, text.value.as_ref());
+        for (name, secret) in &expanded.used {
+            if sounds_secret(name) {
+                value = value.with_secret(secret);
+            }
+        }
+        Some(value)
+    }
+
+    fn fault<T>(&mut self, text: &StringLit<'_>, what: &str, fault: Fault) -> Option<T> {
+        let whole = text.range;
+        match fault {
+            Fault::Unset { name } => {
+                let message = format!("{what} needs the variable `{name}`, which is not set");
+                let hint = format!(
+                    "set it in the environment or as `{name}=…` in `.env` beside this file, give a default with `${{{name}:-…}}`, or switch the server off with `\"disabled\": true`"
+                );
+                let place = self.reference(whole, &name);
+                self.error(place, message, Some(&hint))
+            }
+            Fault::NotUnicode { name } => {
+                let message =
+                    format!("{what} needs the variable `{name}`, whose value is not valid UTF-8");
+                let place = self.reference(whole, &name);
+                self.error(place, message, None)
+            }
+            Fault::BadName { name } => {
+                let message = format!("{what} refers to {}, which is no variable", quoted(&name));
+                let hint = match name.starts_with("input:") {
+                    true => {
+                        "this program cannot ask for values: write `${NAME}` and set the variable in `.env`"
+                    }
+                    false => "write `${NAME}`, `${NAME:-default}`, or `$${` for a plain `${`",
+                };
+                self.error(whole, message, Some(hint))
+            }
+            Fault::Unterminated => {
+                let message = format!("{what} has a `${{` without its `}}`");
+                self.error(whole, message, Some("write `$${` for a plain `${`"))
+            }
+            Fault::TooLong => {
+                let message = format!("{what} is longer than {LONGEST_VALUE} bytes");
+                self.error(whole, message, None)
+            }
+        }
+    }
+
+    /// Where in a literal a variable is named; the literal when that is
+    /// written with escapes.
+    fn reference(&self, literal: Range, name: &str) -> Range {
+        let raw = self.report.raw(&literal);
+        for start in [format!("${{{name}"), format!("${{env:{name}")] {
+            for (offset, found) in raw.match_indices(&start) {
+                let after = &raw[offset + found.len()..];
+                if let Some(end) = after.find('}')
+                    && after.starts_with(['}', ':'])
+                {
+                    let at = literal.start + offset;
+                    return Range::new(at, at + found.len() + end + 1);
+                }
+            }
+        }
+        literal
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Stdio,
+    Http,
+}
+
+/// What a set of pairs is, which decides what its names and values may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pairs {
+    Variables,
+    Headers,
+}
+
+impl Pairs {
+    fn check_name(self, name: &str) -> Result<(), &'static str> {
+        // A token of RFC 9110; anything else could end the header and start
+        // another.
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        match self {
+            _ if name.is_empty() => Err("has no name"),
+            Pairs::Variables if name.contains(['=', '\0']) => Err("is not the name of a variable"),
+            Pairs::Headers if !name.bytes().all(is_token) => Err("is not the name of a header"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The address without what may authorise: user and password, the query.
+fn shown_without_secrets(url: Guarded, written: &str) -> Guarded {
+    let (before, rest) = written.split_once("://").unwrap_or(("", written));
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let (path, query) = match path.find(['?', '#']) {
+        Some(at) => (&path[..at], "?…"),
+        None => (path, ""),
+    };
+    let separator = if before.is_empty() { "" } else { "://" };
+    url.show_as(format!("{before}{separator}{host}{path}{query}"))
+}
+
+fn plain(name: &str) -> String {
+    quoted(name).trim_matches('`').to_owned()
+}
