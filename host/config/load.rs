@@ -435,11 +435,11 @@ mod tests {
             world.load(None).unwrap_err(),
             "\
     `HERE/.env` has a line that is not `NAME=value`
-     --> HERE/.env:2:1
-      |
-    2 | TOKEN =••••••••
-      | ^^^^^^^^^^^^^^^
-      = hint: put a value with spaces or special characters into single quotes: `NAME='a b#c'`"
+ --> HERE/.env:2:1
+  |
+2 | TOKEN =••••••••
+  | ^^^^^^^^^^^^^^^
+  = hint: put a value with spaces or special characters into single quotes: `NAME='a b#c'`"
         );
         let world = World::new(&[("mcp.json", WHO), (".env", b"\xff")]);
         assert_eq!(
