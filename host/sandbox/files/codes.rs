@@ -1,5 +1,6 @@
 //! Between our types and those of the WIT.
 
+use super::account::MAX_DESCRIPTORS;
 use super::bindings::wasi::filesystem::types::{
     DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp,
 };
@@ -27,7 +28,11 @@ impl From<Error> for Failure {
 
 impl From<ResourceTableError> for Failure {
     fn from(error: ResourceTableError) -> Self {
-        Self::Trap(error.into())
+        match error {
+            // A smaller bound than ours on everything that a guest can hold.
+            ResourceTableError::Full => Self::Refused(Limit::Descriptors(MAX_DESCRIPTORS).into()),
+            error => Self::Trap(error.into()),
+        }
     }
 }
 

@@ -209,3 +209,77 @@ impl Mounts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::quota::Quota;
+    use super::*;
+
+    fn archive() -> Arc<Archive> {
+        Archive::new([("a/b.txt", "b".into())]).unwrap()
+    }
+
+    fn mounts() -> Mounts {
+        Mounts::new(&Workspace::new(Quota::default()))
+    }
+
+    #[test]
+    fn mounts_may_stand_deep() {
+        let mounts = mounts()
+            .read_only("/usr/lib/python", archive())
+            .and_then(|mounts| mounts.read_only("/usr/share", archive()))
+            .unwrap();
+        let found = mounts
+            .find(mounts.root(), "usr/lib/python/a/b.txt")
+            .unwrap();
+        assert_eq!(
+            mounts.volume(found).read(found.node, 0, 9).unwrap(),
+            b"b"[..]
+        );
+        // The way back from a mount leads to where it stands.
+        let back = mounts
+            .find(mounts.root(), "usr/lib/python/a/../../../share/a")
+            .unwrap();
+        assert_eq!(back, mounts.find(mounts.root(), "usr/share/a").unwrap());
+        let inside = mounts.find(mounts.root(), "usr/lib/python").unwrap();
+        assert_eq!(mounts.find(inside, "a/../.."), Err(Error::NotPermitted));
+    }
+
+    #[test]
+    fn a_mount_takes_a_free_path_of_its_own() {
+        let refused = |path: &str| match mounts().read_only(path, archive()) {
+            Ok(_) => panic!("{path} must be refused"),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(refused("/tmp"), "cannot mount `/tmp`: already exists");
+        assert_eq!(refused("/tmp/x"), "cannot mount `/tmp/x`: already exists");
+        assert_eq!(refused("x"), "cannot mount `x`: invalid argument");
+        assert_eq!(
+            refused("/x/../y"),
+            "cannot mount `/x/../y`: invalid argument"
+        );
+        assert_eq!(refused("/"), "cannot mount `/`: no such file or directory");
+        let covered = mounts().read_only("/a/b", archive()).unwrap();
+        assert!(covered.read_only("/a", archive()).is_err());
+    }
+
+    #[test]
+    fn an_archive_takes_clean_paths_only() {
+        let refused = |paths: &[&'static str]| {
+            let files = paths.iter().map(|path| (*path, bytes::Bytes::new()));
+            Archive::new(files)
+                .err()
+                .expect("it must be refused")
+                .to_string()
+        };
+        assert_eq!(
+            refused(&["../x"]),
+            "cannot add `../x`: operation not permitted"
+        );
+        assert_eq!(refused(&["/x"]), "cannot add `/x`: operation not permitted");
+        assert_eq!(refused(&["x", "x"]), "cannot add `x`: already exists");
+        assert_eq!(refused(&["x", "x/y"]), "cannot add `x/y`: not a directory");
+        assert_eq!(refused(&["x/y", "x"]), "cannot add `x`: already exists");
+        assert_eq!(refused(&["x/"]), "cannot add `x/`: is a directory");
+    }
+}

@@ -613,3 +613,6 @@ impl NewTime {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -467,3 +467,6 @@ impl Descriptor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

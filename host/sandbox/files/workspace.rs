@@ -212,3 +212,162 @@ impl Volume for Shared {
         self.tree().rename(from, to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::Limit;
+    use super::*;
+    use std::thread;
+
+    fn name(text: &str) -> Name<'_> {
+        Name::new(text).expect("a name")
+    }
+
+    fn workspace(bytes: u64, inodes: u64) -> Workspace {
+        Workspace::new(Quota {
+            bytes,
+            file_bytes: bytes,
+            inodes,
+        })
+    }
+
+    const CREATE: Opening = Opening {
+        create: true,
+        exclusive: false,
+        truncate: false,
+        write: true,
+        directory: false,
+    };
+
+    #[test]
+    fn the_host_reads_and_writes_by_path() {
+        let workspace = workspace(100, 9);
+        workspace.write_file("a/b/c.txt", b"hello").unwrap();
+        workspace.write_file("a/b/c.txt", b"bye").unwrap();
+        assert_eq!(workspace.read_file("a/./b/c.txt").unwrap(), b"bye"[..]);
+        assert_eq!(
+            workspace.usage(),
+            Usage {
+                bytes: 3,
+                inodes: 3
+            }
+        );
+        let names = |path| {
+            let entries = workspace.list(path).unwrap();
+            entries
+                .into_iter()
+                .map(|entry| entry.name.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("."), ["a"]);
+        assert_eq!(names("a/b/"), ["c.txt"]);
+        assert_eq!(workspace.inspect("a/b/c.txt").unwrap().size, 3);
+    }
+
+    #[test]
+    fn errors_name_what_was_asked_for() {
+        let workspace = workspace(10, 2);
+        workspace.write_file("f", b"1").unwrap();
+        let refused = |result: Result<(), PathError>| result.unwrap_err().to_string();
+        for (path, expected) in [
+            ("../f", "cannot write `../f`: operation not permitted"),
+            ("/f", "cannot write `/f`: operation not permitted"),
+            ("f/x", "cannot write `f/x`: not a directory"),
+            ("d/", "cannot write `d/`: is a directory"),
+            ("", "cannot write ``: no such file or directory"),
+        ] {
+            assert_eq!(refused(workspace.write_file(path, b"")), expected);
+        }
+        assert_eq!(
+            refused(workspace.write_file("g", &[0; 10])),
+            "cannot write `g`: the workspace may hold at most 10 bytes"
+        );
+        assert_eq!(
+            refused(workspace.write_file("f", &[0; 11])),
+            "cannot write `f`: a file of the workspace may have at most 10 bytes"
+        );
+        assert_eq!(workspace.read_file("f").unwrap(), b"1"[..]);
+        assert_eq!(
+            workspace.usage(),
+            Usage {
+                bytes: 1,
+                inodes: 1
+            }
+        );
+        assert_eq!(
+            refused(workspace.read_file("nothing").map(drop)),
+            "cannot read `nothing`: no such file or directory"
+        );
+    }
+
+    #[test]
+    fn writers_at_once_end_exactly_at_the_limit() {
+        let workspace = workspace(100_000, 9);
+        let (volume, files, _) = workspace.volume();
+        let written: u64 = thread::scope(|scope| {
+            let writer = |_| {
+                let volume = &volume;
+                scope.spawn(move || {
+                    let file = volume.open(files, name("log"), CREATE).unwrap();
+                    let mut written = 0;
+                    let error = loop {
+                        match volume.write(file, Position::End, &[1; 37]) {
+                            Ok(length) => written += length as u64,
+                            Err(error) => break error,
+                        }
+                    };
+                    assert_eq!(error, Limit::FileSize(100_000).into());
+                    volume.release(file);
+                    written
+                })
+            };
+            let writers: Vec<_> = (0..8).map(writer).collect();
+            writers
+                .into_iter()
+                .map(|writer| writer.join().unwrap())
+                .sum()
+        });
+        assert_eq!(written, 100_000);
+        assert_eq!(workspace.usage(), workspace.recount());
+        assert_eq!(
+            workspace.usage(),
+            Usage {
+                bytes: 100_000,
+                inodes: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_race_for_one_name_leaves_the_tree_whole() {
+        let workspace = workspace(10_000, 20);
+        let (volume, files, _) = workspace.volume();
+        thread::scope(|scope| {
+            for seed in 0..4 {
+                let volume = &volume;
+                scope.spawn(move || {
+                    let mut random = super::super::random::Random::new(seed);
+                    for _ in 0..5_000 {
+                        let one = name(["a", "b"][random.below(2)]);
+                        let two = name(["a", "b"][random.below(2)]);
+                        let _ = match random.below(6) {
+                            0 => volume.create_directory(files, one),
+                            1 => volume.remove_directory(files, one),
+                            2 => volume.remove_file(files, one),
+                            3 => volume.rename((files, one), (files, two)),
+                            4 => volume
+                                .lookup(files, one)
+                                .and_then(|node| volume.rename((files, two), (node, one))),
+                            _ => volume.open(files, one, CREATE).map(|file| {
+                                let _ = volume.write(file, Position::End, &[1; 99]);
+                                let _ = volume.read(file, 0, 99);
+                                volume.release(file);
+                            }),
+                        };
+                    }
+                });
+            }
+        });
+        assert_eq!(workspace.usage(), workspace.recount());
+    }
+}
