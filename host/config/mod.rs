@@ -4,7 +4,7 @@
 //! Two steps lead from the file to its meaning. What was written is read by
 //! the private modules here, which do no I/O; what it means, with variables
 //! replaced and paths resolved, is a [`Configuration`], and only that travels.
-//! [`load`] alone touches the disk and the environment, and it changes neither.
+//! [`load()`] alone touches the disk and the environment, and it changes neither.
 //! Nothing here knows how a server is started or a limit enforced.
 
 use std::{
