@@ -91,47 +91,41 @@ impl Pollable for FileInput {
 }
 
 /// Writes a file from an offset on, or always at its end.
+///
+/// A stream that met a limit can be used again: room may be made meanwhile,
+/// and libc would report a stream that is closed for good as a broken pipe.
 pub(super) struct FileOutput {
     handle: Arc<Handle>,
     account: Arc<Account>,
     position: Position,
-    /// After an error a stream is closed, says `wasi:io`.
-    closed: bool,
     _permit: Permit,
 }
 
 impl FileOutput {
+    /// Fails with the limit itself where there is no room from the start. That
+    /// matters because libc makes of every later error of a stream `EIO`.
     pub(super) fn new(descriptor: &Descriptor, position: Position) -> Result<Self, Error> {
         let handle = descriptor.writable()?.clone();
+        handle.volume().room(handle.location().node, position)?;
         let account = descriptor.account().clone();
         let permit = account.admit(Use::Stream)?;
         Ok(Self {
             handle,
             account,
             position,
-            closed: false,
             _permit: permit,
         })
     }
 
     /// Writes all, or up to the limit that ends it.
     fn write_all(&mut self, mut bytes: &[u8]) -> StreamResult<()> {
-        if self.closed {
-            return Err(StreamError::Closed);
-        }
         while !bytes.is_empty() {
             let node = self.handle.location().node;
-            match self.handle.volume().write(node, self.position, bytes) {
-                Ok(written) => {
-                    bytes = &bytes[written..];
-                    if let Position::At(offset) = &mut self.position {
-                        *offset += written as u64;
-                    }
-                }
-                Err(error) => {
-                    self.closed = true;
-                    return Err(failed(&self.account, error));
-                }
+            let written = self.handle.volume().write(node, self.position, bytes);
+            let written = written.map_err(|error| failed(&self.account, error))?;
+            bytes = &bytes[written..];
+            if let Position::At(offset) = &mut self.position {
+                *offset += written as u64;
             }
         }
         Ok(())
@@ -140,11 +134,17 @@ impl FileOutput {
 
 #[async_trait::async_trait]
 impl OutputStream for FileOutput {
+    /// No more than there is room for, so that a program knows to the byte
+    /// what was written. Never zero: that would mean to wait.
     fn check_write(&mut self) -> StreamResult<usize> {
-        if self.closed {
-            return Err(StreamError::Closed);
-        }
-        Ok(MAX_TRANSFER)
+        let room = self
+            .handle
+            .volume()
+            .room(self.handle.location().node, self.position);
+        let room = room.map_err(|error| failed(&self.account, error))?;
+        Ok(usize::try_from(room)
+            .unwrap_or(usize::MAX)
+            .min(MAX_TRANSFER))
     }
 
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
@@ -172,7 +172,13 @@ impl OutputStream for FileOutput {
     }
 
     fn flush(&mut self) -> StreamResult<()> {
-        self.check_write().map(drop)
+        Ok(())
+    }
+
+    /// The default asks `check_write` once more, which says that a file is
+    /// full also when nothing more is to be written.
+    async fn write_ready(&mut self) -> StreamResult<usize> {
+        Ok(MAX_TRANSFER)
     }
 
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> StreamResult<()> {

@@ -277,6 +277,18 @@ impl Tree {
         }
     }
 
+    /// How many bytes can be written from a position on: at least one, or the
+    /// error names the limit.
+    pub(super) fn room(&self, file: Node, position: Position) -> Result<u64, Error> {
+        let size = self.size(file)?;
+        let (largest, limit) = self.quota.largest(self.usage, size);
+        let room = largest.max(size).saturating_sub(position.within(size));
+        if room == 0 {
+            return Err(limit.into());
+        }
+        Ok(room)
+    }
+
     /// Writes as many of these bytes as the quota permits, at least one; with
     /// none permitted, the error names the limit.
     pub(super) fn write(
@@ -289,21 +301,10 @@ impl Tree {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let offset = match position {
-            Position::At(offset) => offset,
-            Position::End => size,
-        };
-        let end = offset.saturating_add(bytes.len() as u64);
-        let mut length = bytes.len();
-        if end > size {
-            let (largest, limit) = self.quota.largest(self.usage, size);
-            if offset >= largest.max(size) {
-                return Err(limit.into());
-            }
-            let room = largest.max(size) - offset;
-            length = usize::try_from(room).unwrap_or(usize::MAX).min(length);
-            self.usage.bytes += (offset + length as u64).saturating_sub(size);
-        }
+        let room = usize::try_from(self.room(file, position)?).unwrap_or(usize::MAX);
+        let length = bytes.len().min(room);
+        let offset = position.within(size);
+        self.usage.bytes += (offset + length as u64).saturating_sub(size);
         self.content(file)?.write(offset, &bytes[..length]);
         self.touch(file);
         Ok(length)
@@ -600,6 +601,16 @@ impl Inode {
             modified: now,
             changed: now,
             body,
+        }
+    }
+}
+
+impl Position {
+    /// The offset that is meant in a file of this size.
+    fn within(self, size: u64) -> u64 {
+        match self {
+            Self::At(offset) => offset,
+            Self::End => size,
         }
     }
 }

@@ -164,6 +164,12 @@ pub trait Volume: Send + Sync {
     /// Ends one hold.
     fn release(&self, _node: Node) {}
 
+    /// How many bytes can be written from a position on: at least one, or the
+    /// error says why none.
+    fn room(&self, _file: Node, _position: Position) -> Result<u64, Error> {
+        Err(Error::ReadOnly)
+    }
+
     /// Writes as many of these bytes as a limit permits, at least one; with
     /// none permitted, the error names the limit.
     fn write(&self, _file: Node, _position: Position, _bytes: &[u8]) -> Result<usize, Error> {

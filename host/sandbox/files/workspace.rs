@@ -184,6 +184,10 @@ impl Volume for Shared {
         self.tree().release(node);
     }
 
+    fn room(&self, file: Node, position: Position) -> Result<u64, Error> {
+        self.tree().room(file, position)
+    }
+
     fn write(&self, file: Node, position: Position, bytes: &[u8]) -> Result<usize, Error> {
         self.tree().write(file, position, bytes)
     }

@@ -534,22 +534,34 @@ fn streams_read_write_and_append() {
     );
     assert_eq!(guest.workspace.read_file("f").unwrap(), b"J\0llo you"[..]);
 
-    // At the limit: what fits is written, the error has its code, and the
-    // stream is closed.
+    // At the limit: what fits is permitted, the error has its code, and the
+    // stream works again when there is room.
     let stream = guest.table.get_mut(&end).unwrap();
+    assert_eq!(stream.check_write().unwrap(), 3);
     let Err(StreamError::LastOperationFailed(error)) = stream.write(b"12345"[..].into()) else {
         panic!("a write above the limit must fail");
     };
     assert!(matches!(
-        stream.write(b"6"[..].into()),
-        Err(StreamError::Closed)
+        stream.check_write(),
+        Err(StreamError::LastOperationFailed(_))
     ));
-    assert!(matches!(stream.check_write(), Err(StreamError::Closed)));
+    assert!(stream.flush().is_ok());
     assert_eq!(
         guest.workspace.read_file("f").unwrap(),
         b"J\0llo you123"[..]
     );
     assert_eq!(guest.ctx.take_refused(), Some(Limit::FileSize(12)));
+    let again_at_the_end = guest.call(|files| files.append_via_stream(again(&file)));
+    assert_eq!(again_at_the_end.map(drop), Err(ErrorCode::FileTooLarge));
+    guest
+        .call(|files| files.set_size(again(&file), 11))
+        .unwrap();
+    let stream = guest.table.get_mut(&end).unwrap();
+    stream.write(b"!"[..].into()).unwrap();
+    assert_eq!(
+        guest.workspace.read_file("f").unwrap(),
+        b"J\0llo you12!"[..]
+    );
     let error = guest.table.push(error).unwrap();
     let code = guest
         .view()
