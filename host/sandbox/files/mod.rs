@@ -8,7 +8,7 @@
 //! - [`path`] reads the paths of guests: the only place that does.
 //! - [`volume`] is what every store of files can do; [`tree`] holds files in
 //!   memory, [`workspace`] is one that programs write, [`archive`] one that
-//!   they only read.
+//!   they only read; [`generated`] makes files when they are looked at.
 //! - [`mount`] says which volume stands where and walks along paths.
 //! - [`descriptor`] and [`stream`] are what guests hold, [`wasi`] the functions
 //!   they call, [`codes`] the words of both sides, [`link`] the way in.
@@ -22,6 +22,7 @@ mod codes;
 mod content;
 mod descriptor;
 mod error;
+mod generated;
 mod link;
 mod mount;
 mod path;
@@ -37,6 +38,7 @@ mod workspace;
 pub use account::MAX_DESCRIPTORS;
 pub use archive::Archive;
 pub use error::{Error, Limit, PathError};
+pub use generated::{Generated, Source};
 pub use link::add_to_linker;
 pub use mount::Mounts;
 pub use path::Name;

@@ -520,7 +520,7 @@ fn streams_read_write_and_append() {
     assert!(matches!(stream.skip(1), Err(StreamError::Closed)));
 
     let stream = guest.table.get_mut(&end).unwrap();
-    assert_eq!(stream.check_write().unwrap(), MAX_TRANSFER);
+    assert_eq!(stream.check_write().unwrap(), 7);
     stream.write(b" you"[..].into()).unwrap();
     let stream = guest.table.get_mut(&start).unwrap();
     stream.write(b"J"[..].into()).unwrap();
@@ -573,6 +573,19 @@ fn streams_read_write_and_append() {
         .push(wasmtime::Error::msg("not of a file"))
         .unwrap();
     assert_eq!(guest.view().filesystem_error_code(other).unwrap(), None);
+
+    // In the middle of a file there is more room than behind it, up to what
+    // one call takes.
+    let mut large = Guest::new();
+    let file = large.file("large", b"");
+    large
+        .call(|files| files.set_size(again(&file), 10 << 20))
+        .unwrap();
+    let middle = large
+        .call(|files| files.write_via_stream(again(&file), 5 << 20))
+        .unwrap();
+    let stream = large.table.get_mut(&middle).unwrap();
+    assert_eq!(stream.check_write().unwrap(), MAX_TRANSFER);
 
     // More than was permitted is the guest's mistake.
     let stream = guest.table.get_mut(&start).unwrap();
