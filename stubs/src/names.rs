@@ -115,8 +115,8 @@ pub struct ToolNames {
 /// ```
 pub fn tool_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ToolNames> {
     let raw: Vec<&str> = names.into_iter().collect();
-    let python = unique(&raw, |name| python_function(name));
-    let javascript = unique(&raw, |name| javascript_function(name));
+    let python = unique(&raw, python_function);
+    let javascript = unique(&raw, javascript_function);
     python
         .into_iter()
         .zip(javascript)
@@ -154,7 +154,7 @@ pub fn folded(name: &str) -> String {
 ///
 /// ```
 /// use wasm_coordinator_stubs::names::nearest;
-/// let tools = ["list_issues", "get_issue", "create_branch"];
+/// let tools = ["list_issues", "get_page", "create_branch"];
 /// assert_eq!(nearest("listIssue", tools), ["list_issues"]);
 /// ```
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
@@ -425,7 +425,11 @@ fn remoteness(wanted: &[char], candidate: &[char]) -> Option<usize> {
         return None;
     }
     let distance = distance(wanted, candidate);
-    let tolerated = (wanted.len() / 3).max(1);
+    // Any two letters are one edit apart.
+    let tolerated = match wanted.len() {
+        0..3 => 0,
+        long => long / 3,
+    };
     if distance <= tolerated {
         return Some(distance);
     }

@@ -1,0 +1,158 @@
+//! The tools of one server with everything calls need to know about them:
+//! their names in programs, their parameters, the check of their arguments.
+//!
+//! Built once for each listing. Compiling a schema waits for the first call.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
+
+use wasm_coordinator_stubs::names::{ToolNames, folded, parameter_identifiers, tool_names};
+
+use super::{
+    results::is_wrapper,
+    schema::{self, Check, Parameter},
+};
+use crate::upstream::{Definition, Listing};
+
+/// The tools of one server.
+pub(super) struct Catalog {
+    pub(super) listing: Arc<Listing>,
+    pub(super) tools: Vec<Tool>,
+    /// Raw names and identifiers. A raw name wins over an identifier.
+    by_name: HashMap<String, usize>,
+    /// Names reduced to letters and digits; `None` where several are the same.
+    by_folded_name: HashMap<String, Option<usize>>,
+}
+
+/// A tool that can be called.
+pub(super) struct Tool {
+    listing: Arc<Listing>,
+    index: usize,
+    pub(super) names: ToolNames,
+    pub(super) parameters: Vec<Parameter>,
+    /// Of the parameters, in the same order.
+    pub(super) identifiers: Vec<String>,
+    pub(super) welcomes_other_names: bool,
+    pub(super) is_wrapped: bool,
+    check: OnceLock<Option<Check>>,
+}
+
+impl Catalog {
+    pub(super) fn new(listing: Arc<Listing>) -> Self {
+        let names = tool_names(listing.tools.iter().map(|tool| tool.name.as_str()));
+        let tools: Vec<_> = names
+            .into_iter()
+            .enumerate()
+            .map(|(index, names)| Tool::new(Arc::clone(&listing), index, names))
+            .collect();
+        let mut by_name = HashMap::new();
+        let mut by_folded_name = HashMap::new();
+        for (index, tool) in tools.iter().enumerate() {
+            let raw = &tool.definition().name;
+            by_name.insert(raw.clone(), index);
+            by_folded_name
+                .entry(folded(raw))
+                .and_modify(|known| *known = None)
+                .or_insert(Some(index));
+        }
+        for (index, tool) in tools.iter().enumerate() {
+            for name in [&tool.names.python, &tool.names.javascript] {
+                by_name.entry(name.clone()).or_insert(index);
+            }
+        }
+        Self {
+            listing,
+            tools,
+            by_name,
+            by_folded_name,
+        }
+    }
+
+    /// The tool that a program means, in any spelling.
+    pub(super) fn find(&self, name: &str) -> Option<usize> {
+        let exact = self.by_name.get(name).copied();
+        exact.or_else(|| self.by_folded_name.get(&folded(name)).copied().flatten())
+    }
+}
+
+impl Tool {
+    fn new(listing: Arc<Listing>, index: usize, names: ToolNames) -> Self {
+        let definition = &listing.tools[index];
+        let schema = &definition.input_schema;
+        let parameters = schema::parameters(schema);
+        let identifiers = parameter_identifiers(parameters.iter().map(|p| p.name.as_str()));
+        let output = definition.output_schema.as_deref();
+        Self {
+            names,
+            parameters,
+            identifiers,
+            welcomes_other_names: schema::welcomes_other_names(schema),
+            is_wrapped: output.is_some_and(is_wrapper),
+            check: OnceLock::new(),
+            index,
+            listing,
+        }
+    }
+
+    pub(super) fn definition(&self) -> &Definition {
+        &self.listing.tools[self.index]
+    }
+
+    /// The check of its arguments, if there is a usable one.
+    pub(super) fn check(&self) -> Option<&Check> {
+        self.check
+            .get_or_init(|| Check::compile(&self.definition().input_schema))
+            .as_ref()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    pub(in super::super) fn catalog(tools: &[(&str, Value)]) -> Catalog {
+        let definition = |(name, schema): &(&str, Value)| Definition {
+            name: (*name).to_owned(),
+            description: String::new(),
+            input_schema: Arc::new(schema.clone()),
+            output_schema: None,
+        };
+        Catalog::new(Arc::new(Listing {
+            tools: tools.iter().map(definition).collect(),
+            ..Listing::default()
+        }))
+    }
+
+    /// A tool `t` with this input schema.
+    pub(in super::super) fn tool(schema: Value) -> Tool {
+        catalog(&[("t", schema)]).tools.remove(0)
+    }
+
+    #[test]
+    fn tools_are_found_in_any_spelling_that_means_one() {
+        let catalog = catalog(&[
+            ("list-issues", Value::Null),
+            ("then", Value::Null),
+            ("a.b", Value::Null),
+            ("a_b", Value::Null),
+        ]);
+        for name in [
+            "list-issues",
+            "list_issues",
+            "listIssues",
+            "ListIssues",
+            "listissues",
+        ] {
+            assert_eq!(catalog.find(name), Some(0), "{name}");
+        }
+        assert_eq!(catalog.find("then_"), Some(1));
+        assert_eq!(catalog.find("a.b"), Some(2));
+        assert_eq!(catalog.find("a_b"), Some(3));
+        assert_eq!(catalog.find("A-B"), None, "two tools could be meant");
+        assert_eq!(catalog.find(""), None);
+    }
+}

@@ -1,0 +1,334 @@
+//! The coordinator side of a session: what programs may call, and calling it.
+//!
+//! Joins servers ([`crate::upstream`]), names, policy and schemas into one
+//! [`Toolbox`] that answers the messages of a sandbox. Speaks
+//! [`crate::message`] to that side and knows nothing else about it: whatever
+//! arrives is treated as written by a stranger.
+//!
+//! Invariants: every route to a tool passes through [`Grants`]; each call gets
+//! exactly one completion; a call is sent at most once; text for programs holds
+//! no secret of a server's configuration, no path and no address of ours.
+
+mod arguments;
+mod catalog;
+mod grants;
+mod log;
+mod redact;
+mod resolve;
+mod results;
+mod schema;
+mod serve;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use wasm_coordinator_stubs::names::{Collision, folded, server_identifiers};
+
+use crate::{
+    message::{CallError, CallErrorKind, Parameter, Server, Tool},
+    upstream::{Bounds, Fault, FaultKind, ServerSpec, SpecError, Upstream},
+};
+
+pub use grants::{BadPattern, Grants};
+pub use log::{CallLog, CallRecord, CallStatus};
+
+use catalog::Catalog;
+use grants::{Denial, Target};
+use log::Recording;
+use redact::Redactor;
+
+/// What a program is told about a tool. Longer descriptions are cut: they are
+/// text of a stranger, and a program rarely reads them.
+const LONGEST_DESCRIPTION: usize = 1 << 10;
+
+/// The tools of all servers, shared by any number of sessions.
+///
+/// Servers start when they are first used. Dropping the last handle ends them;
+/// [`shutdown`](Self::shutdown) does it in good order.
+///
+/// # Examples
+///
+/// ```ignore
+/// let tools = LocalTools::new().tool("now", "The time", json!({}), |_| async { Ok("noon".into()) });
+/// let toolbox = Toolbox::new(vec![ServerSpec::local("clock", tools)], Bounds::default())?;
+/// let now = toolbox.call(&Grants::default(), "clock.now", "{}").await?;
+/// assert_eq!(now, r#""noon""#);
+/// ```
+pub struct Toolbox {
+    upstream: Upstream,
+    /// In the order of `upstream`.
+    servers: Vec<Known>,
+    redactor: Redactor,
+}
+
+struct Known {
+    server: Server,
+    folded: String,
+    catalog: Mutex<Option<Arc<Catalog>>>,
+}
+
+impl Default for Toolbox {
+    /// No servers at all.
+    fn default() -> Self {
+        Self::new(Vec::new(), Bounds::default()).expect("nothing can be wrong with no servers")
+    }
+}
+
+impl Toolbox {
+    /// Checks the servers and takes them over. Starts none.
+    ///
+    /// # Errors
+    ///
+    /// A server that cannot work as it is specified, or two that programs
+    /// could not tell apart.
+    pub fn new(servers: Vec<ServerSpec>, bounds: Bounds) -> Result<Self, SetupError> {
+        let secrets = servers.iter().flat_map(|server| &server.secrets);
+        let redactor = Redactor::new(secrets.map(String::as_str));
+        let upstream = Upstream::new(servers, bounds)?;
+        let identifiers = server_identifiers(upstream.names())?;
+        let servers = upstream
+            .names()
+            .zip(identifiers)
+            .map(|(name, identifier)| Known {
+                folded: folded(name),
+                server: Server {
+                    name: name.to_owned(),
+                    identifier,
+                },
+                catalog: Mutex::new(None),
+            })
+            .collect();
+        Ok(Self {
+            upstream,
+            servers,
+            redactor,
+        })
+    }
+
+    /// The servers, in the order of the configuration. Starts none.
+    pub fn servers(&self) -> Vec<Server> {
+        self.servers
+            .iter()
+            .map(|known| known.server.clone())
+            .collect()
+    }
+
+    /// The tools of a server that may be called. Starts it if need be.
+    ///
+    /// # Errors
+    ///
+    /// There is no such server, nothing of it is granted, or it cannot be used.
+    pub async fn describe(&self, server: &str, grants: &Grants) -> Result<Vec<Tool>, CallError> {
+        let index = self
+            .find_server(server)
+            .ok_or_else(|| self.no_such_server(server))?;
+        self.check_server(index, "*", grants)?;
+        let catalog = self.catalog(index, "").await?;
+        let granted = catalog
+            .tools
+            .iter()
+            .filter(|tool| self.decide(index, tool, grants).is_ok());
+        Ok(granted.map(|tool| self.described(tool)).collect())
+    }
+
+    /// Calls a tool as a program would: `tool` in any spelling, `arguments` as
+    /// a JSON object. The result is JSON text.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallErrorKind`].
+    pub async fn call(
+        &self,
+        grants: &Grants,
+        tool: &str,
+        arguments: &str,
+    ) -> Result<String, CallError> {
+        let record = CallLog::default().begin(tool);
+        self.call_with(grants, tool, arguments, &record).await
+    }
+
+    /// The servers themselves, for the operator: what each is doing, and why
+    /// one fails. What is read there is not meant for programs.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// Ends all servers in good order, within a few seconds. Calls are refused
+    /// from then on.
+    pub async fn shutdown(&self) {
+        self.upstream.shutdown().await;
+    }
+
+    async fn call_with(
+        &self,
+        grants: &Grants,
+        written: &str,
+        arguments: &str,
+        record: &Recording,
+    ) -> Result<String, CallError> {
+        let found = self.resolve(written, grants).await?;
+        let server = &self.servers[found.server].server.name;
+        let tool = &found.catalog.tools[found.tool];
+        let name = &tool.definition().name;
+        record.target(server, name);
+        if let Err(denial) = self.decide(found.server, tool, grants) {
+            return Err(self.error(CallErrorKind::Denied, server, name, denial.to_string()));
+        }
+        let arguments = arguments::read(tool, arguments).map_err(|unfit| {
+            let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
+            let kind = CallErrorKind::InvalidArguments(parameters);
+            self.error(kind, server, name, unfit.message)
+        })?;
+        let answer = self
+            .upstream
+            .call(found.server, name, arguments, &record.sent)
+            .await
+            .map_err(|fault| self.fault(fault, server, name))?;
+        match results::read(answer, tool.is_wrapped) {
+            Ok(json) => Ok(self.redactor.json(json)),
+            Err(message) => Err(self.error(CallErrorKind::Failed, server, name, message)),
+        }
+    }
+
+    /// The one place where the policy is asked about a tool.
+    fn decide(&self, server: usize, tool: &catalog::Tool, grants: &Grants) -> Result<(), Denial> {
+        let server = &self.servers[server].server;
+        grants.decide(&Target {
+            server: &server.name,
+            server_identifier: &server.identifier,
+            tool: &tool.definition().name,
+            python: &tool.names.python,
+            javascript: &tool.names.javascript,
+        })
+    }
+
+    /// Refuses a server of which nothing can be granted, before it is started.
+    fn check_server(&self, server: usize, tool: &str, grants: &Grants) -> Result<(), CallError> {
+        let server = &self.servers[server].server;
+        if grants.could_allow(&server.name, &server.identifier) {
+            return Ok(());
+        }
+        let denial = grants.decide(&Target {
+            server: &server.name,
+            server_identifier: &server.identifier,
+            tool,
+            python: tool,
+            javascript: tool,
+        });
+        let message = match denial {
+            Err(denial) => denial.to_string(),
+            Ok(()) => format!("nothing of `{}` is allowed", server.name),
+        };
+        Err(self.error(CallErrorKind::Denied, &server.name, tool, message))
+    }
+
+    /// The tools of a server, with their names and checks.
+    async fn catalog(&self, server: usize, tool: &str) -> Result<Arc<Catalog>, CallError> {
+        let known = &self.servers[server];
+        let listing = match self.upstream.tools(server).await {
+            Ok(listing) => listing,
+            Err(fault) => return Err(self.fault(fault, &known.server.name, tool)),
+        };
+        let mut catalog = known.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*catalog {
+            Some(catalog) if Arc::ptr_eq(&catalog.listing, &listing) => Ok(Arc::clone(catalog)),
+            _ => Ok(Arc::clone(catalog.insert(Arc::new(Catalog::new(listing))))),
+        }
+    }
+
+    fn described(&self, tool: &catalog::Tool) -> Tool {
+        let definition = tool.definition();
+        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        let description = definition.description.trim();
+        let description = results::shortened(description, LONGEST_DESCRIPTION);
+        let parameters = tool.parameters.iter().zip(&tool.identifiers);
+        Tool {
+            name: definition.name.clone(),
+            python: tool.names.python.clone(),
+            javascript: tool.names.javascript.clone(),
+            description: self.redactor.text(description.chars().map(plain).collect()),
+            parameters: parameters
+                .map(|(parameter, identifier)| Parameter {
+                    name: parameter.name.clone(),
+                    identifier: identifier.clone(),
+                    required: parameter.required,
+                })
+                .collect(),
+        }
+    }
+
+    /// What a fault of a server is for a program. The details are for the log.
+    fn fault(&self, fault: Fault, server: &str, tool: &str) -> CallError {
+        if let Some(detail) = &fault.detail {
+            tracing::debug!(
+                server,
+                tool,
+                detail,
+                "a tool call failed: {}",
+                fault.message
+            );
+        }
+        let (kind, message) = match fault.kind {
+            FaultKind::Failed => (
+                CallErrorKind::Failed,
+                results::shortened(&fault.message, 16 << 10),
+            ),
+            FaultKind::Unavailable => (
+                CallErrorKind::Unavailable,
+                format!("server `{server}` cannot be used: {}", fault.message),
+            ),
+            FaultKind::TimedOut => (
+                CallErrorKind::TimedOut,
+                format!("`{server}.{tool}`: {}", fault.message),
+            ),
+            FaultKind::OutcomeUnknown => (
+                CallErrorKind::OutcomeUnknown,
+                format!("`{server}.{tool}`: {}", fault.message),
+            ),
+        };
+        self.error(kind, server, tool, message)
+    }
+
+    /// An error for a program, without secrets.
+    fn error(&self, kind: CallErrorKind, server: &str, tool: &str, message: String) -> CallError {
+        CallError {
+            kind,
+            server: server.to_owned(),
+            tool: tool.chars().take(256).collect(),
+            message: self.redactor.text(message),
+        }
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Toolbox").field(&self.upstream).finish()
+    }
+}
+
+/// Servers that cannot be used together as they are specified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(transparent)]
+pub struct SetupError(#[from] SetupProblem);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum SetupProblem {
+    #[error(transparent)]
+    Spec(SpecError),
+    #[error(transparent)]
+    Collision(Collision),
+}
+
+impl From<SpecError> for SetupError {
+    fn from(error: SpecError) -> Self {
+        Self(SetupProblem::Spec(error))
+    }
+}
+
+impl From<Collision> for SetupError {
+    fn from(error: Collision) -> Self {
+        Self(SetupProblem::Collision(error))
+    }
+}

@@ -1,0 +1,444 @@
+//! One live connection to a server: the handshake, its list of tools, calls.
+//!
+//! `rmcp` matches answers to requests and speaks both eras of the protocol;
+//! this module decides what each failure means. A call is sent at most once:
+//! whatever goes wrong after it was handed over is `TimedOut` or
+//! `OutcomeUnknown`, never a second try.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rmcp::{
+    Peer, RoleClient,
+    model::{
+        CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam,
+        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
+        ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification,
+        ServerPeerInfo, ServerRequest, ServerResult,
+    },
+    service::{
+        ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext,
+        PeerRequestOptions, RequestContext, RequestHandle, RunningService, Service, ServiceError,
+    },
+};
+use serde_json::{Map, Value};
+
+use super::{
+    Bounds, Fault, FaultKind,
+    answer::Answer,
+    http::{self, Endpoint},
+    listing::{Listing, Next, Pages},
+    lock,
+    process::{Errors, Process},
+    spec::Stdio,
+    stdio::{Signals, StdioTransport},
+};
+
+/// A server that says that its tools changed is asked again, but not more
+/// often than this.
+const RELISTING: Duration = Duration::from_secs(1);
+
+/// How the lifecycle is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handshake {
+    /// Ask `server/discover` first; an old server that says it does not know
+    /// that is greeted in the old way on the same connection.
+    Probe,
+    /// `initialize` at once, for servers known to be old.
+    Old,
+}
+
+impl From<Handshake> for ClientLifecycleMode {
+    fn from(handshake: Handshake) -> Self {
+        match handshake {
+            Handshake::Probe => Self::Auto {
+                preferred_versions: vec![ProtocolVersion::LATEST],
+                legacy_version: Some(ProtocolVersion::LATEST_WITH_INITIALIZE),
+            },
+            Handshake::Old => Self::Initialize,
+        }
+    }
+}
+
+/// A connection that can take calls until it breaks.
+pub(super) struct Connection {
+    /// Ends the loop of `rmcp` when dropped. Before `process`, so that the
+    /// server is told to end before it is killed.
+    service: RunningService<RoleClient, Desk>,
+    process: Option<Process>,
+    errors: Errors,
+    signals: Arc<Signals>,
+    bounds: Bounds,
+    listing: Mutex<Option<Listed>>,
+    /// Held while the tools are listed, so that it happens once.
+    listing_turn: tokio::sync::Mutex<()>,
+    pub(super) since: Instant,
+}
+
+struct Listed {
+    listing: Arc<Listing>,
+    at: Instant,
+}
+
+impl Connection {
+    /// Starts a process and greets it.
+    pub(super) async fn start(
+        spec: &Stdio,
+        handshake: Handshake,
+        errors: Errors,
+        bounds: Bounds,
+    ) -> Result<Self, StartError> {
+        let (process, streams) = Process::start(spec, &errors)
+            .await
+            .map_err(StartError::Spawn)?;
+        let signals = Arc::new(Signals::default());
+        let transport = StdioTransport::new(
+            streams,
+            process.ended(),
+            bounds.message,
+            Arc::clone(&signals),
+        );
+        let desk = Desk(Arc::clone(&signals));
+        match desk.serve_with_lifecycle(transport, handshake.into()).await {
+            Ok(service) => Ok(Self::new(service, Some(process), errors, signals, bounds)),
+            Err(error) => {
+                let given_up = lock(&signals.given_up).take();
+                let ended = process.ended().borrow().clone();
+                Err(StartError::Handshake(Box::new(error), given_up.or(ended)))
+            }
+        }
+    }
+
+    /// Connects to an endpoint and greets it.
+    pub(super) async fn connect(
+        endpoint: &Endpoint,
+        handshake: Handshake,
+        bounds: Bounds,
+    ) -> Result<Self, StartError> {
+        let signals = Arc::new(Signals::default());
+        let desk = Desk(Arc::clone(&signals));
+        let service = desk
+            .serve_with_lifecycle(endpoint.transport(), handshake.into())
+            .await
+            .map_err(|error| StartError::Handshake(Box::new(error), None))?;
+        Ok(Self::new(service, None, Errors::default(), signals, bounds))
+    }
+
+    fn new(
+        service: RunningService<RoleClient, Desk>,
+        process: Option<Process>,
+        errors: Errors,
+        signals: Arc<Signals>,
+        bounds: Bounds,
+    ) -> Self {
+        Self {
+            service,
+            process,
+            errors,
+            signals,
+            bounds,
+            listing: Mutex::new(None),
+            listing_turn: tokio::sync::Mutex::new(()),
+            since: Instant::now(),
+        }
+    }
+
+    /// What the server said about itself.
+    pub(super) fn info(&self) -> Option<Arc<ServerPeerInfo>> {
+        self.service.peer_info()
+    }
+
+    pub(super) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    /// How many tools there are, if that was asked already.
+    pub(super) fn known_listing(&self) -> Option<Arc<Listing>> {
+        lock(&self.listing)
+            .as_ref()
+            .map(|listed| Arc::clone(&listed.listing))
+    }
+
+    /// Whether calls can still be sent.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.service.is_transport_closed() && self.why_it_ended().is_none()
+    }
+
+    /// Why the connection broke, for the operator.
+    fn why_it_ended(&self) -> Option<String> {
+        let given_up = lock(&self.signals.given_up).clone();
+        given_up.or_else(|| self.process.as_ref()?.ended().borrow().clone())
+    }
+
+    /// The end of this connection as the operator should see it.
+    pub(super) fn obituary(&self) -> String {
+        let why = self
+            .why_it_ended()
+            .unwrap_or_else(|| "it closed the connection".to_owned());
+        with_errors(why, &self.errors)
+    }
+
+    /// Ends the server in good order.
+    pub(super) async fn stop(&self) {
+        self.service.cancellation_token().cancel();
+        if let Some(process) = &self.process {
+            process.stop().await;
+        }
+    }
+
+    /// The tools, asked for once, and again after the server said they changed.
+    pub(super) async fn tools(&self, timeout: Duration) -> Result<Arc<Listing>, Fault> {
+        if let Some(listing) = self.fresh_listing() {
+            return Ok(listing);
+        }
+        let _turn = self.listing_turn.lock().await;
+        if let Some(listing) = self.fresh_listing() {
+            return Ok(listing);
+        }
+        self.signals.tools_changed.store(false, Ordering::Relaxed);
+        let listing = match tokio::time::timeout(timeout, self.list()).await {
+            Ok(listing) => Arc::new(listing?),
+            Err(_) => {
+                let message = format!("it did not list its tools within {timeout:?}");
+                return Err(Fault::new(FaultKind::Unavailable, message)
+                    .because(with_errors(String::new(), &self.errors)));
+            }
+        };
+        *lock(&self.listing) = Some(Listed {
+            listing: Arc::clone(&listing),
+            at: Instant::now(),
+        });
+        Ok(listing)
+    }
+
+    fn fresh_listing(&self) -> Option<Arc<Listing>> {
+        let listed = lock(&self.listing);
+        let listed = listed.as_ref()?;
+        let has_changed = self.signals.tools_changed.load(Ordering::Relaxed);
+        (!has_changed || listed.at.elapsed() < RELISTING).then(|| Arc::clone(&listed.listing))
+    }
+
+    async fn list(&self) -> Result<Listing, Fault> {
+        let info = self.info();
+        if info.is_some_and(|info| info.capabilities.tools.is_none()) {
+            return Ok(Listing::default());
+        }
+        let mut pages = Pages::new(self.bounds);
+        let mut cursor = None;
+        loop {
+            let params =
+                cursor.map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+            let request = ListToolsRequest {
+                method: Default::default(),
+                params,
+                extensions: Default::default(),
+            };
+            let asked = self.ask(ClientRequest::ListToolsRequest(request)).await;
+            let result = asked.map_err(|fault| Fault {
+                kind: FaultKind::Unavailable,
+                message: "it did not list its tools".to_owned(),
+                detail: Some(fault.detail.unwrap_or(fault.message)),
+            })?;
+            match pages.add(result)? {
+                Next::Page(more, next) => (pages, cursor) = (more, Some(next)),
+                Next::Done(listing) => return Ok(listing),
+            }
+        }
+    }
+
+    /// Calls a tool. `sent` is set once the call may have reached the server.
+    pub(super) async fn call(
+        &self,
+        tool: &str,
+        arguments: Map<String, Value>,
+        timeout: Duration,
+        sent: &AtomicBool,
+    ) -> Result<Answer, Fault> {
+        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        sent.store(true, Ordering::Relaxed);
+        match tokio::time::timeout(timeout, self.ask(request)).await {
+            Ok(result) => {
+                let result = result.and_then(Answer::read);
+                if let Err(fault) = &result
+                    && fault.kind == FaultKind::Unavailable
+                {
+                    sent.store(false, Ordering::Relaxed);
+                }
+                result
+            }
+            Err(_) => Err(Fault::new(
+                FaultKind::TimedOut,
+                format!("it did not answer within {timeout:?}; the call may have taken effect"),
+            )),
+        }
+    }
+
+    /// Sends one request and waits for its answer, as JSON. Dropped half-way,
+    /// it tells the server that nobody waits any more.
+    async fn ask(&self, request: ClientRequest) -> Result<Value, Fault> {
+        let peer = self.service.peer();
+        let handle = peer
+            .send_request_with_option(request, PeerRequestOptions::no_options())
+            .await
+            .map_err(|_| self.gone(FaultKind::Unavailable))?;
+        let RequestHandle { rx, id, .. } = handle;
+        let mut abandoned = Abandoned {
+            peer: peer.clone(),
+            id: Some(id),
+        };
+        let answer = rx.await;
+        abandoned.id = None;
+        match answer {
+            Ok(Ok(ServerResult::CustomResult(result))) => Ok(result.0),
+            Ok(Ok(result)) => serde_json::to_value(result).map_err(|error| {
+                Fault::new(FaultKind::Failed, "the server's answer cannot be read")
+                    .because(error.to_string())
+            }),
+            Ok(Err(ServiceError::McpError(error))) => {
+                Err(Fault::new(FaultKind::Failed, error.message.into_owned()))
+            }
+            Ok(Err(ServiceError::TransportSend(error))) if self.process.is_none() => {
+                Err(http::fault(error.error.as_ref()))
+            }
+            Ok(Err(_)) | Err(_) => Err(self.gone(FaultKind::OutcomeUnknown)),
+        }
+    }
+
+    fn gone(&self, kind: FaultKind) -> Fault {
+        let message = match kind {
+            FaultKind::Unavailable => "the connection to the server is lost",
+            _ => "the connection to the server was lost; the call may have taken effect",
+        };
+        Fault::new(kind, message).because(self.obituary())
+    }
+}
+
+/// Tells the server about a request that nobody waits for any more.
+struct Abandoned {
+    peer: Peer<RoleClient>,
+    id: Option<RequestId>,
+}
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        let peer = self.peer.clone();
+        runtime.spawn(async move {
+            let params = CancelledNotificationParam::new(Some(id), None);
+            let notification = CancelledNotification::new(params);
+            let _ = peer.send_notification(notification.into()).await;
+        });
+    }
+}
+
+/// Why no connection came about.
+pub(super) enum StartError {
+    /// The process could not be started.
+    Spawn(std::io::Error),
+    /// The handshake failed; and how the process ended, if it did.
+    Handshake(Box<ClientInitializeError>, Option<String>),
+}
+
+impl StartError {
+    /// Whether a server that knows only the old handshake may have ended
+    /// because it was probed.
+    pub(super) fn may_be_old_server(&self) -> bool {
+        match self {
+            Self::Spawn(_) => false,
+            Self::Handshake(error, _) => matches!(
+                **error,
+                ClientInitializeError::ConnectionClosed(_)
+                    | ClientInitializeError::TransportError { .. }
+                    | ClientInitializeError::JsonRpcError(_)
+                    | ClientInitializeError::ExpectedInitResult(_)
+            ),
+        }
+    }
+
+    pub(super) fn into_fault(self, errors: &Errors) -> Fault {
+        let unavailable = |message: &str| Fault::new(FaultKind::Unavailable, message);
+        let (error, ended) = match self {
+            Self::Spawn(error) => {
+                return unavailable("it could not be started")
+                    .because(format!("its command cannot be run: {error}"));
+            }
+            Self::Handshake(error, ended) => (*error, ended),
+        };
+        if let Some(ended) = ended {
+            return unavailable("it ended while it was started")
+                .because(with_errors(ended, errors));
+        }
+        match error {
+            ClientInitializeError::TransportError { error, context } => {
+                let fault = http::fault(error.error.as_ref());
+                let detail = fault.detail.unwrap_or_default();
+                let message = match fault.kind {
+                    FaultKind::Unavailable => fault.message,
+                    _ => "it did not take part in the handshake".to_owned(),
+                };
+                unavailable(&message).because(with_errors(format!("{context}: {detail}"), errors))
+            }
+            error => unavailable("it does not speak MCP as expected")
+                .because(with_errors(http::chain(&error), errors)),
+        }
+    }
+}
+
+/// A cause, followed by what the server wrote to its standard error.
+pub(super) fn with_errors(cause: String, errors: &Errors) -> String {
+    let tail = errors.tail();
+    match (cause.is_empty(), tail.is_empty()) {
+        (_, true) => cause,
+        (true, false) => format!("it wrote:\n{tail}"),
+        (false, false) => format!("{cause}; it wrote:\n{tail}"),
+    }
+}
+
+/// Who answers when the server asks something: nobody is at the desk.
+struct Desk(Arc<Signals>);
+
+impl Service<RoleClient> for Desk {
+    async fn handle_request(
+        &self,
+        request: ServerRequest,
+        _: RequestContext<RoleClient>,
+    ) -> Result<ClientResult, ErrorData> {
+        match request {
+            ServerRequest::PingRequest(_) => Ok(ClientResult::empty(())),
+            _ => Err(ErrorData::new(
+                rmcp::model::ErrorCode::METHOD_NOT_FOUND,
+                "this client takes no requests",
+                None,
+            )),
+        }
+    }
+
+    async fn handle_notification(
+        &self,
+        notification: ServerNotification,
+        _: NotificationContext<RoleClient>,
+    ) -> Result<(), ErrorData> {
+        if matches!(
+            notification,
+            ServerNotification::ToolListChangedNotification(_)
+        ) {
+            self.0.tools_changed.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn get_info(&self) -> ClientConfig {
+        let own = Implementation::new("wasm-coordinator", env!("CARGO_PKG_VERSION"));
+        ClientConfig::new(ClientCapabilities::default(), own)
+            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a server gave no result.
+
+/// A call, a listing or a start that failed.
+///
+/// Two texts, because two kinds of people read them: `message` may reach a
+/// program and says nothing about the machine; `detail` is for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What it means for the call.
+    pub kind: FaultKind,
+    /// A sentence without paths, addresses and secrets, unless the tool itself
+    /// put them there ([`FaultKind::Failed`]).
+    pub message: String,
+    /// The chain of causes and what the server wrote to its standard error.
+    pub detail: Option<String>,
+}
+
+impl Fault {
+    pub(super) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            detail: None,
+        }
+    }
+
+    pub(super) fn because(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+/// What a fault means for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The tool reported an error, or the server refused the call.
+    Failed,
+    /// Nothing was sent.
+    Unavailable,
+    /// It was sent and not answered in time.
+    TimedOut,
+    /// It was sent and the connection was lost.
+    OutcomeUnknown,
+}

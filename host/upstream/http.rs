@@ -1,0 +1,183 @@
+//! MCP over Streamable HTTP: the client, its restrictions, and what its errors
+//! mean for a call.
+//!
+//! Nothing of the environment (proxies, `.netrc`) changes where a request
+//! goes, and no answer does: a redirect to another origin ends the request,
+//! because headers with credentials would follow it.
+
+use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
+
+use reqwest::{
+    StatusCode, Url,
+    header::{HeaderName, HeaderValue},
+    redirect::Policy,
+};
+use rmcp::transport::{
+    StreamableHttpClientTransport,
+    common::client_side_sse::ExponentialBackoff,
+    streamable_http_client::{
+        AuthRequiredError, HttpStatusError, InsufficientScopeError,
+        StreamableHttpClientTransportConfig, StreamableHttpError,
+    },
+};
+
+use super::{Fault, FaultKind, spec::Http};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const MOST_REDIRECTS: usize = 5;
+
+/// Attempts to pick up an interrupted event stream again. No call is repeated
+/// by that; the deadline of the call wins anyway.
+const MOST_RESUMPTIONS: usize = 5;
+
+/// A checked endpoint.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    client: reqwest::Client,
+    config: StreamableHttpClientTransportConfig,
+}
+
+impl Endpoint {
+    /// # Errors
+    ///
+    /// What is wrong with the address or a header, without their values.
+    pub(super) fn new(spec: &Http, in_flight: usize, longest_event: usize) -> Result<Self, String> {
+        let url =
+            Url::parse(&spec.url).map_err(|error| format!("its URL is not valid: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("its URL is neither `http://` nor `https://`".to_owned());
+        }
+        let headers = spec.headers.iter().map(|(name, value)| {
+            let header = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| format!("`{}` is not the name of a header", name.escape_debug()))?;
+            let mut value = HeaderValue::from_str(value)
+                .map_err(|_| format!("the value of its header `{header}` is not valid"))?;
+            value.set_sensitive(true);
+            Ok((header, value))
+        });
+        let headers: HashMap<_, _> = headers.collect::<Result<_, String>>()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(same_origin())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .build()
+            .map_err(|error| format!("no HTTP client could be made: {}", chain(&error)))?;
+        let mut resume = ExponentialBackoff::default();
+        resume.max_times = Some(MOST_RESUMPTIONS);
+        resume.max_delay = Some(Duration::from_secs(30));
+        let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
+            .custom_headers(headers)
+            .max_concurrent_requests(in_flight)
+            .max_sse_event_size(longest_event);
+        config.retry_config = Arc::new(resume);
+        Ok(Self { client, config })
+    }
+
+    pub(super) fn transport(&self) -> StreamableHttpClientTransport<reqwest::Client> {
+        StreamableHttpClientTransport::with_client(self.client.clone(), self.config.clone())
+    }
+}
+
+/// Follows what keeps method, body and origin.
+fn same_origin() -> Policy {
+    Policy::custom(|attempt| {
+        let keeps_body = matches!(
+            attempt.status(),
+            StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT
+        );
+        let first = attempt.previous().first();
+        let same_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
+        match keeps_body && same_origin && attempt.previous().len() <= MOST_REDIRECTS {
+            true => attempt.follow(),
+            false => attempt.stop(),
+        }
+    })
+}
+
+/// What an error of the transport means for the request that met it.
+pub(super) fn fault(error: &(dyn Error + 'static)) -> Fault {
+    let detail = chain(error);
+    let (kind, message) = meaning(error);
+    Fault::new(kind, message).because(detail)
+}
+
+fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
+    const LOST: &str = "the connection to the server was lost";
+    for cause in causes(error) {
+        if cause.is::<AuthRequiredError>() || cause.is::<InsufficientScopeError>() {
+            return refused("the server refuses our credentials");
+        }
+        if let Some(error) = cause.downcast_ref::<HttpStatusError>() {
+            return status(error.status);
+        }
+        if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
+            if error.is_connect() || error.is_builder() {
+                return refused("the server cannot be reached");
+            }
+            if let Some(code) = error.status() {
+                return status(code.as_u16());
+            }
+        }
+        match cause.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+            Some(StreamableHttpError::UnexpectedServerResponse(text)) => {
+                // `rmcp` keeps the status of other failures in the text only.
+                let code = text
+                    .strip_prefix("HTTP ")
+                    .and_then(|rest| rest.get(..3)?.parse().ok());
+                if let Some(code) = code {
+                    return status(code);
+                }
+            }
+            Some(StreamableHttpError::SessionExpired) => {
+                return refused("the server has forgotten our session");
+            }
+            Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) => {
+                let message = format!("the server's answer is larger than {max_size} bytes");
+                return (FaultKind::OutcomeUnknown, message);
+            }
+            _ => {}
+        }
+    }
+    (FaultKind::OutcomeUnknown, LOST.to_owned())
+}
+
+fn refused(message: &str) -> (FaultKind, String) {
+    (FaultKind::Unavailable, message.to_owned())
+}
+
+/// Client errors and 503 say that the request was not acted on.
+fn status(code: u16) -> (FaultKind, String) {
+    let kind = match code {
+        400..=499 | 503 => FaultKind::Unavailable,
+        _ => FaultKind::OutcomeUnknown,
+    };
+    let message = match code {
+        401 | 403 => format!("the server refuses our credentials (HTTP {code})"),
+        300..=399 => format!("the server sends us somewhere else (HTTP {code})"),
+        _ => format!("the server answered with HTTP {code}"),
+    };
+    (kind, message)
+}
+
+/// An error with its causes in one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    for cause in causes(error) {
+        let cause = cause.to_string();
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
+}
+
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error: &&'e (dyn Error + 'static)| {
+        error.source()
+    })
+}

@@ -1,0 +1,300 @@
+//! The tools of a server, out of the JSON of `tools/list`.
+//!
+//! One tool that is wrong is left out with a reason; the others stay.
+
+use std::{collections::HashSet, sync::Arc};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Bounds, Fault, FaultKind};
+
+/// The longest name of a tool in bytes. The protocol recommends 128.
+const LONGEST_NAME: usize = 256;
+
+/// Exclusions kept with their reasons; further ones are only counted.
+const MOST_REASONS: usize = 100;
+
+/// The tools of one server.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The tools that can be called, in the server's order, names unique.
+    pub tools: Vec<Definition>,
+    /// Tools that were left out, and why. At most 100 of them.
+    pub excluded: Vec<Excluded>,
+    /// How many tools were left out.
+    pub excluded_count: usize,
+}
+
+/// A tool as its server defines it. Everything here is text of a stranger.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// The name to be sent in a call.
+    pub name: String,
+    /// What it does; empty if the server says nothing.
+    pub description: String,
+    /// The JSON schema of its arguments, unchecked.
+    pub input_schema: Arc<Value>,
+    /// The JSON schema of its structured result, unchecked.
+    pub output_schema: Option<Arc<Value>>,
+}
+
+/// A tool that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Excluded {
+    /// Its name, as far as it has one.
+    pub name: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// Collects the pages of a listing within bounds.
+pub(super) struct Pages {
+    listing: Listing,
+    names: HashSet<String>,
+    cursors: HashSet<String>,
+    bytes: usize,
+    bounds: Bounds,
+}
+
+/// What to do after a page.
+pub(super) enum Next {
+    /// Ask for the page at this cursor and add it.
+    Page(Pages, String),
+    /// The listing is complete.
+    Done(Listing),
+}
+
+impl Pages {
+    pub(super) fn new(bounds: Bounds) -> Self {
+        Self {
+            listing: Listing::default(),
+            names: HashSet::new(),
+            cursors: HashSet::new(),
+            bytes: 0,
+            bounds,
+        }
+    }
+
+    /// Adds the `result` of one `tools/list` response.
+    pub(super) fn add(mut self, result: Value) -> Result<Next, Fault> {
+        let Value::Object(mut fields) = result else {
+            return Err(broken("its list of tools is not an object"));
+        };
+        let Some(Value::Array(tools)) = fields.remove("tools") else {
+            return Err(broken("its list of tools has no `tools`"));
+        };
+        let page_size = tools.len();
+        for tool in tools {
+            self.tool(tool);
+        }
+        let cursor = match fields.remove("nextCursor") {
+            Some(Value::String(cursor)) => cursor,
+            _ => return Ok(Next::Done(self.listing)),
+        };
+        let is_full = self.listing.tools.len() >= self.bounds.tools;
+        if is_full || page_size == 0 || self.cursors.len() >= self.bounds.tools {
+            self.exclude(String::new(), "further pages were not read");
+            return Ok(Next::Done(self.listing));
+        }
+        if !self.cursors.insert(cursor.clone()) {
+            return Err(broken("its list of tools goes in a circle"));
+        }
+        Ok(Next::Page(self, cursor))
+    }
+
+    fn tool(&mut self, tool: Value) {
+        let Value::Object(mut fields) = tool else {
+            return self.exclude(String::new(), "it is not an object");
+        };
+        let Some(Value::String(name)) = fields.remove("name") else {
+            return self.exclude(String::new(), "it has no name");
+        };
+        if name.is_empty() || name.len() > LONGEST_NAME {
+            let shown = name.chars().take(40).collect();
+            return self.exclude(shown, "its name is empty or longer than 256 bytes");
+        }
+        if name.chars().any(char::is_control) {
+            return self.exclude(name, "its name contains a control character");
+        }
+        if self.names.contains(&name) {
+            return self.exclude(name, "there is another tool of this name before it");
+        }
+        if self.listing.tools.len() >= self.bounds.tools {
+            let reason = format!("there are more than {} tools", self.bounds.tools);
+            return self.exclude(name, &reason);
+        }
+        let description = description(&mut fields);
+        let input_schema = match fields.remove("inputSchema") {
+            Some(schema @ Value::Object(_)) => schema,
+            None | Some(Value::Null) => Value::Object(Map::new()),
+            Some(_) => return self.exclude(name, "its input schema is not an object"),
+        };
+        let output_schema = fields.remove("outputSchema").filter(Value::is_object);
+        self.bytes += name.len()
+            + description.len()
+            + weight(&input_schema)
+            + output_schema.as_ref().map_or(0, weight);
+        if self.bytes > self.bounds.listing {
+            let reason = format!(
+                "the definitions together are larger than {} bytes",
+                self.bounds.listing
+            );
+            return self.exclude(name, &reason);
+        }
+        self.names.insert(name.clone());
+        self.listing.tools.push(Definition {
+            name,
+            description,
+            input_schema: Arc::new(input_schema),
+            output_schema: output_schema.map(Arc::new),
+        });
+    }
+
+    fn exclude(&mut self, name: String, reason: &str) {
+        self.listing.excluded_count += 1;
+        if self.listing.excluded.len() < MOST_REASONS {
+            self.listing.excluded.push(Excluded {
+                name,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+}
+
+fn description(fields: &mut Map<String, Value>) -> String {
+    ["description", "title"]
+        .into_iter()
+        .find_map(|key| match fields.remove(key) {
+            Some(Value::String(text)) if !text.trim().is_empty() => Some(text),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+/// About how many bytes a value holds, without writing it out.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+        Value::String(text) => 8 + text.len(),
+        Value::Array(items) => 8 + items.iter().map(weight).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| 8 + key.len() + weight(value);
+            8 + fields.iter().map(field).sum::<usize>()
+        }
+    }
+}
+
+fn broken(why: &str) -> Fault {
+    Fault::new(
+        FaultKind::Unavailable,
+        format!("{why}, so it cannot be used"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn done(result: Result<Next, Fault>) -> Listing {
+        match result {
+            Ok(Next::Done(listing)) => listing,
+            Ok(Next::Page(_, cursor)) => panic!("there is another page at {cursor}"),
+            Err(fault) => panic!("{}", fault.message),
+        }
+    }
+
+    fn read(tools: Value) -> Listing {
+        done(Pages::new(Bounds::default()).add(json!({ "tools": tools })))
+    }
+
+    #[test]
+    fn one_broken_tool_does_not_take_the_others_with_it() {
+        let listing = read(json!([
+            {"name": "good", "inputSchema": {"type": "object"}},
+            {"name": "bare"},
+            {"name": "schema_is_true", "inputSchema": true},
+            {"name": "good", "inputSchema": {}},
+            {"name": "two\nlines", "inputSchema": {}},
+            {"inputSchema": {}},
+            7,
+        ]));
+        let names: Vec<_> = listing
+            .tools
+            .iter()
+            .map(|tool| tool.name.as_str())
+            .collect();
+        assert_eq!(names, ["good", "bare"]);
+        let reasons: Vec<_> = listing.excluded.iter().map(|e| e.reason.as_str()).collect();
+        assert_eq!(
+            reasons,
+            [
+                "its input schema is not an object",
+                "there is another tool of this name before it",
+                "its name contains a control character",
+                "it has no name",
+                "it is not an object",
+            ]
+        );
+        assert_eq!(listing.excluded_count, 5);
+    }
+
+    #[test]
+    fn a_description_falls_back_to_the_title() {
+        let listing = read(json!([{"name": "a", "title": "The A", "description": " "}]));
+        assert_eq!(listing.tools[0].description, "The A");
+    }
+
+    #[test]
+    fn tools_and_bytes_beyond_the_bounds_are_left_out_and_counted() {
+        let bounds = Bounds {
+            tools: 2,
+            ..Bounds::default()
+        };
+        let tools: Vec<_> = (0..5).map(|n| json!({"name": format!("t{n}")})).collect();
+        let listing = done(Pages::new(bounds).add(json!({ "tools": tools })));
+        assert_eq!((listing.tools.len(), listing.excluded_count), (2, 3));
+        assert_eq!(listing.excluded[0].reason, "there are more than 2 tools");
+
+        let bounds = Bounds {
+            listing: 100,
+            ..Bounds::default()
+        };
+        let long = "x".repeat(200);
+        let listing =
+            done(Pages::new(bounds).add(json!({"tools": [{"name": "a", "description": long}]})));
+        assert_eq!((listing.tools.len(), listing.excluded_count), (0, 1));
+    }
+
+    #[test]
+    fn pages_end_when_they_go_in_a_circle_or_on_for_ever() {
+        let page = |n: usize| json!({"tools": [{"name": format!("t{n}")}], "nextCursor": "same"});
+        let Ok(Next::Page(pages, _)) = Pages::new(Bounds::default()).add(page(0)) else {
+            panic!("the first page has a next one");
+        };
+        let fault = pages.add(page(1)).err().map(|fault| fault.message);
+        assert_eq!(
+            fault.as_deref(),
+            Some("its list of tools goes in a circle, so it cannot be used")
+        );
+
+        let mut pages = Pages::new(Bounds {
+            tools: 50,
+            ..Bounds::default()
+        });
+        for n in 0.. {
+            let page = json!({"tools": [{"name": format!("t{n}")}], "nextCursor": n.to_string()});
+            match pages.add(page) {
+                Ok(Next::Page(more, _)) => pages = more,
+                Ok(Next::Done(listing)) => {
+                    assert_eq!((listing.tools.len(), listing.excluded_count), (50, 1));
+                    break;
+                }
+                Err(fault) => panic!("{}", fault.message),
+            }
+            assert!(n < 60);
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! One configured server over the life of this process: started when first
+//! used, started again when it broke, with pauses when that keeps happening.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::AbortHandle,
+};
+
+use super::{
+    Bounds, Fault, FaultKind,
+    connection::{Connection, Handshake, with_errors},
+    http::Endpoint,
+    listing::{Excluded, Listing},
+    local::LocalTools,
+    lock,
+    process::Errors,
+    spec::{ServerSpec, Stdio, Transport},
+};
+
+/// The first pause after a failure; doubled up to the longest.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A server that ran for this long starts with a clean record.
+const PROBATION: Duration = Duration::from_secs(60);
+
+pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) call_timeout: Duration,
+    pub(super) start_timeout: Duration,
+    pub(super) permits: Semaphore,
+    reach: Arc<Reach>,
+    bounds: Bounds,
+    state: Arc<Mutex<State>>,
+}
+
+/// How the server is reached, with what was learnt about it.
+struct Reach {
+    route: Route,
+    /// It knows only the old handshake, or ends when it is probed.
+    is_old: AtomicBool,
+    restarts: AtomicU64,
+}
+
+enum Route {
+    Stdio(Stdio),
+    Http(Endpoint),
+    Local(Arc<LocalTools>, Arc<Listing>),
+}
+
+enum State {
+    Idle,
+    Starting(watch::Receiver<Option<Started>>, AbortHandle),
+    Running(Arc<Connection>, Record),
+    Broken {
+        fault: Fault,
+        record: Record,
+        retry_at: Instant,
+    },
+    Stopped,
+}
+
+type Started = Result<Arc<Connection>, Fault>;
+
+/// How often the server failed lately.
+#[derive(Clone, Copy, Default)]
+struct Record {
+    failures: u32,
+}
+
+impl Record {
+    fn with_failure(self) -> Self {
+        Self {
+            failures: self.failures.saturating_add(1),
+        }
+    }
+
+    fn pause(self) -> Duration {
+        let doublings = self.failures.saturating_sub(1).min(6);
+        (SHORTEST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE)
+    }
+}
+
+impl Server {
+    /// # Errors
+    ///
+    /// What is wrong with the specification, in words for the operator.
+    pub(super) fn new(spec: ServerSpec, bounds: Bounds) -> Result<Self, String> {
+        let in_flight = spec.max_in_flight.unwrap_or(bounds.in_flight_per_server);
+        let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let route = match spec.transport {
+            Transport::Stdio(stdio) => Route::Stdio(stdio),
+            Transport::Http(http) => Route::Http(Endpoint::new(&http, in_flight, bounds.message)?),
+            Transport::Local(tools) => {
+                let listing = tools.listing();
+                Route::Local(tools, listing)
+            }
+        };
+        Ok(Self {
+            name: spec.name,
+            call_timeout: spec.call_timeout,
+            start_timeout: spec.start_timeout,
+            permits: Semaphore::new(in_flight),
+            reach: Arc::new(Reach {
+                route,
+                is_old: AtomicBool::new(false),
+                restarts: AtomicU64::new(0),
+            }),
+            bounds,
+            state: Arc::new(Mutex::new(State::Idle)),
+        })
+    }
+
+    /// The functions, if this server is in this process.
+    pub(super) fn local(&self) -> Option<(&LocalTools, &Arc<Listing>)> {
+        match &self.reach.route {
+            Route::Local(tools, listing) => Some((tools, listing)),
+            Route::Stdio(_) | Route::Http(_) => None,
+        }
+    }
+
+    /// The connection, started now if need be. However many ask at the same
+    /// time, and whoever of them gives up, it is started once.
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, Fault> {
+        let mut started = match self.running_or_starting()? {
+            Ok(connection) => return Ok(connection),
+            Err(started) => started,
+        };
+        match started.wait_for(Option::is_some).await {
+            Ok(result) => result.clone().unwrap_or_else(|| Err(interrupted())),
+            Err(_) => Err(interrupted()),
+        }
+    }
+
+    fn running_or_starting(
+        &self,
+    ) -> Result<Result<Arc<Connection>, watch::Receiver<Option<Started>>>, Fault> {
+        let mut state = self.settled();
+        let record = match &*state {
+            State::Running(connection, _) => return Ok(Ok(Arc::clone(connection))),
+            State::Starting(started, _) => return Ok(Err(started.clone())),
+            State::Stopped => {
+                return Err(Fault::new(FaultKind::Unavailable, "it was stopped"));
+            }
+            State::Broken {
+                fault,
+                record,
+                retry_at,
+            } => {
+                let pause = retry_at.saturating_duration_since(Instant::now());
+                if !pause.is_zero() {
+                    let seconds = pause.as_secs() + 1;
+                    let message = format!("{}; next try in {seconds} s", fault.message);
+                    return Err(Fault {
+                        message,
+                        ..fault.clone()
+                    });
+                }
+                *record
+            }
+            State::Idle => Record::default(),
+        };
+        let start = Start {
+            name: self.name.clone(),
+            reach: Arc::clone(&self.reach),
+            timeout: self.start_timeout,
+            bounds: self.bounds,
+        };
+        let (sender, started) = watch::channel(None);
+        // A task of its own: whoever asked first may be cancelled. It waits
+        // for the lock held here before it changes the state.
+        let task = tokio::spawn(start.run(Arc::clone(&self.state), record, sender));
+        *state = State::Starting(started.clone(), task.abort_handle());
+        Ok(Err(started))
+    }
+
+    /// The state, after noticing that a connection broke or a start was lost.
+    fn settled(&self) -> MutexGuard<'_, State> {
+        let mut state = lock(&self.state);
+        match &*state {
+            State::Running(connection, record) if !connection.is_alive() => {
+                let fault = Fault::new(FaultKind::Unavailable, "the connection to it was lost")
+                    .because(connection.obituary());
+                tracing::warn!(
+                    server = self.name,
+                    cause = fault.detail,
+                    "a tool server is gone"
+                );
+                self.reach.restarts.fetch_add(1, Ordering::Relaxed);
+                // The first loss costs nothing: one call has paid for it. A
+                // server that falls again soon has to wait.
+                let now = Instant::now();
+                let is_first = record.failures == 0 || connection.since.elapsed() >= PROBATION;
+                let (record, retry_at) = match is_first {
+                    true => (Record { failures: 1 }, now),
+                    false => (record.with_failure(), now + record.with_failure().pause()),
+                };
+                *state = State::Broken {
+                    fault,
+                    record,
+                    retry_at,
+                };
+            }
+            // The runtime that started it is gone.
+            State::Starting(started, _) if started.has_changed().is_err() => *state = State::Idle,
+            _ => {}
+        }
+        state
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn running(&self) -> Option<Arc<Connection>> {
+        match &*self.settled() {
+            State::Running(connection, _) => Some(Arc::clone(connection)),
+            _ => None,
+        }
+    }
+
+    /// Ends the server; it is not started again.
+    pub(super) async fn stop(&self) {
+        let before = std::mem::replace(&mut *lock(&self.state), State::Stopped);
+        match before {
+            State::Running(connection, _) => connection.stop().await,
+            // Dropping what was started kills it.
+            State::Starting(_, task) => task.abort(),
+            State::Idle | State::Broken { .. } | State::Stopped => {}
+        }
+    }
+
+    pub(super) fn report(&self) -> ServerState {
+        let mut report = ServerState {
+            name: self.name.clone(),
+            transport: match &self.reach.route {
+                Route::Stdio(_) => "stdio",
+                Route::Http(_) => "http",
+                Route::Local(..) => "local",
+            },
+            status: ServerStatus::Idle,
+            tools: None,
+            excluded: Vec::new(),
+            excluded_count: 0,
+            error: None,
+            protocol: None,
+            title: None,
+            version: None,
+            restarts: self.reach.restarts.load(Ordering::Relaxed),
+            rubbish_lines: 0,
+            unmatched_answers: 0,
+        };
+        if let Some((_, listing)) = self.local() {
+            report.status = ServerStatus::Running;
+            report.listing(listing);
+            return report;
+        }
+        match &*self.settled() {
+            State::Idle => {}
+            State::Stopped => report.status = ServerStatus::Stopped,
+            State::Starting(..) => report.status = ServerStatus::Starting,
+            State::Broken { fault, .. } => {
+                report.status = ServerStatus::Failed;
+                report.error = Some(for_operator(fault));
+            }
+            State::Running(connection, _) => report.connection(connection),
+        }
+        report
+    }
+}
+
+fn interrupted() -> Fault {
+    Fault::new(FaultKind::Unavailable, "its start was interrupted")
+}
+
+/// A fault with all that is known.
+pub(super) fn for_operator(fault: &Fault) -> String {
+    match &fault.detail {
+        Some(detail) => format!("{}: {detail}", fault.message),
+        None => fault.message.clone(),
+    }
+}
+
+/// The start of a server, independent of who asked for it.
+struct Start {
+    name: String,
+    reach: Arc<Reach>,
+    timeout: Duration,
+    bounds: Bounds,
+}
+
+impl Start {
+    async fn run(
+        self,
+        state: Arc<Mutex<State>>,
+        record: Record,
+        done: watch::Sender<Option<Started>>,
+    ) {
+        let errors = Errors::default();
+        let started = match tokio::time::timeout(self.timeout, self.connect(&errors)).await {
+            Ok(started) => started,
+            Err(_) => {
+                let message = format!("it did not start within {:?}", self.timeout);
+                Err(
+                    Fault::new(FaultKind::Unavailable, message).because(with_errors(
+                        "it did not complete the handshake".to_owned(),
+                        &errors,
+                    )),
+                )
+            }
+        };
+        let started = started.map(Arc::new);
+        if let Err(fault) = &started {
+            let cause = for_operator(fault);
+            tracing::warn!(
+                server = self.name,
+                cause,
+                "a tool server could not be started"
+            );
+        }
+        let mut state = lock(&state);
+        if matches!(*state, State::Starting(..)) {
+            *state = match &started {
+                Ok(connection) => State::Running(Arc::clone(connection), record),
+                Err(fault) => State::Broken {
+                    fault: fault.clone(),
+                    record: record.with_failure(),
+                    retry_at: Instant::now() + record.with_failure().pause(),
+                },
+            };
+            drop(state);
+            done.send_replace(Some(started));
+        }
+    }
+
+    async fn connect(&self, errors: &Errors) -> Result<Connection, Fault> {
+        let handshake = match self.reach.is_old.load(Ordering::Relaxed) {
+            true => Handshake::Old,
+            false => Handshake::Probe,
+        };
+        let mut connected = self.attempt(handshake, errors).await;
+        if let (Handshake::Probe, Err(error)) = (handshake, &connected)
+            && error.may_be_old_server()
+        {
+            connected = self.attempt(Handshake::Old, errors).await;
+        }
+        let connection = connected.map_err(|error| error.into_fault(errors))?;
+        let info = connection.info();
+        if info.is_some_and(|info| info.protocol_version.has_initialize()) {
+            self.reach.is_old.store(true, Ordering::Relaxed);
+        }
+        Ok(connection)
+    }
+
+    async fn attempt(
+        &self,
+        handshake: Handshake,
+        errors: &Errors,
+    ) -> Result<Connection, super::connection::StartError> {
+        match &self.reach.route {
+            Route::Stdio(stdio) => {
+                Connection::start(stdio, handshake, errors.clone(), self.bounds).await
+            }
+            Route::Http(endpoint) => Connection::connect(endpoint, handshake, self.bounds).await,
+            Route::Local(..) => unreachable!("functions of this process are not started"),
+        }
+    }
+}
+
+/// A server as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServerState {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `stdio`, `http` or `local`.
+    pub transport: &'static str,
+    /// What it is doing.
+    pub status: ServerStatus,
+    /// How many tools it has, once they were listed.
+    pub tools: Option<usize>,
+    /// Tools that were left out, and why; at most 100.
+    pub excluded: Vec<Excluded>,
+    /// How many tools were left out.
+    pub excluded_count: usize,
+    /// Why it does not run, with the end of its standard error. For the
+    /// operator only.
+    pub error: Option<String>,
+    /// The protocol revision spoken.
+    pub protocol: Option<String>,
+    /// What it calls itself. Text from a stranger.
+    pub title: Option<String>,
+    /// Its version. Text from a stranger.
+    pub version: Option<String>,
+    /// How often it was lost.
+    pub restarts: u64,
+    /// Lines on its standard output that were no message.
+    pub rubbish_lines: u64,
+    /// Answers to nothing that was asked, or too late.
+    pub unmatched_answers: u64,
+}
+
+/// What a server is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerStatus {
+    /// Nobody has used it yet.
+    Idle,
+    /// It was asked to start.
+    Starting,
+    /// It takes calls.
+    Running,
+    /// It could not be started, or was lost.
+    Failed,
+    /// It was stopped for good.
+    Stopped,
+}
+
+impl ServerState {
+    fn listing(&mut self, listing: &Listing) {
+        self.tools = Some(listing.tools.len());
+        self.excluded = listing.excluded.clone();
+        self.excluded_count = listing.excluded_count;
+    }
+
+    fn connection(&mut self, connection: &Connection) {
+        self.status = ServerStatus::Running;
+        let signals = connection.signals();
+        self.rubbish_lines = signals.rubbish.load(Ordering::Relaxed);
+        self.unmatched_answers = signals.unmatched.load(Ordering::Relaxed);
+        if let Some(listing) = connection.known_listing() {
+            self.listing(&listing);
+        }
+        let Some(info) = connection.info() else {
+            return;
+        };
+        self.protocol = Some(shown(info.protocol_version.as_str()));
+        if let Some(server) = &info.server_info {
+            self.title = Some(shown(server.title.as_deref().unwrap_or(&server.name)));
+            self.version = Some(shown(&server.version));
+        }
+    }
+}
+
+/// Text of a stranger for a terminal.
+fn shown(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(100).map(plain).collect()
+}

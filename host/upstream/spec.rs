@@ -1,0 +1,137 @@
+//! What a server is before it runs: how to reach it and within which bounds.
+//!
+//! Plain data. The configuration module makes these from `mcp.json`, an
+//! embedder from its own settings. Nothing here is checked against the world:
+//! a command that does not exist shows when the server is first used.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use super::local::LocalTools;
+
+/// How long a server may take to start and say what it is. Package runners
+/// (`npx`, `uvx`) unpack or download at their first start.
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a call may take, without the time it waited for its turn.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One server.
+#[derive(Clone)]
+pub struct ServerSpec {
+    /// The name by which programs and policies call it.
+    pub name: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// How long a call may take once it was sent. [`CALL_TIMEOUT`] by default.
+    pub call_timeout: Duration,
+    /// How long it may take to start. [`START_TIMEOUT`] by default.
+    pub start_timeout: Duration,
+    /// Calls in flight to it; `None` takes [`Bounds::in_flight_per_server`].
+    pub max_in_flight: Option<usize>,
+    /// Texts that must never reach a program: tokens and passwords among the
+    /// environment variables and headers. Shorter ones than 8 bytes are not
+    /// looked for, because that would shred honest text.
+    pub secrets: Vec<String>,
+}
+
+impl ServerSpec {
+    /// A server with the default bounds and no secrets.
+    pub fn new(name: impl Into<String>, transport: Transport) -> Self {
+        Self {
+            name: name.into(),
+            transport,
+            call_timeout: CALL_TIMEOUT,
+            start_timeout: START_TIMEOUT,
+            max_in_flight: None,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Rust functions as a server.
+    pub fn local(name: impl Into<String>, tools: LocalTools) -> Self {
+        Self::new(name, Transport::Local(Arc::new(tools)))
+    }
+}
+
+impl fmt::Debug for ServerSpec {
+    /// Without what the transport holds, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSpec")
+            .field("name", &self.name)
+            .field("transport", &self.transport.kind())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a server is reached.
+#[derive(Clone)]
+pub enum Transport {
+    /// A program that speaks over its standard streams.
+    Stdio(Stdio),
+    /// A running server, over Streamable HTTP.
+    Http(Http),
+    /// Functions of this process.
+    Local(Arc<LocalTools>),
+}
+
+impl Transport {
+    /// One word for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Stdio(_) => "stdio",
+            Self::Http(_) => "http",
+            Self::Local(_) => "local",
+        }
+    }
+}
+
+/// A program to start. No shell is involved.
+#[derive(Clone, Default)]
+pub struct Stdio {
+    /// The program, found on `PATH` if it is a bare name.
+    pub command: String,
+    /// Its arguments, passed literally.
+    pub args: Vec<String>,
+    /// Variables in addition to the allow-listed ones of our own environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory; ours by default.
+    pub cwd: Option<PathBuf>,
+}
+
+/// A server to connect to.
+#[derive(Clone, Default)]
+pub struct Http {
+    /// The endpoint, `http://…` or `https://…`.
+    pub url: String,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What all servers together may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Calls in flight to all servers. 128 by default.
+    pub in_flight: usize,
+    /// Calls in flight to one server that does not say otherwise. 32 by
+    /// default: what a server on standard streams works off without choking.
+    pub in_flight_per_server: usize,
+    /// Bytes of one message from a server. 8 MiB by default.
+    pub message: usize,
+    /// Tools of one server. 2,000 by default; the others are left out and
+    /// counted.
+    pub tools: usize,
+    /// Bytes of all tool definitions of one server. 16 MiB by default.
+    pub listing: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            in_flight: 128,
+            in_flight_per_server: 32,
+            message: 8 << 20,
+            tools: 2_000,
+            listing: 16 << 20,
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! MCP over the standard streams of a process: one JSON message a line.
+//!
+//! This is the transport below `rmcp`. It exists because what comes in is
+//! hostile: lines are bounded, rubbish is skipped and counted, answers nobody
+//! waits for are dropped here, and results of tools pass as plain JSON instead
+//! of being forced into types that may not know them.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use rmcp::{
+    RoleClient,
+    model::{
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomResult, ErrorData,
+        JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult,
+    },
+    transport::Transport,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{ChildStdin, ChildStdout},
+    sync::watch,
+    time::Instant,
+};
+
+use super::{lock, process::Streams};
+
+/// How long one message may take to be taken by the server. A server that
+/// reads nothing for so long is broken.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long what is left in the pipe may be read after the process ended. A
+/// child of it may hold the pipe open for ever.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Lines of rubbish in a row before the server is given up. Banners have a
+/// few.
+const MOST_RUBBISH: u32 = 10_000;
+
+/// Our answers to requests of the server that wait to be written. A server
+/// that asks without reading gets no further ones.
+const MOST_REPLIES: usize = 64;
+
+/// What is worth knowing about a connection from outside.
+#[derive(Default)]
+pub(super) struct Signals {
+    /// Lines that were no message.
+    pub(super) rubbish: AtomicU64,
+    /// Answers to nothing we asked, or too late.
+    pub(super) unmatched: AtomicU64,
+    /// The server said that its tools changed.
+    pub(super) tools_changed: AtomicBool,
+    /// Why the connection was given up, for the operator.
+    pub(super) given_up: Mutex<Option<String>>,
+}
+
+impl Signals {
+    fn give_up(&self, reason: impl Into<String>) {
+        lock(&self.given_up).get_or_insert_with(|| reason.into());
+    }
+}
+
+/// The transport of one process.
+pub(super) struct StdioTransport {
+    lines: Lines,
+    writer: Arc<Writer>,
+    signals: Arc<Signals>,
+    /// What was asked and not answered.
+    asked: HashMap<i64, Asked>,
+    ended: watch::Receiver<Option<String>>,
+    /// Until when to read after the end of the process.
+    deadline: Option<Instant>,
+    rubbish_in_a_row: u32,
+}
+
+/// What an answer is to be read as.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// A step of the handshake; `rmcp` reads it.
+    Handshake,
+    /// Anything after it; we read it.
+    Request,
+}
+
+impl StdioTransport {
+    pub(super) fn new(
+        streams: Streams,
+        ended: watch::Receiver<Option<String>>,
+        longest_line: usize,
+        signals: Arc<Signals>,
+    ) -> Self {
+        Self {
+            lines: Lines::new(streams.stdout, longest_line),
+            writer: Arc::new(Writer {
+                stdin: tokio::sync::Mutex::new(Some(streams.stdin)),
+                broken: watch::Sender::new(false),
+                replies: AtomicUsize::new(0),
+            }),
+            signals,
+            asked: HashMap::new(),
+            ended,
+            deadline: None,
+            rubbish_in_a_row: 0,
+        }
+    }
+
+    /// Remembers what a request asks, so that its answer is known.
+    fn expect_answer(&mut self, request: &ClientRequest, id: &RequestId) {
+        let asked = match request {
+            ClientRequest::InitializeRequest(_) => {
+                // The answer to a probe that was given up may still come, and
+                // must not be taken for the answer to this.
+                self.asked.clear();
+                Asked::Handshake
+            }
+            ClientRequest::DiscoverRequest(_) => Asked::Handshake,
+            _ => Asked::Request,
+        };
+        if let RequestId::Number(id) = id {
+            self.asked.insert(*id, asked);
+        }
+    }
+
+    fn read(&mut self, line: &[u8]) -> Option<ServerJsonRpcMessage> {
+        let Ok(frame) = serde_json::from_slice::<Frame<'_>>(line) else {
+            self.signals.rubbish.fetch_add(1, Ordering::Relaxed);
+            self.rubbish_in_a_row += 1;
+            return None;
+        };
+        self.rubbish_in_a_row = 0;
+        match (frame.method, frame.id) {
+            // The server asks something; `rmcp` has us decline it.
+            (Some(_), Some(_)) => serde_json::from_slice(line).ok(),
+            (Some(method), None) => {
+                if method == "notifications/tools/list_changed" {
+                    self.signals.tools_changed.store(true, Ordering::Relaxed);
+                }
+                None
+            }
+            (None, Some(id)) => self.answer(line, id, frame.result, frame.error),
+            // A server that could not even read the id of a probe.
+            (None, None) if self.is_in_handshake() && frame.error.is_some() => {
+                self.asked.clear();
+                serde_json::from_slice(line).ok()
+            }
+            (None, None) => {
+                self.signals.unmatched.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    fn is_in_handshake(&self) -> bool {
+        self.asked
+            .values()
+            .any(|asked| matches!(asked, Asked::Handshake))
+    }
+
+    fn answer(
+        &mut self,
+        line: &[u8],
+        id: &RawValue,
+        result: Option<&RawValue>,
+        error: Option<&RawValue>,
+    ) -> Option<ServerJsonRpcMessage> {
+        // Some servers return a number as text.
+        let number: Option<i64> = id.get().trim_matches('"').parse().ok();
+        let Some((number, asked)) = number.and_then(|n| Some((n, self.asked.remove(&n)?))) else {
+            self.signals.unmatched.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let id = RequestId::Number(number);
+        if let Some(error) = error {
+            let error = serde_json::from_str(error.get())
+                .unwrap_or_else(|_| not_understood("its error is not one of JSON-RPC"));
+            return Some(JsonRpcMessage::error(error, Some(id)));
+        }
+        let message = match (asked, result) {
+            (Asked::Request, Some(result)) => serde_json::from_str(result.get())
+                .map(|value| ServerResult::CustomResult(CustomResult(value)))
+                .map(|result| JsonRpcMessage::response(result, id.clone()))
+                .map_err(|error| error.to_string()),
+            (Asked::Handshake, Some(_)) => {
+                serde_json::from_slice(line).map_err(|error| error.to_string())
+            }
+            (_, None) => Err("it has neither `result` nor `error`".to_owned()),
+        };
+        let message =
+            message.unwrap_or_else(|why| JsonRpcMessage::error(not_understood(&why), Some(id)));
+        Some(message)
+    }
+}
+
+/// What a line can be. Only what is needed to tell the kinds apart is read.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    method: Option<std::borrow::Cow<'a, str>>,
+    #[serde(borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+fn not_understood(why: &str) -> ErrorData {
+    ErrorData::internal_error(
+        format!("the server's answer cannot be understood: {why}"),
+        None,
+    )
+}
+
+impl Transport<RoleClient> for StdioTransport {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ClientJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let is_reply = match &message {
+            JsonRpcMessage::Request(request) => {
+                self.expect_answer(&request.request, &request.id);
+                false
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(RequestId::Number(id)) = &cancelled.params.request_id
+                {
+                    self.asked.remove(id);
+                }
+                false
+            }
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => true,
+        };
+        let line = serde_json::to_vec(&message).map(|mut line| {
+            line.push(b'\n');
+            line
+        });
+        let writer = Arc::clone(&self.writer);
+        let signals = Arc::clone(&self.signals);
+        async move {
+            let line = line?;
+            if !is_reply {
+                return writer.write(&line, &signals).await;
+            }
+            if writer.replies.fetch_add(1, Ordering::Relaxed) < MOST_REPLIES {
+                let _ = writer.write(&line, &signals).await;
+            }
+            writer.replies.fetch_sub(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+
+    /// Must not lose anything when dropped half-way: `rmcp` polls it in a
+    /// `select!`. All progress is kept in `self`.
+    async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
+        let mut broken = self.writer.broken.subscribe();
+        loop {
+            if self.rubbish_in_a_row > MOST_RUBBISH {
+                self.signals
+                    .give_up("it writes only rubbish to its standard output");
+                return None;
+            }
+            let deadline = self.deadline;
+            let line = tokio::select! {
+                biased;
+                line = self.lines.next() => line,
+                _ = broken.wait_for(|broken| *broken) => return None,
+                () = sleep_until(deadline) => return None,
+                _ = self.ended.wait_for(Option::is_some), if deadline.is_none() => {
+                    self.deadline = Some(Instant::now() + LAST_WORDS);
+                    continue;
+                }
+            };
+            let line = match line {
+                Ok(Some(line)) => line,
+                Ok(None) => return None,
+                Err(error) => {
+                    self.signals.give_up(error.to_string());
+                    return None;
+                }
+            };
+            if let Some(message) = self.read(&line) {
+                return Some(message);
+            }
+        }
+    }
+
+    /// Closes the server's standard input, which tells it to end. Does not
+    /// wait for that: calls in flight must fail at once.
+    async fn close(&mut self) -> io::Result<()> {
+        if let Ok(mut stdin) = self.writer.stdin.try_lock() {
+            *stdin = None;
+        }
+        Ok(())
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The way to the server. One message at a time, in the order they came.
+struct Writer {
+    stdin: tokio::sync::Mutex<Option<ChildStdin>>,
+    broken: watch::Sender<bool>,
+    replies: AtomicUsize,
+}
+
+impl Writer {
+    async fn write(&self, line: &[u8], signals: &Signals) -> io::Result<()> {
+        let mut guard = self.stdin.lock().await;
+        let Some(stdin) = guard.as_mut() else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        let written = async {
+            stdin.write_all(line).await?;
+            stdin.flush().await
+        };
+        let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => {
+                signals.give_up(format!("it closed its standard input: {error}"));
+                Err(error)
+            }
+            Err(_) => {
+                signals.give_up("it does not read its standard input");
+                Err(io::ErrorKind::TimedOut.into())
+            }
+        };
+        // Part of a message may be written: nothing can follow it.
+        *guard = None;
+        self.broken.send_replace(true);
+        result
+    }
+}
+
+/// Lines of bounded length.
+struct Lines {
+    reader: BufReader<ChildStdout>,
+    line: Vec<u8>,
+    longest: usize,
+}
+
+impl Lines {
+    fn new(stdout: ChildStdout, longest: usize) -> Self {
+        Self {
+            reader: BufReader::with_capacity(64 << 10, stdout),
+            line: Vec::new(),
+            longest,
+        }
+    }
+
+    /// The next line without its end, or `None` at the end of the stream.
+    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let chunk = self.reader.fill_buf().await?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            let end = chunk.iter().position(|&byte| byte == b'\n');
+            let part = &chunk[..end.unwrap_or(chunk.len())];
+            if self.line.len() + part.len() > self.longest {
+                let text = format!("it sent a message of more than {} bytes", self.longest);
+                return Err(io::Error::other(text));
+            }
+            self.line.extend_from_slice(part);
+            let consumed = part.len() + usize::from(end.is_some());
+            self.reader.consume(consumed);
+            if end.is_some() && !self.line.trim_ascii().is_empty() {
+                return Ok(Some(std::mem::take(&mut self.line)));
+            }
+            if end.is_some() {
+                self.line.clear();
+            }
+        }
+    }
+}
