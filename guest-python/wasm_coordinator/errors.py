@@ -1,0 +1,97 @@
+"""The errors of tool calls, as programs catch them."""
+
+from wit_world.imports import types as wit
+
+
+class ToolError(Exception):
+    """A tool call has no result.
+
+    `server` and `tool` name the tool, `message` says what happened, `kind` is
+    one of `failed`, `invalid_arguments`, `unknown_tool`, `denied`,
+    `unavailable`, `timed_out`, `outcome_unknown`, `cancelled` and `limit`.
+    `parameters` has the names that fit: of the tool's parameters after
+    `invalid_arguments`, of tools after `unknown_tool`.
+    """
+
+    def __init__(self, message, server="", tool="", kind="failed", parameters=()):
+        super().__init__(message)
+        self.message = message
+        self.server = server
+        self.tool = tool
+        self.kind = kind
+        self.parameters = list(parameters)
+
+    def __str__(self):
+        return self.message
+
+    def __reduce__(self):
+        arguments = self.message, self.server, self.tool, self.kind, self.parameters
+        return type(self), arguments
+
+
+class ToolArgumentError(ToolError):
+    """The arguments do not fit the tool."""
+
+
+class UnknownToolError(ToolError):
+    """There is no such server or tool."""
+
+
+class ToolDenied(ToolError):
+    """The policy does not allow the call; nothing was sent."""
+
+
+class ToolUnavailable(ToolError):
+    """The server could not be started or reached; nothing was sent."""
+
+
+class ToolTimeout(ToolError, TimeoutError):
+    """The call did not finish in its time. It may have taken effect."""
+
+
+class ToolOutcomeUnknown(ToolError):
+    """The connection was lost. The call may have taken effect."""
+
+
+class ToolCancelled(ToolError):
+    """The call was cancelled."""
+
+
+class ToolLimit(ToolError):
+    """A limit of the session refused the call; nothing was sent."""
+
+
+NAMES = (
+    ToolError,
+    ToolArgumentError,
+    UnknownToolError,
+    ToolDenied,
+    ToolUnavailable,
+    ToolTimeout,
+    ToolOutcomeUnknown,
+    ToolCancelled,
+    ToolLimit,
+)
+
+_KINDS = {
+    wit.CallErrorKind_Failed: ("failed", ToolError),
+    wit.CallErrorKind_InvalidArguments: ("invalid_arguments", ToolArgumentError),
+    wit.CallErrorKind_UnknownTool: ("unknown_tool", UnknownToolError),
+    wit.CallErrorKind_Denied: ("denied", ToolDenied),
+    wit.CallErrorKind_Unavailable: ("unavailable", ToolUnavailable),
+    wit.CallErrorKind_TimedOut: ("timed_out", ToolTimeout),
+    wit.CallErrorKind_OutcomeUnknown: ("outcome_unknown", ToolOutcomeUnknown),
+    wit.CallErrorKind_Cancelled: ("cancelled", ToolCancelled),
+    wit.CallErrorKind_Limit: ("limit", ToolLimit),
+}
+
+for _error in NAMES:
+    # Tracebacks then name them as programs do: they are built in.
+    _error.__module__ = "builtins"
+
+
+def from_call(error):
+    """The exception for a `call-error` of the contract."""
+    kind, cls = _KINDS[type(error.kind)]
+    parameters = getattr(error.kind, "value", ())
+    return cls(error.message, error.server, error.tool, kind, parameters)

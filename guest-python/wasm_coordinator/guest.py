@@ -1,0 +1,304 @@
+"""The guest: what the host calls.
+
+`run` starts a program and `resume` continues it; both run it until it has
+ended or everything in it waits, and say which. The state of a program between
+two calls is in `_Running`; its variables outlive it, in the module `__main__`.
+"""
+
+import asyncio
+import builtins
+import gc
+import os
+import random
+import sys
+import types
+import warnings
+from asyncio import tasks
+from inspect import isawaitable
+
+import componentize_py_types as wit_results
+import wit_world
+from wit_world.imports import types as wit
+
+from . import absent, calls, console, loop, preload, program, report, scrub, servers
+
+_OK = wit_results.Ok
+_ERR = wit_results.Err
+
+# Rounds that cancelled tasks get to end: enough for what cleans up, an end
+# for what refuses to.
+_ROUNDS = 100
+
+# Warnings that a program can cause.
+_WARNINGS = 20
+
+
+class _Running:
+    """The program that runs."""
+
+    def __init__(self, name):
+        self.name = name
+        self.task = None
+        self.warnings = []
+        self.more_warnings = 0
+
+    def warn(self, sentence):
+        if len(self.warnings) < _WARNINGS:
+            self.warnings.append(program.clean(sentence[:1000]))
+        else:
+            self.more_warnings += 1
+
+
+class Guest:
+    """A session's programs."""
+
+    def __init__(self):
+        self.loop = loop.install()
+        self.calls = calls.Calls(self.loop)
+        self.main = types.ModuleType("__main__")
+        self.running = None
+        self.started = False
+        servers.install(self.calls, builtins)
+        absent.install(builtins)
+        setattr(builtins, program.RETURN, program.Return)
+        setattr(builtins, program.RUN, loop.run_awaited)
+        setattr(builtins, program.RUN_UNTIL_COMPLETE, loop.run_until_complete_awaited)
+        self.loop.set_exception_handler(self._unhandled)
+        warnings._warn_unawaited_coroutine = self._unawaited
+        asyncio.to_thread = asyncio.threads.to_thread = _to_thread
+
+    def run(self, given):
+        name = given.name
+        running = self.running = _Running(name)
+        self._start(given)
+        variables = self.main.__dict__
+        try:
+            code, awaits = program.read(given.source, name)
+            result = eval(code, variables)
+            if not awaits:
+                result = variables.pop(program.RESULT, None)
+        except BaseException as error:
+            return self._finish(error=error)
+        if awaits or isawaitable(result):
+            return self._await(result)
+        return self._finish(result)
+
+    def resume(self, completions):
+        self.calls.deliver(completions)
+        return self._pump()
+
+    def _start(self, given):
+        if not self.started:
+            self.started = True
+            random.seed()
+            try:
+                os.chdir("/workspace")
+            except OSError:
+                # A host without a workspace: files cannot be had at all.
+                pass
+            sys.set_coroutine_origin_tracking_depth(1)
+        variables = self.main.__dict__
+        variables["__builtins__"] = builtins
+        variables["__file__"] = given.name
+        sys.modules["__main__"] = self.main
+        sys.argv = [given.name, *given.arguments]
+
+    def _await(self, awaitable):
+        """Makes an awaitable what the program is."""
+        try:
+            task = tasks.ensure_future(awaitable, loop=self.loop)
+        except TypeError as error:
+            return self._finish(error=error)
+        if isinstance(task, tasks.Task):
+            task._log_destroy_pending = False
+        self.running.task = task
+        return self._pump()
+
+    def _pump(self):
+        """Runs until the program has ended or everything waits."""
+        running = self.running
+        task = running.task
+        try:
+            self.loop.turn(task)
+        except BaseException as error:
+            # `SystemExit` and its like leave the loop from any task.
+            return self._finish(error=error)
+        if task.done():
+            return self._ended(task)
+        timer = self.loop.next_timer()
+        if timer is None and not self.calls.in_flight():
+            failure = wit.Failure_Stuck(report.stuck(_coroutine(task), running.name))
+            return self._finish(failure=failure)
+        console.flush()
+        return wit.Step_Waiting(timer)
+
+    def _ended(self, task):
+        if task.cancelled():
+            error = asyncio.CancelledError("the program was cancelled")
+            return self._finish(error=error)
+        error = task.exception()
+        if error is not None:
+            return self._finish(error=error)
+        variables = self.main.__dict__
+        value = variables.pop(program.RESULT, task.result())
+        if isawaitable(value):
+            return self._await(value)
+        return self._finish(value)
+
+    def _finish(self, value=None, error=None, failure=None):
+        """Ends the program: its result, its leftovers, its warnings."""
+        running = self.running
+        if isinstance(error, program.Return):
+            value, error = error.value, None
+            if isawaitable(value):
+                return self._await(value)
+        result = None
+        if error is not None:
+            result = self._failed(error)
+        elif failure is not None:
+            result = _ERR(failure)
+        else:
+            try:
+                result = _OK(program.value_of(value))
+            except BaseException as late:
+                result = self._failed(late)
+        self._clean_up()
+        self.main.__dict__.pop(program.RESULT, None)
+        console.flush()
+        if running.more_warnings:
+            running.warnings.append(f"{running.more_warnings} more warnings")
+        self.running = None
+        return wit.Step_Finished(wit.Outcome(result, running.warnings))
+
+    def _failed(self, error):
+        if isinstance(error, SystemExit):
+            return self._exited(error.code)
+        told = report.exception(error, self.running.name)
+        if isinstance(error, loop.Stuck):
+            return _ERR(wit.Failure_Stuck(told))
+        return _ERR(wit.Failure_Raised(told))
+
+    def _exited(self, code):
+        if code is None or code == 0:
+            return _OK(wit.Value_Nothing())
+        if not isinstance(code, int):
+            console.complain(code)
+            code = 1
+        if not -(1 << 31) <= code < 1 << 31:
+            code = 1
+        return _ERR(wit.Failure_Exited(int(code)))
+
+    def _clean_up(self):
+        """Ends what the program left running and reports it."""
+        running = self.running
+        pending = [
+            task
+            for task in tasks.all_tasks(self.loop)
+            if task is not running.task and not task.done()
+        ]
+        if running.task is not None and not running.task.done():
+            running.task.cancel()
+        if pending or running.task is not None and not running.task.done():
+            for task in pending:
+                running.warn(_left_behind(task))
+                task.cancel()
+            self._let_end([*pending, running.task])
+        if self.calls.futures:
+            self.calls.forget()
+        if self.loop._ready or self.loop._scheduled:
+            self.loop.forget()
+        for name, value in list(self.main.__dict__.items()):
+            if report.pending(value):
+                running.warn(
+                    f"`{name}` is the coroutine of `{value.__name__}(...)`, which was "
+                    f"never awaited{_origin(value)}: "
+                    f"write `{name} = await {value.__name__}(...)`"
+                )
+                value.close()
+
+    def _let_end(self, cancelled):
+        for _ in range(_ROUNDS):
+            try:
+                self.loop.turn()
+            except BaseException:
+                # A task that answers its cancellation with `sys.exit`.
+                continue
+            break
+        for task in cancelled:
+            if task is not None and not task.done():
+                task._log_destroy_pending = False
+
+    def _unawaited(self, coroutine):
+        """Called by Python when a coroutine dies that was never awaited."""
+        if self.running is not None:
+            self.running.warn(
+                f"`{coroutine.__name__}(...)` was never awaited{_origin(coroutine)}: "
+                f"write `await {coroutine.__name__}(...)`"
+            )
+
+    def _unhandled(self, _loop, context):
+        """Called by asyncio for errors that have nobody to go to."""
+        error = context.get("exception")
+        if self.running is None or error is None:
+            return
+        self.running.warn(
+            f"{context.get('message', 'unhandled exception')}: "
+            f"{type(error).__name__}: {error}"
+        )
+
+
+def _coroutine(task):
+    get = getattr(task, "get_coro", None)
+    return get() if get is not None else None
+
+
+def _origin(coroutine):
+    """` (line N)`, where a coroutine was made."""
+    for file, line, _name in getattr(coroutine, "cr_origin", None) or ():
+        if report.of_author(file):
+            return f" (line {line} of {file})"
+    return ""
+
+
+def _left_behind(task):
+    coroutine = _coroutine(task)
+    name = getattr(coroutine, "__qualname__", type(coroutine).__name__)
+    frame = getattr(coroutine, "cr_frame", None)
+    where = ""
+    if frame is not None and report.of_author(frame.f_code.co_filename):
+        where = f", which is at line {frame.f_lineno} of {frame.f_code.co_filename}"
+    return (
+        f"the task `{task.get_name()}` (`{name}`{where}) had not ended when the program "
+        "did, and was cancelled: await it"
+    )
+
+
+async def _to_thread(function, /, *args, **kwargs):
+    """`asyncio.to_thread` without threads.
+
+    A synchronous tool is called asynchronously, so that calls do overlap.
+    Everything else is called now.
+    """
+    asynchronous = getattr(function, "__asynchronous__", None)
+    if asynchronous is not None:
+        return await asynchronous(*args, **kwargs)
+    return function(*args, **kwargs)
+
+
+class WitWorld(wit_world.WitWorld):
+    """The exports of the world, as componentize-py finds them."""
+
+    def run(self, program):
+        return _guest.run(program)
+
+    def resume(self, completions):
+        return _guest.resume(completions)
+
+
+preload.load()
+_guest = Guest()
+preload.settle()
+gc.collect()
+scrub.scrub()
+gc.collect()
+gc.freeze()

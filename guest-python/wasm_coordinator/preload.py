@@ -1,0 +1,73 @@
+"""What is in the snapshot: modules that programs commonly import, and the
+settings of the interpreter that they find.
+"""
+
+import importlib
+import os
+import random
+import sys
+from importlib.machinery import BuiltinImporter, FileFinder, FrozenImporter
+from importlib.machinery import PathFinder, SourceFileLoader
+
+from . import console, library
+
+# Imported before the snapshot. Everything else costs its price when a program
+# imports it.
+_MODULES = """
+__future__ abc argparse array ast asyncio base64 bisect builtins calendar cmath
+codecs collections collections.abc concurrent.futures contextlib contextvars
+copy copyreg csv dataclasses datetime decimal difflib dis encodings.ascii
+encodings.latin_1 encodings.utf_16 encodings.utf_8_sig enum errno fnmatch
+fractions functools gc glob graphlib gzip hashlib heapq hmac html html.entities
+html.parser inspect io ipaddress itertools json keyword linecache locale
+logging math numbers operator os os.path pathlib pickle platform pprint queue
+random re reprlib secrets selectors shlex shutil signal socket sqlite3 stat
+statistics string string.templatelib struct subprocess sys tempfile textwrap
+threading time token tokenize tomllib traceback types typing unicodedata
+urllib.error urllib.parse uuid warnings weakref xml.etree.ElementTree zipfile
+zlib zoneinfo concurrent.futures.thread _strptime annotationlib
+""".split()
+
+# Where modules of the author are looked for, last of all.
+WORKSPACE = "/workspace"
+
+
+class _SourceLoader(SourceFileLoader):
+    """Loads source files, and neither reads nor writes byte code: a folder
+    that anything can write to is no place to take it from."""
+
+    def path_stats(self, path):
+        raise OSError
+
+
+def load():
+    """Imports what is imported, packs what is not."""
+    for name in _MODULES:
+        importlib.import_module(name)
+    rest = library.pack(library.HOME)
+    console.install()
+    sys.dont_write_bytecode = True
+    sys.path[:] = [WORKSPACE]
+    sys.path_hooks[:] = [FileFinder.path_hook((_SourceLoader, [".py"]))]
+    sys.path_importer_cache.clear()
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, rest, PathFinder]
+
+
+def settle():
+    """Removes what the building left behind."""
+    os.environ.clear()
+    sys.argv = [""]
+
+    for name in ("__main__",):
+        sys.modules.pop(name, None)
+    random.seed(0)
+    _warm()
+
+
+def _warm():
+    """Takes the common paths once, so that caches are filled."""
+    import ast
+    import inspect
+
+    compile("import json\nprint(f'{1+1}')\n", "<warm>", "exec", ast.PyCF_ONLY_AST)
+    inspect.signature(_warm)

@@ -1,0 +1,199 @@
+"""From the text of a program to code that can run, and from its last value to
+the contract's.
+
+The text is taken as people and models write it: inside a Markdown fence, with
+`await` and `return` at the outermost level, with `asyncio.run(...)` at the
+end. Line numbers are always those of the text as it came.
+"""
+
+import ast
+import linecache
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
+from inspect import CO_COROUTINE
+from json.encoder import c_make_encoder, encode_basestring
+
+from wit_world.imports import types as wit
+
+# The names that the rewritten program uses. They are built in, so that the
+# program's own variables stay what the author wrote.
+RESULT = "__result__"
+RETURN = "__return__"
+RUN = "__run_awaited__"
+RUN_UNTIL_COMPLETE = "__run_until_complete_awaited__"
+
+# What a value without JSON is cut to: enough for people, little for memory.
+_TEXT_LIMIT = 1 << 20
+
+_FENCES = ("```", "~~~")
+
+
+class Return(BaseException):
+    """`return` at the outermost level."""
+
+    def __init__(self, value=None):
+        self.value = value
+
+
+def read(source, name):
+    """The code of a program, and whether it has to be awaited."""
+    source = _unfence(source)
+    remember(name, source)
+    try:
+        tree = _parse(source, name)
+    except SyntaxError:
+        inner = _fenced_block(source)
+        if inner is None:
+            raise
+        source = inner
+        remember(name, source)
+        tree = _parse(source, name)
+    if "return" in source or "asyncio.run(" in source or "run_until_complete(" in source:
+        tree = _Outermost().visit(tree)
+    _keep_last(tree.body)
+    code = compile(
+        ast.fix_missing_locations(tree),
+        name,
+        "exec",
+        PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        dont_inherit=True,
+    )
+    return code, bool(code.co_flags & CO_COROUTINE)
+
+
+def _parse(source, name):
+    flags = PyCF_ONLY_AST | PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return compile(source, name, "exec", flags, dont_inherit=True)
+
+
+def remember(name, source):
+    """Lets tracebacks show the lines of a program."""
+    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    linecache.cache[name] = (
+        len(source),
+        None,
+        [line + "\n" for line in lines],
+        name,
+    )
+
+
+def _unfence(source):
+    """Empties the lines of a Markdown fence around the program."""
+    head = source.lstrip()
+    if not head.startswith(_FENCES):
+        return source
+    lines = source.split("\n")
+    fence = None
+    for number, line in enumerate(lines):
+        mark = line.strip()
+        if fence is None:
+            if mark.startswith(_FENCES):
+                fence = mark[:3]
+                lines[number] = ""
+        elif mark == fence:
+            # What follows the block is talk.
+            del lines[number:]
+            break
+    return "\n".join(lines)
+
+
+def _fenced_block(source):
+    """The first fenced block of a text, at its own line numbers."""
+    lines = source.split("\n")
+    for number, line in enumerate(lines):
+        if line.strip().startswith(_FENCES):
+            return "\n" * number + _unfence("\n".join(lines[number:]))
+    return None
+
+
+class _Outermost(ast.NodeTransformer):
+    """Rewrites what is written at the outermost level, outside functions."""
+
+    def _skip(self, node):
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _skip
+    visit_Lambda = visit_GeneratorExp = _skip
+    visit_ListComp = visit_SetComp = visit_DictComp = _skip
+
+    def visit_Return(self, node):
+        arguments = [self.visit(node.value)] if node.value else []
+        call = ast.Call(_name(RETURN), arguments, [])
+        return _at(node, ast.Raise(_at(node, call), None))
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        function = node.func
+        if not isinstance(function, ast.Attribute):
+            return node
+        owner = function.value
+        if function.attr == "run" and isinstance(owner, ast.Name) and owner.id == "asyncio":
+            wrapper = RUN
+        elif function.attr == "run_until_complete":
+            wrapper = RUN_UNTIL_COMPLETE
+        else:
+            return node
+        call = ast.Call(_name(wrapper), [function, *node.args], node.keywords)
+        return _at(node, ast.Await(_at(node, call)))
+
+
+def _name(name):
+    return ast.Name(name, ast.Load())
+
+
+def _at(node, new):
+    return ast.copy_location(new, node)
+
+
+def _keep_last(body):
+    """Keeps the value of the last expression in `RESULT`."""
+    while body:
+        last = body[-1]
+        if isinstance(last, ast.Expr):
+            target = _at(last, ast.Name(RESULT, ast.Store()))
+            body[-1] = _at(last, ast.Assign([target], last.value))
+            return
+        if not (isinstance(last, ast.If) and _is_main_guard(last.test)):
+            return
+        body = last.body
+
+
+def _is_main_guard(test):
+    return (
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
+    )
+
+
+def _no_json(value):
+    raise TypeError
+
+
+_encode = c_make_encoder(
+    None, _no_json, encode_basestring, None, ":", ",", False, False, False
+)
+
+
+def value_of(value):
+    """The contract's word for the value of a program."""
+    if value is None:
+        return wit.Value_Nothing()
+    try:
+        text = "".join(_encode(value, 0))
+        text.encode()
+        return wit.Value_Json(text)
+    except (TypeError, ValueError, RecursionError):
+        # Not JSON: sets, objects, infinities, cycles, lone surrogates.
+        pass
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    if len(text) > _TEXT_LIMIT:
+        text = f"{text[:_TEXT_LIMIT]}... ({len(text) - _TEXT_LIMIT} more characters)"
+    return wit.Value_Text(clean(text))
+
+
+def clean(text):
+    """Text that the contract can carry: without lone surrogates."""
+    return text if text.isascii() else text.encode(errors="replace").decode()

@@ -1,0 +1,248 @@
+"""Uncaught exceptions as the contract has them.
+
+A traceback shows the frames of the program and of the modules its author
+wrote, and nothing of the standard library, of this package or of the import
+system: those are how things work, not what went wrong. Everything is bounded.
+"""
+
+import linecache
+import sys
+import traceback
+from asyncio import coroutines
+from inspect import CORO_CREATED, getcoroutinestate
+from types import CoroutineType
+
+from wit_world.imports import types as wit
+
+from .program import clean
+
+_TRACEBACK_LIMIT = 64 << 10
+_MESSAGE_LIMIT = 16 << 10
+
+# Frames kept from each end of a deep recursion.
+_FRAMES = 60
+
+# Exceptions shown of a chain, and of a group.
+_CHAIN = 8
+
+_OURS = ("/python/", "/0/", "/world/", "/bundled/", "<frozen ")
+
+_PLAIN = (dict, list, str, int, float, bool, type(None))
+
+
+def exception(error, program):
+    """The report of an exception that nothing caught in `program`."""
+    try:
+        return _exception(error, program)
+    except (MemoryError, RecursionError):
+        kind = type(error).__name__
+        return wit.Exception(kind, "", f"{kind}\n", None)
+
+
+def _exception(error, program):
+    hint = _hint(error)
+    told = traceback.TracebackException(
+        type(error),
+        error,
+        error.__traceback__,
+        lookup_lines=False,
+        compact=True,
+        max_group_width=_CHAIN,
+    )
+    if hint and hint not in str(error):
+        told.__notes__ = [*(told.__notes__ or ()), f"hint: {hint}"]
+    _prune(told, 0)
+    text = clean(_bounded(told.format(), _TRACEBACK_LIMIT))
+    message = _message(error)
+    if hint and hint not in message:
+        message = f"{message}\nhint: {hint}" if message else f"hint: {hint}"
+    return wit.Exception(
+        clean(type(error).__name__),
+        clean(_bounded([message], _MESSAGE_LIMIT)),
+        text,
+        _position(error, told.stack, program),
+    )
+
+
+def stuck(coroutine, program):
+    """The report of a program whose task `coroutine` waits for ever."""
+    message = (
+        "the program waits for something that can never happen: "
+        "no call is in flight, no timer is set, nothing is ready"
+    )
+    frames = []
+    seen = set()
+    while coroutine is not None and id(coroutine) not in seen and len(frames) < _FRAMES:
+        seen.add(id(coroutine))
+        frame = getattr(coroutine, "cr_frame", None) or getattr(
+            coroutine, "gi_frame", None
+        )
+        if frame is not None:
+            frames.append((frame, frame.f_lineno))
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(
+            coroutine, "gi_yieldfrom", None
+        )
+    stack = traceback.StackSummary.extract(frames, lookup_lines=False)
+    stack = _kept(stack)
+    lines = ["Traceback (most recent call last):\n", *stack.format()]
+    text = _bounded([*lines, f"Stuck: {message}\n"], _TRACEBACK_LIMIT)
+    return wit.Exception("Stuck", message, clean(text), _last(stack, program))
+
+
+def _kept(stack):
+    kept = [frame for frame in stack if not frame.filename.startswith(_OURS)]
+    return traceback.StackSummary.from_list(kept)
+
+
+def _prune(told, depth):
+    """Removes frames that are not the program's, and ends long chains."""
+    told.stack = _kept(told.stack)
+    if len(told.stack) > 2 * _FRAMES and not _repeats(told.stack):
+        kept = told.stack[:_FRAMES] + told.stack[-_FRAMES:]
+        told.stack = traceback.StackSummary.from_list(kept)
+    # `asyncio.timeout` and its like tell which cancellation they turned into
+    # an error. That is how they work.
+    if told.__context__ is not None and told.exc_type_str.endswith("TimeoutError"):
+        if told.__context__.exc_type_str.endswith("CancelledError"):
+            told.__context__ = None
+        elif (
+            told.__cause__ is not None
+            and told.__cause__.exc_type_str.endswith("CancelledError")
+        ):
+            told.__cause__ = None
+    if told.__cause__ is not None and told.__cause__.exc_type_str.endswith(
+        "CancelledError"
+    ):
+        told.__cause__ = None
+        told.__suppress_context__ = True
+    for name in ("__cause__", "__context__"):
+        inner = getattr(told, name)
+        if inner is None:
+            continue
+        if depth == _CHAIN:
+            more = _length(inner)
+            told.__notes__ = [
+                *(told.__notes__ or ()),
+                f"({more} earlier exceptions are not shown)",
+            ]
+            setattr(told, name, None)
+        else:
+            _prune(inner, depth + 1)
+    for inner in told.exceptions or ():
+        _prune(inner, depth)
+
+
+def _repeats(stack):
+    """Whether the lines are those of a recursion, which print short."""
+    last = stack[-1]
+    return all(
+        (frame.filename, frame.lineno) == (last.filename, last.lineno)
+        for frame in stack[-10:]
+    )
+
+
+def _length(told):
+    count = 0
+    while told is not None and count < 10_000:
+        count += 1
+        told = told.__cause__ or told.__context__
+    return count
+
+
+def _bounded(parts, limit):
+    """The parts as one text, its middle cut out if it is long."""
+    text = "".join(parts)
+    if len(text.encode(errors="replace")) <= limit:
+        return text
+    half = limit // 5
+    cut = len(text) - 2 * half
+    return f"{text[:half]}\n... ({cut} characters cut) ...\n{text[-half:]}"
+
+
+def _message(error):
+    if isinstance(error, SyntaxError):
+        return str(error.msg)
+    try:
+        return str(error)
+    except Exception as inner:
+        return f"<str() of the exception raised {type(inner).__name__}>"
+
+
+def _position(error, stack, program):
+    if isinstance(error, SyntaxError) and error.filename == program and error.lineno:
+        return wit.Position(clean(program), _u32(error.lineno), _u32(error.offset or 1))
+    return _last(stack, program)
+
+
+def _last(stack, program):
+    """The innermost position in the program's text."""
+    for frame in reversed(stack):
+        if frame.filename == program:
+            return wit.Position(clean(program), _u32(frame.lineno or 1), _column(frame))
+    return None
+
+
+def _column(frame):
+    """The column, from 1, in characters; Python counts bytes, from 0."""
+    line = linecache.getline(frame.filename, frame.lineno or 1)
+    return _u32(len(line.encode()[: frame.colno or 0].decode(errors="ignore")) + 1)
+
+
+def _u32(number):
+    return min(max(number, 1), 0xFFFF_FFFF)
+
+
+def _hint(error):
+    """What to write instead, for mistakes that are common."""
+    try:
+        text = str(error)
+    except Exception:
+        return None
+    if isinstance(error, (TypeError, AttributeError)):
+        if "coroutine" in text and "expected" not in text:
+            return _forgotten(error)
+        if "'await' expression" in text or "An asyncio.Future, a coroutine" in text:
+            return _needless(text)
+    return None
+
+
+def _needless(text):
+    if any(name.startswith("mcp_tools") for name in sys.modules):
+        return (
+            "functions of `mcp_tools` return their result at once: leave `await` out, "
+            "or import the function from `servers` instead"
+        )
+    return "what is awaited is a value already: leave `await` out"
+
+
+def _forgotten(error):
+    """Names the coroutine that was used without `await`."""
+    frame = None
+    walk = error.__traceback__
+    while walk is not None:
+        if not walk.tb_frame.f_code.co_filename.startswith(_OURS):
+            frame = walk.tb_frame
+        walk = walk.tb_next
+    for space in (frame.f_locals, frame.f_globals) if frame is not None else ():
+        for name, value in list(space.items()):
+            if pending(value):
+                # It has been reported now.
+                value.close()
+                return (
+                    f"`{name}` is a coroutine, not its result: "
+                    f"write `{name} = await {value.__name__}(...)`"
+                )
+    return "a coroutine is not its result: put `await` before the call"
+
+
+def pending(value):
+    """Whether this is a coroutine that was never awaited."""
+    return isinstance(value, CoroutineType) and getcoroutinestate(value) == CORO_CREATED
+
+
+def of_author(frame_file):
+    """Whether a file is the author's, not ours or Python's."""
+    return not frame_file.startswith(_OURS)
+
+
+__all__ = ["coroutines", "exception", "of_author", "pending", "stuck"]

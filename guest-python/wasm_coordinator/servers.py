@@ -1,0 +1,352 @@
+"""The tools as modules: `servers.NAME` asynchronous, `mcp_tools.NAME` the same
+and synchronous.
+
+A module is made when a program imports it, from what the host says about the
+server; a function when it is first used. What a server wrote (names,
+descriptions) is only ever data here: no source text is put together.
+"""
+
+import difflib
+import inspect
+import keyword
+import sys
+from importlib.machinery import ModuleSpec
+from opcode import opmap
+from types import ModuleType
+
+from componentize_py_types import Err
+from wit_world.imports import tools as host
+
+from . import errors
+from .errors import ToolError, from_call
+
+ASYNCHRONOUS = "servers"
+SYNCHRONOUS = "mcp_tools"
+_PACKAGES = (ASYNCHRONOUS, SYNCHRONOUS)
+
+# How many names a message lists: enough to see what is there.
+_LISTED = 20
+
+_ERROR_NAMES = {error.__name__: error for error in errors.NAMES}
+_IMPORT_FROM = opmap["IMPORT_FROM"]
+
+
+def _nearest(wanted, names):
+    """`; did you mean ...?` with the three closest names, if any is close."""
+    close = difflib.get_close_matches(wanted, names, 3, 0.5)
+    if not close:
+        return ""
+    return "; did you mean " + ", ".join(f"`{name}`" for name in close) + "?"
+
+
+def _listing(names):
+    listed = ", ".join(f"`{name}`" for name in names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+class Catalog:
+    """What the host said about servers and tools, asked for once each."""
+
+    def __init__(self):
+        self._servers = None
+        self._tools = {}
+
+    def servers(self):
+        if self._servers is None:
+            self._servers = host.servers()
+        return self._servers
+
+    def server(self, identifier):
+        """The server, or None."""
+        for server in self.servers():
+            if server.identifier == identifier or server.name == identifier:
+                return server
+        return None
+
+    def tools(self, server):
+        """The tools of a server, by their Python names."""
+        found = self._tools.get(server.name)
+        if found is None:
+            try:
+                listed = host.describe(server.name)
+            except Err as error:
+                raise from_call(error.value) from None
+            found = self._tools[server.name] = {tool.python: tool for tool in listed}
+        return found
+
+
+class Binder:
+    """Turns the arguments of a Python call into the arguments object."""
+
+    def __init__(self, name, parameters):
+        self.name = name
+        self.order = [parameter.name for parameter in parameters]
+        self.raw = {p.identifier: p.name for p in parameters}
+        self.known = {*self.order, *self.raw}
+        self.renames = any(key != name for key, name in self.raw.items())
+
+    def bind(self, args, kwargs):
+        if self.renames:
+            raw = self.raw
+            arguments = {raw.get(key, key): value for key, value in kwargs.items()}
+        else:
+            arguments = kwargs
+        return self.positional(args, arguments) if args else arguments
+
+    def positional(self, args, arguments):
+        first = args[0]
+        if len(args) == 1 and isinstance(first, dict) and not arguments:
+            # One dict in place of keywords, as the protocol has it. A dict
+            # that has nothing to do with the parameters is the first one.
+            if not first or not self.order or not self.known.isdisjoint(first):
+                raw = self.raw
+                return {
+                    key if key in self.order else raw.get(key, key): value
+                    for key, value in first.items()
+                }
+        if len(args) > len(self.order):
+            takes = ", ".join(self.order) or "none"
+            raise TypeError(
+                f"{self.name}() takes {len(self.order)} arguments ({takes}), "
+                f"{len(args)} were given"
+            )
+        bound = dict(zip(self.order, args))
+        twice = bound.keys() & arguments.keys()
+        if twice:
+            raise TypeError(
+                f"{self.name}() got more than one value for `{twice.pop()}`"
+            )
+        return bound | arguments
+
+
+def _document(function, module, tool):
+    """Gives a function the looks of the tool."""
+    function.__name__ = function.__qualname__ = tool.python
+    function.__module__ = module
+    parts = [tool.description] if tool.description else []
+    if tool.parameters:
+        names = (
+            p.identifier if p.required else f"{p.identifier} (optional)"
+            for p in tool.parameters
+        )
+        parts.append("Parameters: " + ", ".join(names))
+    function.__doc__ = "\n\n".join(parts)
+    parameters = [
+        inspect.Parameter(
+            p.identifier,
+            inspect.Parameter.POSITIONAL_OR_KEYWORD,
+            default=inspect.Parameter.empty if p.required else None,
+        )
+        for p in tool.parameters
+        if p.identifier.isidentifier() and not keyword.iskeyword(p.identifier)
+    ]
+    try:
+        function.__signature__ = inspect.Signature(parameters)
+    except ValueError:
+        # Two alike, or a required one after an optional one.
+        pass
+    return function
+
+
+def _asynchronous(calls, full, bind):
+    call = calls.call
+
+    async def tool(*args, **kwargs):
+        return await call(full, bind(args, kwargs))
+
+    return tool
+
+
+def _synchronous(calls, full, bind):
+    call = calls.call_sync
+
+    def tool(*args, **kwargs):
+        return call(full, bind(args, kwargs))
+
+    return tool
+
+
+class ServerModule(ModuleType):
+    """`servers.NAME` or `mcp_tools.NAME`."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            # The import system asks for some before the module is filled.
+            raise AttributeError(name)
+        tools = self.__tools__
+        tool = tools.get(name)
+        if tool is None:
+            # The raw name is understood where it is an identifier.
+            tool = next((t for t in tools.values() if t.name == name), None)
+        if tool is None:
+            raise _missing(
+                f"the server `{self.__server__}` has no tool `{name}`"
+                f"{_nearest(name, list(tools))}",
+                f"its tools: {_listing(list(tools))}" if tools else "it has no tools",
+                self.__name__,
+            )
+        function = self.__make__(tool)
+        setattr(self, name, function)
+        return function
+
+    def __dir__(self):
+        return sorted(self.__tools__)
+
+
+class PackageModule(ModuleType):
+    """`servers` or `mcp_tools`."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            if name == "__all__":
+                return [server.identifier for server in self.__catalog__.servers()]
+            raise AttributeError(name)
+        if name in _ERROR_NAMES:
+            return _ERROR_NAMES[name]
+        return importlib_import(f"{self.__name__}.{name}")
+
+    def __dir__(self):
+        return sorted([*self.__all__, *_ERROR_NAMES])
+
+
+def importlib_import(name):
+    """Imports a module by its full name."""
+    __import__(name)
+    return sys.modules[name]
+
+
+def _missing(what, listing, module):
+    """The error for a name that is not there: `ImportError` for an import,
+    `AttributeError` for everything else."""
+    frame = sys._getframe(2)
+    code = frame.f_code.co_code
+    imported = frame.f_lasti >= 0 and code[frame.f_lasti] == _IMPORT_FROM
+    message = f"{what} ({listing})"
+    return ImportError(message, name=module) if imported else AttributeError(message)
+
+
+class Finder:
+    """The importer of both packages."""
+
+    def __init__(self, calls):
+        self.calls = calls
+        self.catalog = Catalog()
+
+    def find_spec(self, name, path=None, target=None):
+        package, _, server = name.partition(".")
+        if package not in _PACKAGES or "." in server:
+            return None
+        if not server:
+            spec = ModuleSpec(name, self, is_package=True)
+            spec.submodule_search_locations = []
+            return spec
+        if server in _ERROR_NAMES:
+            return None
+        spec = ModuleSpec(name, self)
+        spec.loader_state = self._find_server(package, server)
+        return spec
+
+    def _find_server(self, package, identifier):
+        server = self.catalog.server(identifier)
+        if server is None:
+            names = [server.identifier for server in self.catalog.servers()]
+            listing = f"the servers: {_listing(names)}" if names else "there are none"
+            raise ImportError(
+                f"there is no server `{identifier}`{_nearest(identifier, names)} "
+                f"({listing})",
+                name=f"{package}.{identifier}",
+            )
+        return server
+
+    def create_module(self, spec):
+        cls = ServerModule if "." in spec.name else PackageModule
+        return cls(spec.name)
+
+    def exec_module(self, module):
+        name = module.__name__
+        package, _, server = name.partition(".")
+        if not server:
+            module.__dict__["__catalog__"] = self.catalog
+            module.__doc__ = (
+                "The tools of MCP servers as "
+                + ("asynchronous" if package == ASYNCHRONOUS else "synchronous")
+                + f" functions: from {package}.SERVER import TOOL"
+            )
+            return
+        server = module.__spec__.loader_state
+        tools = self.catalog.tools(server)
+        make = _asynchronous if package == ASYNCHRONOUS else _synchronous
+        calls = self.calls
+
+        def make_function(tool):
+            full = f"{server.name}.{tool.name}"
+            binder = Binder(tool.python, tool.parameters)
+            function = make(calls, full, binder.bind)
+            if make is _synchronous:
+                function.__asynchronous__ = _asynchronous(calls, full, binder.bind)
+            return _document(function, name, tool)
+
+        module.__dict__.update(
+            __server__=server.name,
+            __tools__=tools,
+            __make__=make_function,
+            __all__=list(tools),
+            __doc__=f"The tools of the MCP server {server.name}: "
+            + _listing(list(tools)),
+        )
+
+
+class Tools:
+    """`tools.SERVER.TOOL(...)`, without an import."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return importlib_import(f"{ASYNCHRONOUS}.{name}")
+
+    def __dir__(self):
+        return dir(importlib_import(ASYNCHRONOUS))
+
+    def __repr__(self):
+        return "<the tools of this session: tools.SERVER.TOOL(...)>"
+
+
+def install(calls, builtins):
+    """Puts the importer first, and the functions that need no import into
+    the built-in names."""
+
+    def named(tool, arguments, more, keywords):
+        if isinstance(arguments, str):
+            # call_tool("server", "tool", {...})
+            tool, arguments = f"{tool}.{arguments}", more
+        if arguments is None:
+            return tool, keywords
+        if not isinstance(arguments, dict):
+            raise TypeError(
+                f"the arguments of `{tool}` must be a dict, "
+                f"not `{type(arguments).__name__}`"
+            )
+        return tool, arguments | keywords if keywords else arguments
+
+    async def call_tool(tool, arguments=None, more=None, /, **keywords):
+        """Calls a tool by its name, `server.tool`."""
+        return await calls.call(*named(tool, arguments, more, keywords))
+
+    def call_tool_sync(tool, arguments=None, more=None, /, **keywords):
+        """Calls a tool by its name, `server.tool`, and waits for it."""
+        return calls.call_sync(*named(tool, arguments, more, keywords))
+
+    call_tool_sync.__asynchronous__ = call_tool
+    for function in (call_tool, call_tool_sync):
+        function.__module__ = "builtins"
+        function.__qualname__ = function.__name__
+    builtins.call_tool = builtins.callMCPTool = call_tool
+    builtins.call_tool_sync = call_tool_sync
+    builtins.tools = Tools()
+    for name, error in _ERROR_NAMES.items():
+        setattr(builtins, name, error)
+    sys.meta_path.insert(0, Finder(calls))
+
+
+__all__ = ["ToolError", "install"]
