@@ -1,2 +1,57 @@
-//! wip
-pub mod message;
+//! Runs the code that AI agents write: full CPython, JavaScript, TypeScript
+//! and WebAssembly components in a sandbox, with MCP servers and Rust functions
+//! as libraries that the code imports.
+//!
+//! ```no_run
+//! use serde_json::json;
+//! use wasm_coordinator::{
+//!     Bounds, Engine, EngineOptions, LocalTools, Program, ServerSpec, Session, SessionOptions, Toolbox,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let shop = LocalTools::new().tool(
+//!     "price",
+//!     "The price of an article in cents.",
+//!     json!({ "type": "object", "properties": { "article": { "type": "string" } }, "required": ["article"] }),
+//!     |arguments| async move { Ok(json!(arguments["article"].as_str().unwrap_or_default().len() * 100)) },
+//! );
+//! let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default())?;
+//!
+//! let engine = Engine::new(EngineOptions::default())?; // once per process
+//! let mut session = Session::new(&engine, tools, SessionOptions::default());
+//! let report = session
+//!     .run(Program::python("from servers.shop import price\nawait price(article='tea') + 1"))
+//!     .await;
+//! assert_eq!(report.result, Some(301.into()));
+//! # Ok(()) }
+//! ```
+//!
+//! An [`Engine`] compiles the guests, once. A [`Session`] keeps variables and
+//! files from one [`Program`] to the next, within [`Limits`] and [`Grants`]. A
+//! [`Report`] says what came of a run; a program's failure is part of it, never
+//! an [`Error`]. A [`Toolbox`] holds the tools, shared by any number of
+//! sessions; servers start when they are first used.
+
+pub mod config;
+mod coordinator;
+mod error;
+mod limits;
+mod message;
+mod program;
+mod report;
+mod sandbox;
+mod session;
+mod upstream;
+
+pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
+pub use error::Error;
+pub use limits::{Limit, Limits};
+pub use message::{CallError, CallErrorKind, Parameter, Server, Tool};
+pub use program::{Language, Program};
+pub use report::{ErrorReport, Position, Report, Status, Usage};
+pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};
+pub use session::{Session, SessionOptions};
+pub use upstream::{
+    Bounds, FaultKind, Http, LocalTools, ServerSpec, ServerState, ServerStatus, Stdio, Transport,
+};

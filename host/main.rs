@@ -1,1 +1,9 @@
-fn main(){}
+//! The command line: everything is in `cli`, one file for each subcommand.
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

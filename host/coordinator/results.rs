@@ -9,9 +9,12 @@
 //! - Several blocks of text are a list of what each alone would be.
 //! - Anything with other kinds of content is the list of its blocks.
 
-use serde_json::Value;
+use std::borrow::Cow;
 
-use crate::upstream::Answer;
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::upstream::{Answer, Content};
 
 /// The longest result in bytes. What is longer does not fit into a program's
 /// memory several times over, as parsing it takes.
@@ -27,36 +30,31 @@ const DEEPEST: usize = 128;
 ///
 /// `is_wrapped` tells that the tool's output schema is a wrapper.
 pub(super) fn read(answer: Answer, is_wrapped: bool) -> Result<String, String> {
-    let (structured, blocks, wrapped) = match answer {
+    let content = match answer {
         Answer::Value(value) => return bounded(value.to_string()),
-        Answer::Content {
-            is_error: true,
-            structured,
-            blocks,
-            ..
-        } => return Err(error_text(structured, &blocks)),
-        Answer::Content {
-            is_error: false,
-            structured,
-            blocks,
-            wrapped,
-        } => (structured, blocks, wrapped || is_wrapped),
+        Answer::Content(content) => content,
     };
-    match structured {
-        None => {}
-        Some(Value::Null) if !blocks.is_empty() => {}
-        Some(value) => return bounded(unwrapped(value, wrapped).to_string()),
+    if content.is_error {
+        return Err(error_text(&content));
     }
-    let texts: Option<Vec<&str>> = blocks.iter().map(text_of).collect();
-    bounded(match texts.as_deref() {
-        Some([]) => "null".to_owned(),
-        Some([text]) => json_of(text),
+    if let Some(structured) = &content.structured
+        && (structured.get() != "null" || content.blocks.is_empty())
+    {
+        return checked(unwrapped(structured, content.is_wrapped || is_wrapped));
+    }
+    let texts: Option<Vec<_>> = content.blocks.iter().map(|block| text_of(block)).collect();
+    match texts.as_deref() {
+        Some([]) => Ok("null".to_owned()),
+        Some([text]) => bounded(json_of(text)),
         Some(texts) => {
             let items: Vec<_> = texts.iter().map(|text| json_of(text)).collect();
-            format!("[{}]", items.join(","))
+            bounded(format!("[{}]", items.join(",")))
         }
-        None => Value::Array(blocks).to_string(),
-    })
+        None => {
+            let blocks: Vec<_> = content.blocks.iter().map(|block| block.get()).collect();
+            checked(&format!("[{}]", blocks.join(",")))
+        }
+    }
 }
 
 /// Whether an output schema says that the result is in a wrapper.
@@ -68,20 +66,32 @@ pub(super) fn is_wrapper(schema: &Value) -> bool {
     properties.is_some_and(|properties| properties.len() == 1 && properties.contains_key("result"))
 }
 
-fn unwrapped(value: Value, wrapped: bool) -> Value {
-    match value {
-        Value::Object(mut fields) if wrapped && fields.len() == 1 => {
-            fields.remove("result").unwrap_or(Value::Object(fields))
-        }
-        value => value,
+fn unwrapped(structured: &RawValue, is_wrapped: bool) -> &str {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapper<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
+    }
+    let text = structured.get();
+    let wrapper = is_wrapped.then(|| serde_json::from_str::<Wrapper<'_>>(text));
+    match wrapper {
+        Some(Ok(wrapper)) => wrapper.result.get(),
+        _ => text,
     }
 }
 
-fn text_of(block: &Value) -> Option<&str> {
-    match block.get("type")?.as_str()? {
-        "text" => block.get("text")?.as_str(),
-        _ => None,
+/// The text of a block of text.
+fn text_of(block: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Block<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        text: Cow<'a, str>,
     }
+    let block: Block<'_> = serde_json::from_str(block.get()).ok()?;
+    (block.kind == "text").then_some(block.text)
 }
 
 fn json_of(text: &str) -> String {
@@ -114,6 +124,14 @@ fn is_too_deep(text: &str) -> bool {
     false
 }
 
+/// JSON text of a server that a program's parser can take.
+fn checked(json: &str) -> Result<String, String> {
+    match is_too_deep(json) {
+        true => Err(format!("its result is nested deeper than {DEEPEST} levels")),
+        false => bounded(json.to_owned()),
+    }
+}
+
 fn bounded(json: String) -> Result<String, String> {
     match json.len() > LONGEST {
         true => Err(format!(
@@ -124,11 +142,15 @@ fn bounded(json: String) -> Result<String, String> {
     }
 }
 
-fn error_text(structured: Option<Value>, blocks: &[Value]) -> String {
-    let texts: Vec<_> = blocks.iter().filter_map(text_of).collect();
-    let text = match (texts.join("\n"), structured) {
+fn error_text(content: &Content) -> String {
+    let texts: Vec<_> = content
+        .blocks
+        .iter()
+        .filter_map(|block| text_of(block))
+        .collect();
+    let text = match (texts.join("\n"), &content.structured) {
         (text, _) if !text.trim().is_empty() => text,
-        (_, Some(value)) if !value.is_null() => value.to_string(),
+        (_, Some(structured)) if structured.get() != "null" => structured.get().to_owned(),
         _ => "the tool reported an error and said nothing about it".to_owned(),
     };
     shortened(text.trim(), LONGEST_ERROR)
@@ -153,16 +175,17 @@ mod tests {
         answer(blocks, None, false)
     }
 
-    fn answer(blocks: Value, structured: Option<Value>, wrapped: bool) -> Answer {
-        let Value::Array(blocks) = blocks else {
-            panic!("blocks are a list")
-        };
-        Answer::Content {
+    fn answer(blocks: Value, structured: Option<Value>, is_wrapped: bool) -> Answer {
+        Answer::Content(Content {
             is_error: false,
-            structured,
-            blocks,
-            wrapped,
-        }
+            structured: structured.map(raw),
+            blocks: serde_json::from_str(&blocks.to_string()).unwrap(),
+            is_wrapped,
+        })
+    }
+
+    fn raw(value: Value) -> Box<RawValue> {
+        RawValue::from_string(value.to_string()).unwrap()
     }
 
     fn text(text: &str) -> Value {
@@ -240,15 +263,13 @@ mod tests {
     #[test]
     fn an_error_of_the_tool_is_its_text() {
         let error = |blocks: Value, structured| {
-            let Value::Array(blocks) = blocks else {
-                panic!("blocks are a list")
+            let Answer::Content(content) = self::answer(blocks, structured, false) else {
+                panic!("it is content");
             };
-            let answer = Answer::Content {
+            let answer = Answer::Content(Content {
                 is_error: true,
-                structured,
-                blocks,
-                wrapped: false,
-            };
+                ..content
+            });
             read(answer, false).unwrap_err()
         };
         assert_eq!(

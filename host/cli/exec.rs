@@ -1,0 +1,229 @@
+//! `exec`: run one program and say what came of it.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use wasm_coordinator::{
+    ErrorReport, Language, Program, Report, Session, SessionOptions, Status, Stream,
+};
+
+use super::limits::LimitFlags;
+use super::setup::{self, ConfigFlag};
+use super::terminal::{self, Message};
+use super::{EXIT_INTERRUPTED, Failure, script};
+
+/// Run a program in the sandbox.
+///
+/// Python, JavaScript and TypeScript run as they are; a WebAssembly component
+/// runs under the same limits. Tools of the configured MCP servers are imported:
+///
+///   from servers.github import list_issues      # issues = await list_issues(owner="a", repo="b")
+///   from mcp_tools.github import list_issues    # the same without await
+///   import { listIssues } from "servers/github"
+///
+/// The value of the last expression is printed, as in a notebook.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Exec {
+    /// A script or component, `-` for standard input
+    #[arg(required_unless_present = "code", allow_hyphen_values = false)]
+    script: Option<PathBuf>,
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+    /// Run this code (Python unless --language says otherwise)
+    #[arg(short, long, value_name = "CODE")]
+    code: Option<String>,
+    /// What the program is written in, when its name does not tell
+    #[arg(short, long, value_name = "LANGUAGE")]
+    language: Option<LanguageFlag>,
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// Allow only tools that match, such as `github.*`; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    allow_tool: Vec<String>,
+    /// Never allow tools that match; may be repeated, and wins
+    #[arg(long, value_name = "PATTERN")]
+    deny_tool: Vec<String>,
+    /// Print one JSON document with everything that came of the run
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LanguageFlag {
+    #[value(alias = "py")]
+    Python,
+    #[value(alias = "js")]
+    Javascript,
+    #[value(alias = "ts")]
+    Typescript,
+}
+
+impl From<LanguageFlag> for Language {
+    fn from(flag: LanguageFlag) -> Self {
+        match flag {
+            LanguageFlag::Python => Self::Python,
+            LanguageFlag::Javascript => Self::JavaScript,
+            LanguageFlag::Typescript => Self::TypeScript,
+        }
+    }
+}
+
+impl Exec {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let json = self.json;
+        match self.execute() {
+            Ok(Some(report)) if json => print_json(&report),
+            Ok(Some(report)) => Ok(print(&report)),
+            Ok(None) => Ok(ExitCode::from(EXIT_INTERRUPTED)),
+            // A program that reads the answer gets one for these, too.
+            Err(failure) if json => {
+                let report = failure_report(&failure);
+                print_json(&report)?;
+                Ok(ExitCode::from(failure.exit_code))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// `None` if it was interrupted.
+    fn execute(mut self) -> Result<Option<Report>, Failure> {
+        let program = self.program()?;
+        let configuration = self.config.load(!self.json)?;
+        let grants = setup::grants(&configuration, &self.allow_tool, &self.deny_tool)?;
+        let limits = self.limits.resolve(&configuration.limits);
+        let engine = setup::engine()?;
+        setup::block_on(async {
+            let tools = setup::toolbox(&configuration)?;
+            let mut session =
+                Session::new(&engine, tools.clone(), SessionOptions { grants, limits });
+            if !self.json {
+                session.watch(Box::new(show()));
+            }
+            let report = tokio::select! {
+                report = session.run(program) => Some(report),
+                () = setup::interrupted() => None,
+            };
+            drop(session);
+            tools.shutdown().await;
+            Ok(report)
+        })
+    }
+
+    fn program(&mut self) -> Result<Program, Failure> {
+        let language = self.language.map(Language::from);
+        let program = match (&self.code, &self.script) {
+            (Some(code), first) => {
+                // With `-c` there is no script: what was taken for it is the
+                // first argument.
+                if let Some(first) = first {
+                    self.arguments
+                        .insert(0, first.to_string_lossy().into_owned());
+                }
+                script::from_argument(code, language)
+            }
+            (None, Some(script)) => script::read(script, language)?,
+            (None, None) => unreachable!("clap demands one of them"),
+        };
+        Ok(program.arguments(std::mem::take(&mut self.arguments)))
+    }
+}
+
+/// Passes output on as it is printed. On a terminal, control characters of the
+/// program are made visible.
+fn show() -> impl FnMut(Stream, &[u8]) + Send {
+    let (out_terminal, err_terminal) = (
+        std::io::stdout().is_terminal(),
+        std::io::stderr().is_terminal(),
+    );
+    move |stream, bytes| {
+        let terminal = match stream {
+            Stream::Stdout => out_terminal,
+            Stream::Stderr => err_terminal,
+        };
+        let text;
+        let bytes = if terminal {
+            text = terminal::visible(&String::from_utf8_lossy(bytes)).into_owned();
+            text.as_bytes()
+        } else {
+            bytes
+        };
+        // Whoever closed the pipe has seen enough; the run goes on.
+        let _ = match stream {
+            Stream::Stdout => {
+                let mut out = std::io::stdout().lock();
+                out.write_all(bytes).and_then(|()| out.flush())
+            }
+            Stream::Stderr => std::io::stderr().write_all(bytes),
+        };
+    }
+}
+
+fn print_json(report: &Report) -> Result<ExitCode, Failure> {
+    let mut text = serde_json::to_vec(report).map_err(Failure::host)?;
+    text.push(b'\n');
+    std::io::stdout().write_all(&text).map_err(Failure::host)?;
+    Ok(ExitCode::from(report.status.exit_code()))
+}
+
+/// What is left to say after the output was shown.
+fn print(report: &Report) -> ExitCode {
+    if let Some(result) = &report.result {
+        let text = match result {
+            Value::String(text) => text.clone(),
+            Value::Array(_) | Value::Object(_) => format!("{result:#}"),
+            other => other.to_string(),
+        };
+        let text = if std::io::stdout().is_terminal() {
+            terminal::visible(&text).into_owned()
+        } else {
+            text
+        };
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+    for warning in &report.warnings {
+        Message::warning(warning).print();
+    }
+    if let Some(error) = &report.error {
+        print_error(error);
+    }
+    ExitCode::from(report.status.exit_code())
+}
+
+fn print_error(error: &ErrorReport) {
+    let message = match (&error.traceback, error.limit) {
+        (Some(traceback), None) => Message::formatted(traceback.trim_end()),
+        (Some(traceback), Some(limit)) => {
+            Message::formatted(traceback.trim_end()).print();
+            Message::error(limit.to_string())
+        }
+        (None, _) => Message::error(&error.message),
+    };
+    message.hint(error.hint.clone().unwrap_or_default()).print();
+}
+
+/// A report on a run that never began.
+fn failure_report(failure: &Failure) -> Report {
+    let status = if failure.exit_code == super::EXIT_HOST {
+        Status::HostError
+    } else {
+        Status::Error
+    };
+    let kind = if failure.exit_code == super::EXIT_HOST {
+        "HostError"
+    } else {
+        "UsageError"
+    };
+    Report::not_run(
+        status,
+        kind,
+        &failure.message.text,
+        failure.message.hint.clone(),
+    )
+}

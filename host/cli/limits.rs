@@ -1,0 +1,53 @@
+//! The flags for limits, and how they and the configuration make the limits of
+//! a run.
+
+use clap::Args;
+
+use wasm_coordinator::Limits;
+use wasm_coordinator::config::{self, Bytes, Span};
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitFlags {
+    /// Wall time, waiting for tools included, for example `500ms`, `2m` [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<Span>,
+    /// Memory of the sandbox, for example `64MiB` [default: 256MiB]
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<Bytes>,
+    /// A reproducible budget of executed instructions; slower [default: none]
+    #[arg(long, value_name = "N")]
+    fuel: Option<u64>,
+    /// Tool calls [default: 256]
+    #[arg(long, value_name = "N")]
+    max_calls: Option<u32>,
+    /// What may be printed and returned, for example `4MiB` [default: 1MiB]
+    #[arg(long, value_name = "BYTES")]
+    max_output: Option<Bytes>,
+}
+
+impl LimitFlags {
+    /// A flag wins over the configuration, which wins over the default.
+    pub(crate) fn resolve(&self, configured: &config::Limits) -> Limits {
+        let default = Limits::default();
+        Limits {
+            timeout: self
+                .timeout
+                .or(configured.timeout)
+                .map_or(default.timeout, |span| span.0),
+            memory: self
+                .memory
+                .or(configured.memory)
+                .map_or(default.memory, |bytes| bytes.0),
+            fuel: self.fuel.or(configured.fuel).or(default.fuel),
+            max_calls: self
+                .max_calls
+                .or(configured.max_calls)
+                .unwrap_or(default.max_calls),
+            max_output: self
+                .max_output
+                .or(configured.max_output)
+                .map_or(default.max_output, |bytes| bytes.0),
+        }
+    }
+}

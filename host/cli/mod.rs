@@ -1,0 +1,124 @@
+//! Subcommands, the flags they share, and the one place where errors are
+//! printed and exit codes chosen.
+
+mod completions;
+mod demo_server;
+mod exec;
+mod init;
+mod limits;
+mod progress;
+mod script;
+mod servers;
+mod setup;
+mod terminal;
+mod warm;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use terminal::Message;
+
+/// Usage or configuration is wrong.
+const EXIT_USAGE: u8 = 2;
+/// The host failed.
+const EXIT_HOST: u8 = 4;
+/// Ended by Ctrl-C, as shells count it.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Runs the code that AI agents write inside WebAssembly, with your MCP
+/// servers as libraries it can import.
+#[derive(Parser)]
+#[command(name = "wasm-coordinator", version, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  wasm-coordinator init                        write a first mcp.json
+  wasm-coordinator servers                     see which servers answer
+  wasm-coordinator exec -c 'print(1 + 1)'      run Python in the sandbox
+
+Environment:
+  MCP_JSON                  the configuration, where --config is not given
+  WASM_COORDINATOR_CACHE    where compiled guests are kept
+  WASM_COORDINATOR_LOG      what to log to stderr, for example `debug`
+  NO_COLOR                  no colours
+
+Exit codes: 0 success, 1 the script failed, 2 usage or configuration, 3 refused or a limit
+was reached, 4 the host failed, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    Exec(exec::Exec),
+    Servers(servers::Servers),
+    Init(init::Init),
+    Warm(warm::Warm),
+    Completions(completions::Completions),
+    DemoServer(demo_server::DemoServer),
+}
+
+/// Why a subcommand could not do its work: what to print, and the exit code.
+pub(crate) struct Failure {
+    pub(crate) message: Message,
+    pub(crate) exit_code: u8,
+}
+
+impl Failure {
+    /// Something about the command line or a file named on it.
+    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: Message::error(message).hint(hint),
+            exit_code: EXIT_USAGE,
+        }
+    }
+
+    /// Something of ours or of the machine.
+    pub(crate) fn host(error: impl std::error::Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self {
+            message: Message::error(text),
+            exit_code: EXIT_HOST,
+        }
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log();
+    let result = match cli.command {
+        Command::Exec(exec) => exec.run(),
+        Command::Servers(servers) => servers.run(),
+        Command::Init(init) => init.run(),
+        Command::Warm(warm) => warm.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::DemoServer(demo_server) => demo_server.run(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.message.print();
+            ExitCode::from(failure.exit_code)
+        }
+    }
+}
+
+/// Logs to stderr, if asked: stdout belongs to the program that runs.
+fn log() {
+    let Ok(filter) = std::env::var("WASM_COORDINATOR_LOG") else {
+        return;
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal::colours())
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .init();
+}

@@ -1,0 +1,206 @@
+//! From what was named on the command line to a program: a file, standard
+//! input, or code in an argument.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use wasm_coordinator::{Language, Program};
+
+use super::Failure;
+
+/// Bytes of a source text. Nobody writes more by hand, and parsers need many
+/// times as much memory.
+const MAX_SOURCE: u64 = 8 << 20;
+
+/// Bytes of a component.
+const MAX_COMPONENT: u64 = 64 << 20;
+
+/// How every WebAssembly file begins.
+const WASM_MAGIC: &[u8] = b"\0asm";
+
+/// Code given as an argument.
+pub(crate) fn from_argument(code: &str, language: Option<Language>) -> Program {
+    Program::new(language.unwrap_or(Language::Python), code)
+}
+
+/// Reads a script or a component, from standard input if the path is `-`.
+pub(crate) fn read(path: &Path, language: Option<Language>) -> Result<Program, Failure> {
+    let from_stdin = path == Path::new("-");
+    let shown = if from_stdin {
+        "standard input".to_owned()
+    } else {
+        format!("`{}`", path.display())
+    };
+    let bytes = if from_stdin {
+        bounded(std::io::stdin().lock(), &shown)?
+    } else {
+        read_file(path, &shown)?
+    };
+    if bytes.starts_with(WASM_MAGIC)
+        || path
+            .extension()
+            .is_some_and(|extension| extension == "wasm")
+    {
+        return Ok(Program::component(bytes).named(path));
+    }
+    let text = source(bytes, &shown)?;
+    let language = match language
+        .or_else(|| Language::of_path(path))
+        .or_else(|| of_shebang(&text))
+    {
+        Some(language) => language,
+        None if from_stdin => Language::Python,
+        None => {
+            return Err(Failure::usage(
+                format!("the name of {shown} does not tell its language"),
+                "pass `--language python`, `javascript` or `typescript`",
+            ));
+        }
+    };
+    let program = Program::new(language, text);
+    Ok(if from_stdin {
+        program
+    } else {
+        program.named(path)
+    })
+}
+
+fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
+    let failure = |error: std::io::Error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => "check the path, or pass the code itself with `-c`",
+            std::io::ErrorKind::PermissionDenied => "check the file's permissions",
+            _ => "",
+        };
+        Failure::usage(format!("{shown} cannot be read: {}", reason(&error)), hint)
+    };
+    let meta = std::fs::metadata(path).map_err(failure)?;
+    if meta.is_dir() {
+        return Err(Failure::usage(
+            format!("{shown} is a directory"),
+            "name a script or a component in it",
+        ));
+    }
+    bounded(File::open(path).map_err(failure)?, shown)
+}
+
+fn bounded(input: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = input.take(MAX_COMPONENT + 1).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        Failure::usage(format!("{shown} cannot be read: {}", reason(&error)), "")
+    })?;
+    let limit = if bytes.starts_with(WASM_MAGIC) {
+        MAX_COMPONENT
+    } else {
+        MAX_SOURCE
+    };
+    if bytes.len() as u64 > limit {
+        return Err(Failure::usage(
+            format!(
+                "{shown} is too large: at most {} MiB are accepted",
+                limit >> 20
+            ),
+            "read large data from a tool or a file instead of writing it into the script",
+        ));
+    }
+    Ok(bytes)
+}
+
+/// The text of a script: UTF-8, without a byte order mark.
+fn source(bytes: Vec<u8>, shown: &str) -> Result<String, Failure> {
+    let bytes = bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes);
+    if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
+        let (line, column) = position(&bytes, at);
+        return Err(Failure::usage(
+            format!("{shown} is not a script: it has a zero byte at line {line}, column {column}"),
+            "scripts are UTF-8 text; components begin with `\\0asm`",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (line, column) = position(error.as_bytes(), error.utf8_error().valid_up_to());
+        Failure::usage(
+            format!(
+                "{shown} is not UTF-8: the first wrong byte is at line {line}, column {column}"
+            ),
+            "save the file as UTF-8",
+        )
+    })
+}
+
+/// Line and column, from 1, of a byte.
+fn position(bytes: &[u8], at: usize) -> (usize, usize) {
+    let before = &bytes[..at];
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let start = before
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    (
+        line,
+        String::from_utf8_lossy(&before[start..]).chars().count() + 1,
+    )
+}
+
+fn of_shebang(text: &str) -> Option<Language> {
+    let line = text.lines().next()?.strip_prefix("#!")?;
+    let has = |word| line.contains(word);
+    if has("python") {
+        Some(Language::Python)
+    } else if has("ts-node") || has("tsx") || has("deno") {
+        Some(Language::TypeScript)
+    } else if has("node") || has("bun") {
+        Some(Language::JavaScript)
+    } else {
+        None
+    }
+}
+
+/// The operating system's words without its error number.
+fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> Result<String, String> {
+        source(bytes.to_vec(), "`x.py`").map_err(|failure| failure.message.text)
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        assert_eq!(text(b"\xef\xbb\xbfprint(1)").unwrap(), "print(1)");
+    }
+
+    #[test]
+    fn wrong_bytes_are_located() {
+        assert_eq!(
+            text(b"x = 1\n\xc3\xa4 = '\xff'").unwrap_err(),
+            "`x.py` is not UTF-8: the first wrong byte is at line 2, column 6"
+        );
+        assert_eq!(
+            text(b"a\0b").unwrap_err(),
+            "`x.py` is not a script: it has a zero byte at line 1, column 2"
+        );
+    }
+
+    #[test]
+    fn a_shebang_tells_the_language() {
+        assert_eq!(
+            of_shebang("#!/usr/bin/env python3\n"),
+            Some(Language::Python)
+        );
+        assert_eq!(of_shebang("#!/usr/bin/node\n"), Some(Language::JavaScript));
+        assert_eq!(of_shebang("print(1)\n"), None);
+    }
+}

@@ -1,0 +1,196 @@
+//! What every subcommand needs before it can work: configuration, engine,
+//! tools, an event loop.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use wasm_coordinator::config::{self, Configuration, Guarded, Surroundings};
+use wasm_coordinator::{
+    Bounds, Engine, EngineOptions, Grants, Http, ServerSpec, Stdio, Toolbox, Transport,
+};
+
+use super::terminal::Message;
+use super::{Failure, progress};
+
+#[derive(Args)]
+pub(crate) struct ConfigFlag {
+    /// The configuration [default: $MCP_JSON, else ./mcp.json]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFlag {
+    /// Reads the configuration; shows its warnings if asked to.
+    pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
+        let mut surroundings = Surroundings::of_process().map_err(Failure::host)?;
+        surroundings.own_program = std::env::current_exe().ok();
+        let configuration =
+            config::load(self.config.as_deref(), &surroundings).map_err(|error| Failure {
+                message: Message::formatted(error.to_string()),
+                exit_code: super::EXIT_USAGE,
+            })?;
+        if warn {
+            for warning in &configuration.warnings {
+                Message::formatted(warning.to_string()).print();
+            }
+        }
+        Ok(configuration)
+    }
+}
+
+/// The engine, with compiled code kept in the cache folder.
+pub(crate) fn engine() -> Result<Engine, Failure> {
+    let options = EngineOptions {
+        cache: cache_folder(),
+        observer: progress::observer(),
+        ..Default::default()
+    };
+    Engine::new(options).map_err(Failure::host)
+}
+
+/// `$WASM_COORDINATOR_CACHE`, else a folder of ours where this system keeps
+/// caches.
+fn cache_folder() -> Option<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    variable("WASM_COORDINATOR_CACHE").or_else(|| {
+        let caches = variable("XDG_CACHE_HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| Some(variable("HOME")?.join(".cache")))?;
+        Some(caches.join("wasm-coordinator"))
+    })
+}
+
+/// The tools that flags and configuration allow.
+pub(crate) fn grants(
+    configuration: &Configuration,
+    allow: &[String],
+    deny: &[String],
+) -> Result<Grants, Failure> {
+    let everything = ["*".to_owned()];
+    let allow = match (&configuration.tools.allow, allow) {
+        (_, [_, ..]) => allow,
+        (Some(configured), []) => configured,
+        (None, []) => &everything,
+    };
+    let deny = configuration.tools.deny.iter().chain(deny);
+    Grants::new(allow, deny).map_err(|error| Failure::usage(error.to_string(), ""))
+}
+
+/// The servers of the configuration; the demo server where there is none.
+pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Failure> {
+    let servers = match &configuration.origin {
+        Some(_) => configuration
+            .servers
+            .iter()
+            .map(|server| spec(server, &configuration.upstream))
+            .collect(),
+        None => demo().into_iter().collect(),
+    };
+    let default = Bounds::default();
+    let upstream = &configuration.upstream;
+    let bounds = Bounds {
+        in_flight: upstream.max_in_flight.unwrap_or(default.in_flight),
+        in_flight_per_server: upstream
+            .max_in_flight_per_server
+            .unwrap_or(default.in_flight_per_server),
+        ..default
+    };
+    let toolbox =
+        Toolbox::new(servers, bounds).map_err(|error| Failure::usage(error.to_string(), ""))?;
+    Ok(Arc::new(toolbox))
+}
+
+fn spec(server: &config::Server, upstream: &config::Upstream) -> ServerSpec {
+    let exposed = |pairs: &[(String, Guarded)]| {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect()
+    };
+    let transport = match &server.transport {
+        config::Transport::Stdio(stdio) => Transport::Stdio(Stdio {
+            command: stdio.command.expose().to_owned(),
+            args: stdio
+                .args
+                .iter()
+                .map(|arg| arg.expose().to_owned())
+                .collect(),
+            env: exposed(&stdio.env),
+            cwd: stdio.cwd.clone(),
+        }),
+        config::Transport::Http(http) => Transport::Http(Http {
+            url: http.url.expose().to_owned(),
+            headers: exposed(&http.headers),
+        }),
+    };
+    let mut spec = ServerSpec::new(&server.name, transport);
+    if let Some(timeout) = server.call_timeout.or(upstream.call_timeout) {
+        spec.call_timeout = timeout.0;
+    }
+    if let Some(timeout) = upstream.start_timeout {
+        spec.start_timeout = timeout.0;
+    }
+    spec.max_in_flight = server.max_in_flight;
+    spec.secrets = server.secrets().into_iter().map(Into::into).collect();
+    spec
+}
+
+/// This program's own demo server, so that a first script needs no
+/// configuration.
+fn demo() -> Option<ServerSpec> {
+    let command = std::env::current_exe()
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()?;
+    let stdio = Stdio {
+        command,
+        args: vec!["demo-server".into()],
+        ..Stdio::default()
+    };
+    Some(ServerSpec::new("demo", Transport::Stdio(stdio)))
+}
+
+/// Runs a future to its end. One thread is enough: guests yield while they
+/// compute, and servers are waited for.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::host)?;
+    let result = runtime.block_on(future);
+    // A compilation that was interrupted goes on in its thread; nobody waits.
+    runtime.shutdown_background();
+    result
+}
+
+/// Ends when the user, the terminal or the system asks us to stop.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ];
+    let mut signals: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| signal(kind).ok())
+        .collect();
+    std::future::poll_fn(|context| {
+        let ended = signals
+            .iter_mut()
+            .any(|signal| signal.poll_recv(context).is_ready());
+        if ended {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}

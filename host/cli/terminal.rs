@@ -1,0 +1,120 @@
+//! Messages for people: one form for errors, warnings and hints, coloured only
+//! on a terminal.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+
+/// Whether to colour what goes to stderr.
+pub(crate) fn colours() -> bool {
+    std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A message with the kind in front and perhaps a hint below.
+#[derive(Debug)]
+pub(crate) struct Message {
+    kind: Kind,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Error,
+    Warning,
+    /// Already in its final form.
+    Formatted,
+}
+
+impl Message {
+    pub(crate) fn error(text: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Error,
+            text: text.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn warning(text: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Warning,
+            text: text.into(),
+            hint: None,
+        }
+    }
+
+    /// A text that says by itself what it is: a diagnostic with a source line.
+    pub(crate) fn formatted(text: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Formatted,
+            text: text.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
+        self
+    }
+
+    /// Prints to stderr. Nothing can be done about a stderr that is closed.
+    pub(crate) fn print(&self) {
+        let colours = colours();
+        let mut text = String::new();
+        let paint = |code: &str, label: &str| {
+            if colours {
+                format!("\u{1b}[1;{code}m{label}\u{1b}[0m")
+            } else {
+                label.to_owned()
+            }
+        };
+        let label = match self.kind {
+            Kind::Error => paint("31", "error:") + " ",
+            Kind::Warning => paint("33", "warning:") + " ",
+            Kind::Formatted => String::new(),
+        };
+        let _ = writeln!(text, "{label}{}", visible(&self.text));
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "{} {}", paint("36", "hint:"), visible(hint));
+        }
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Control characters made visible, so that text of a stranger cannot clear a
+/// screen, set a title or reach the clipboard. Lines and tabs stay.
+pub(crate) fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.chars().any(dangerous) {
+        return text.into();
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if dangerous(c) {
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
+}
+
+fn dangerous(c: char) -> bool {
+    match c {
+        '\n' | '\t' | '\r' => false,
+        // Directional overrides make text look like other text.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        c => c.is_control(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn escape_sequences_are_shown_and_lines_stay() {
+        assert_eq!(visible("a\n\tb"), "a\n\tb");
+        assert_eq!(visible("\u{1b}[2J\u{9b}x"), "\\u{1b}[2J\\u{9b}x");
+        assert_eq!(visible("\u{202e}abc"), "\\u{202e}abc");
+    }
+}

@@ -1,0 +1,41 @@
+//! `warm`: compile the guests ahead, for images and CI.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Args;
+use wasm_coordinator::Guest;
+
+use super::{Failure, setup};
+
+/// Compile the guests now, so that the first run need not wait.
+///
+/// The first use of each guest compiles it for some seconds and keeps the
+/// result in the cache folder. Do it here when building an image, or before
+/// measuring anything.
+#[derive(Args)]
+pub(crate) struct Warm {
+    /// Also for runs with `--fuel`, which need code of their own
+    #[arg(long)]
+    fuel: bool,
+}
+
+impl Warm {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let engine = setup::engine()?;
+        let flavours: &[bool] = if self.fuel { &[false, true] } else { &[false] };
+        for &fuel in flavours {
+            for guest in Guest::ALL {
+                let started = Instant::now();
+                engine.warm(guest, fuel).map_err(Failure::host)?;
+                let with = if fuel { " with fuel" } else { "" };
+                println!(
+                    "{}{with}: ready in {:.1} s",
+                    guest.name(),
+                    started.elapsed().as_secs_f64()
+                );
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

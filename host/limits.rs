@@ -1,0 +1,181 @@
+//! What one run may consume, and how a run that reached a limit says so.
+//!
+//! Pure data: enforcement is on the sandbox side. Public numbers are durations
+//! and bytes, never ticks or pages.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The bounds of one run.
+///
+/// The defaults suit a program that calls a few dozen tools and prints a page
+/// of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Wall time, waiting for tools included. 30 s by default.
+    pub timeout: Duration,
+    /// Bytes of all memories and tables of the guest together. 256 MiB by
+    /// default.
+    pub memory: u64,
+    /// A budget of executed instructions, the same for the same program each
+    /// time. `None`, the default, does not count them: counting costs 45 to
+    /// 85 % of speed.
+    pub fuel: Option<u64>,
+    /// Tool calls started, refused ones included. 256 by default.
+    pub max_calls: u32,
+    /// Bytes printed and returned. 1 MiB by default.
+    pub max_output: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            memory: 256 << 20,
+            fuel: None,
+            max_calls: 256,
+            max_output: 1 << 20,
+        }
+    }
+}
+
+/// A limit that ended a run, with the value it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Wall time.
+    Timeout(Duration),
+    /// Memory, in bytes.
+    Memory(u64),
+    /// Executed instructions.
+    Fuel(u64),
+    /// Tool calls.
+    Calls(u32),
+    /// Output, in bytes.
+    Output(u64),
+    /// Nested calls of functions inside the guest; bytes of its stack.
+    Stack(u64),
+    /// What one call to the host may carry, in bytes.
+    Transfer(u64),
+    /// Open files, streams and timers at once.
+    Handles(u64),
+}
+
+impl Limit {
+    /// A short stable name for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Memory(_) => "memory",
+            Self::Fuel(_) => "fuel",
+            Self::Calls(_) => "max-calls",
+            Self::Output(_) => "max-output",
+            Self::Stack(_) => "stack",
+            Self::Transfer(_) => "transfer",
+            Self::Handles(_) => "handles",
+        }
+    }
+
+    /// What the author can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => {
+                "raise it with `--timeout`, or `limits.timeout` in the configuration"
+            }
+            Self::Memory(_) => "raise it with `--memory`, or `limits.memory` in the configuration",
+            Self::Fuel(_) => "raise it with `--fuel`, or `limits.fuel` in the configuration",
+            Self::Calls(_) => {
+                "raise it with `--max-calls`, or `limits.maxCalls` in the configuration"
+            }
+            Self::Output(_) => {
+                "raise it with `--max-output`, or `limits.maxOutput` in the configuration; print less, or a summary"
+            }
+            Self::Stack(_) => {
+                "it is fixed; use a loop or an explicit list instead of deep recursion"
+            }
+            Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
+            Self::Handles(_) => "it is fixed; close what is no longer needed",
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(value) => write!(f, "the time limit of {} was reached", Seconds(*value)),
+            Self::Memory(value) => write!(f, "the memory limit of {} was reached", Size(*value)),
+            Self::Fuel(value) => write!(f, "the fuel limit of {value} was reached"),
+            Self::Calls(value) => write!(f, "the limit of {value} tool calls was reached"),
+            Self::Output(value) => write!(f, "the output limit of {} was reached", Size(*value)),
+            Self::Stack(value) => write!(f, "the stack limit of {} was reached", Size(*value)),
+            Self::Transfer(value) => {
+                write!(
+                    f,
+                    "the limit of {} for the data of one call to the host was reached",
+                    Size(*value)
+                )
+            }
+            Self::Handles(value) => write!(f, "the limit of {value} open handles was reached"),
+        }
+    }
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.as_millis().is_multiple_of(1000) {
+            write!(f, "{} s", self.0.as_secs())
+        } else {
+            write!(f, "{} ms", self.0.as_millis())
+        }
+    }
+}
+
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n >= 1 << 30 && n.is_multiple_of(1 << 30) => write!(f, "{} GiB", n >> 30),
+            n if n >= 1 << 20 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
+            n if n >= 1 << 10 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
+            n => write!(f, "{n} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let limits = Limits::default();
+        assert_eq!(limits.timeout, Duration::from_secs(30));
+        assert_eq!(limits.memory, 256 * 1024 * 1024);
+        assert_eq!(limits.fuel, None);
+        assert_eq!(limits.max_calls, 256);
+        assert_eq!(limits.max_output, 1024 * 1024);
+    }
+
+    #[test]
+    fn a_limit_says_its_value_in_the_unit_people_use() {
+        let text = |limit: Limit| limit.to_string();
+        assert_eq!(
+            text(Limit::Timeout(Duration::from_millis(1500))),
+            "the time limit of 1500 ms was reached"
+        );
+        assert_eq!(
+            text(Limit::Memory(64 << 20)),
+            "the memory limit of 64 MiB was reached"
+        );
+        assert_eq!(
+            text(Limit::Output(1000)),
+            "the output limit of 1000 bytes was reached"
+        );
+    }
+}

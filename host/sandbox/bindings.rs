@@ -1,0 +1,94 @@
+//! The contract of `wit/sandbox.wit` in Rust, and its conversion to the plain
+//! types that the two sides share.
+
+use crate::message;
+
+#[expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated; documented in wit/sandbox.wit"
+)]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "wit",
+        world: "wasm-coordinator:sandbox/guest",
+        imports: {
+            "wasm-coordinator:sandbox/tools.start-call": trappable,
+            "wasm-coordinator:sandbox/tools.cancel": trappable,
+            "wasm-coordinator:sandbox/tools.servers": trappable,
+            default: async | trappable,
+        },
+        exports: { default: async },
+    });
+}
+
+pub(super) use generated::wasm_coordinator::sandbox::{tools, types};
+pub(super) use generated::{Guest, GuestPre};
+
+impl From<message::Server> for types::Server {
+    fn from(server: message::Server) -> Self {
+        Self {
+            name: server.name,
+            identifier: server.identifier,
+        }
+    }
+}
+
+impl From<message::Tool> for types::Tool {
+    fn from(tool: message::Tool) -> Self {
+        Self {
+            name: tool.name,
+            python: tool.python,
+            javascript: tool.javascript,
+            description: tool.description,
+            parameters: tool.parameters.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<message::Parameter> for types::Parameter {
+    fn from(parameter: message::Parameter) -> Self {
+        Self {
+            name: parameter.name,
+            identifier: parameter.identifier,
+            required: parameter.required,
+        }
+    }
+}
+
+impl From<message::CallErrorKind> for types::CallErrorKind {
+    fn from(kind: message::CallErrorKind) -> Self {
+        use message::CallErrorKind as Kind;
+        match kind {
+            Kind::Failed => Self::Failed,
+            Kind::InvalidArguments(parameters) => Self::InvalidArguments(parameters),
+            Kind::UnknownTool(nearest) => Self::UnknownTool(nearest),
+            Kind::Denied => Self::Denied,
+            Kind::Unavailable => Self::Unavailable,
+            Kind::TimedOut => Self::TimedOut,
+            Kind::OutcomeUnknown => Self::OutcomeUnknown,
+            Kind::Cancelled => Self::Cancelled,
+            Kind::Limit => Self::Limit,
+        }
+    }
+}
+
+impl From<message::CallError> for types::CallError {
+    fn from(error: message::CallError) -> Self {
+        Self {
+            kind: error.kind.into(),
+            server: error.server,
+            tool: error.tool,
+            message: error.message,
+        }
+    }
+}
+
+impl From<message::Completion> for types::Completion {
+    fn from(completion: message::Completion) -> Self {
+        Self {
+            id: completion.id,
+            result: completion.result.map_err(Into::into),
+        }
+    }
+}

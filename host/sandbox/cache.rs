@@ -1,0 +1,318 @@
+//! Compiled code on disk, so that Cranelift runs once and not at every start.
+//!
+//! Loading compiled code means trusting it entirely. Therefore the folder must
+//! belong to this user alone, each entry carries a seal that only the holder
+//! of the folder's key could have made, and the one function in the project
+//! that loads compiled code is in this file. An entry that does not hold up is
+//! deleted and made again.
+//!
+//! A seal binds the content's digest to the identity of the file (device,
+//! inode, size, times). While that identity is unchanged nothing is read; a
+//! copied folder (an image, a restored backup) is hashed once and sealed anew.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// A folder of compiled components.
+#[derive(Debug, Clone)]
+pub(super) struct Cache {
+    folder: PathBuf,
+    key: [u8; 32],
+}
+
+/// The seal beside each entry: its stamp, its digest and a keyed hash of both
+/// and of the entry's name.
+struct Seal {
+    stamp: [u8; STAMP],
+    digest: [u8; 32],
+    mac: [u8; 32],
+}
+
+/// Device, inode, size, seconds and nanoseconds of the last change of content
+/// and of the last change of the inode, eight bytes each.
+const STAMP: usize = 7 * 8;
+
+impl Cache {
+    /// Opens the folder, making it if need be.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made, or when others could write to it.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let meta = fs::metadata(folder)?;
+        if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o022 != 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "others may write to the folder; it must belong to you with mode 0700",
+            ));
+        }
+        let key = key(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            key,
+        })
+    }
+
+    /// The compiled code for this name, if there is one that holds up.
+    pub(super) fn load(&self, engine: &Engine, name: &str) -> Option<Component> {
+        let path = self.entry(name);
+        match self.verified(name, &path) {
+            Ok(file) => match deserialize(engine, &file, &path) {
+                Ok(component) => return Some(component),
+                Err(error) => {
+                    tracing::warn!("compiled code is not usable, making it again: {error:#}")
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                tracing::warn!("compiled code does not hold up, making it again: {error}")
+            }
+        }
+        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(self.seal_path(name));
+        None
+    }
+
+    /// Keeps compiled code. A reader sees all of it or nothing.
+    pub(super) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        let path = self.entry(name);
+        let temporary = self.folder.join(format!(".{name}.{}", std::process::id()));
+        let result = (|| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&temporary)?;
+            file.write_all(code)?;
+            file.sync_all()?;
+            fs::rename(&temporary, &path)?;
+            let digest = *blake3::hash(code).as_bytes();
+            self.write_seal(name, &file.metadata()?, digest)
+        })();
+        if result.is_err() {
+            let _ = fs::remove_file(&temporary);
+        }
+        result
+    }
+
+    fn verified(&self, name: &str, path: &Path) -> io::Result<File> {
+        let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits() as i32;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(path)?;
+        let meta = file.metadata()?;
+        let seal = self.read_seal(name)?;
+        if seal.mac != self.mac(name, &seal.stamp, &seal.digest) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its seal is not ours",
+            ));
+        }
+        if seal.stamp == stamp(&meta) {
+            return Ok(file);
+        }
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => hasher.update(&buffer[..n]),
+            };
+        }
+        if *hasher.finalize().as_bytes() != seal.digest {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "its content has changed",
+            ));
+        }
+        // A read-only folder only costs the hash again next time.
+        let _ = self.write_seal(name, &meta, seal.digest);
+        Ok(file)
+    }
+
+    fn write_seal(&self, name: &str, meta: &fs::Metadata, digest: [u8; 32]) -> io::Result<()> {
+        let stamp = stamp(meta);
+        let mac = self.mac(name, &stamp, &digest);
+        let bytes = [&stamp[..], &digest, &mac].concat();
+        let temporary = self
+            .folder
+            .join(format!(".{name}.seal.{}", std::process::id()));
+        fs::write(&temporary, bytes)?;
+        fs::rename(temporary, self.seal_path(name))
+    }
+
+    fn read_seal(&self, name: &str) -> io::Result<Seal> {
+        let bytes = fs::read(self.seal_path(name))?;
+        let bytes: [u8; STAMP + 64] = bytes
+            .try_into()
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its seal is damaged"))?;
+        let (stamp, rest) = bytes.split_at(STAMP);
+        let (digest, mac) = rest.split_at(32);
+        let fixed = "the array was split at these lengths";
+        Ok(Seal {
+            stamp: stamp.try_into().expect(fixed),
+            digest: digest.try_into().expect(fixed),
+            mac: mac.try_into().expect(fixed),
+        })
+    }
+
+    fn mac(&self, name: &str, stamp: &[u8; STAMP], digest: &[u8; 32]) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        hasher.update(stamp).update(digest).update(name.as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    fn entry(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.cwasm"))
+    }
+
+    fn seal_path(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.seal"))
+    }
+}
+
+/// The folder's key, made at first use.
+fn key(folder: &Path) -> io::Result<[u8; 32]> {
+    let path = folder.join("key");
+    if let Ok(bytes) = fs::read(&path)
+        && let Ok(key) = bytes.try_into()
+    {
+        return Ok(key);
+    }
+    let mut key = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let temporary = folder.join(format!(".key.{}", std::process::id()));
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    fs::rename(&temporary, &path)?;
+    Ok(key)
+}
+
+fn stamp(meta: &fs::Metadata) -> [u8; STAMP] {
+    let fields = [
+        meta.dev(),
+        meta.ino(),
+        meta.size(),
+        meta.mtime() as u64,
+        meta.mtime_nsec() as u64,
+        meta.ctime() as u64,
+        meta.ctime_nsec() as u64,
+    ];
+    let mut stamp = [0; STAMP];
+    for (slot, field) in stamp.chunks_exact_mut(8).zip(fields) {
+        slot.copy_from_slice(&field.to_le_bytes());
+    }
+    stamp
+}
+
+/// Loads compiled code from a file that was verified through this very handle.
+///
+/// Private, and the only caller of wasmtime's deserialisation in the project;
+/// a test counts.
+fn deserialize(engine: &Engine, file: &File, path: &Path) -> wasmtime::Result<Component> {
+    // Opening the name again could yield another file than the verified one.
+    let by_handle = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let path = if by_handle.exists() { &by_handle } else { path };
+    // SAFETY: the file was made by `store` from this engine's own output: its
+    // seal, made with a key that only this user can read, says so and names
+    // its content, and only this user can write to the folder.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled(engine: &Engine) -> Vec<u8> {
+        let component = Component::new(engine, wat::parse_str("(component)").unwrap()).unwrap();
+        component.serialize().unwrap()
+    }
+
+    #[test]
+    fn what_was_stored_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(folder.path()).unwrap();
+        assert!(cache.load(&engine, "a").is_none());
+        cache.store("a", &compiled(&engine)).unwrap();
+        assert!(cache.load(&engine, "a").is_some());
+        assert!(
+            Cache::open(folder.path())
+                .unwrap()
+                .load(&engine, "a")
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn changed_code_is_never_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(folder.path()).unwrap();
+        cache.store("a", &compiled(&engine)).unwrap();
+        let path = cache.entry("a");
+        let mut bytes = fs::read(&path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&path, bytes).unwrap();
+        assert!(cache.load(&engine, "a").is_none());
+        assert!(!path.exists(), "the entry is deleted");
+    }
+
+    #[test]
+    fn a_seal_belongs_to_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(folder.path()).unwrap();
+        cache.store("a", &compiled(&engine)).unwrap();
+        fs::copy(cache.entry("a"), cache.entry("b")).unwrap();
+        fs::copy(cache.seal_path("a"), cache.seal_path("b")).unwrap();
+        assert!(cache.load(&engine, "b").is_none());
+    }
+
+    #[test]
+    fn a_copied_folder_is_sealed_anew() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let engine = Engine::default();
+        Cache::open(one.path())
+            .unwrap()
+            .store("a", &compiled(&engine))
+            .unwrap();
+        for entry in fs::read_dir(one.path()).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), two.path().join(entry.file_name())).unwrap();
+        }
+        let copy = Cache::open(two.path()).unwrap();
+        let before = copy.read_seal("a").unwrap().stamp;
+        assert!(copy.load(&engine, "a").is_some());
+        assert_ne!(before, copy.read_seal("a").unwrap().stamp);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(Cache::open(folder.path()).is_err());
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(Cache::open(folder.path()).is_ok());
+    }
+}

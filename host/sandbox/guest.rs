@@ -1,0 +1,53 @@
+//! The guests that ship with the project, each as one compressed component.
+
+use crate::program::Language;
+
+/// A guest that runs source text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Guest {
+    /// CPython.
+    Python,
+    /// QuickJS, for JavaScript and TypeScript.
+    JavaScript,
+}
+
+impl Guest {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+
+    /// The guest for a language.
+    pub fn of(language: Language) -> Self {
+        match language {
+            Language::Python => Self::Python,
+            Language::JavaScript | Language::TypeScript => Self::JavaScript,
+        }
+    }
+
+    /// Its name in messages and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::JavaScript => "javascript",
+        }
+    }
+
+    fn archive(self) -> &'static [u8] {
+        match self {
+            Self::Python => include_bytes!("../../guest-python/python.wasm.zst"),
+            Self::JavaScript => include_bytes!("../../guest-js/js.wasm.zst"),
+        }
+    }
+
+    /// The digest of the archive, taken when the project was built.
+    pub(super) fn digest(self) -> &'static str {
+        match self {
+            Self::Python => env!("GUEST_PYTHON_DIGEST"),
+            Self::JavaScript => env!("GUEST_JS_DIGEST"),
+        }
+    }
+
+    /// The component.
+    pub(super) fn component(self) -> wasmtime::Result<Vec<u8>> {
+        Ok(zstd::decode_all(self.archive())?)
+    }
+}

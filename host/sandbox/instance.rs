@@ -1,0 +1,246 @@
+//! One instance of a guest or of a user's component, and the pump that drives
+//! it.
+
+use std::time::{Duration, Instant};
+
+use wasmtime::component::{Component, ResourceTableError};
+use wasmtime::{Store, Trap, UpdateDeadline};
+use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+use super::bindings::types::{Failure, Outcome, Program, Step, Value};
+use super::bindings::{self, GuestPre};
+use super::engine::{Flavour, WASM_STACK};
+use super::meter::LimitReached;
+use super::state::{MAX_HANDLES, State};
+use crate::limits::{Limit, Limits};
+
+/// Bytes that one host call may carry: the largest argument of a tool and as
+/// much again.
+pub(super) const MAX_TRANSFER: usize = 16 << 20;
+
+/// Why a run ended without the guest saying so.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// A limit was reached.
+    Limit(Limit),
+    /// The guest crashed; what the engine says about it.
+    Crashed(String),
+    /// The component cannot be run: what is wrong with it.
+    Refused {
+        kind: &'static str,
+        message: String,
+        hint: Option<String>,
+    },
+    /// The host failed.
+    Host(crate::error::Error),
+}
+
+/// What can be run.
+#[derive(Clone, Copy)]
+pub(super) enum Runnable<'a> {
+    /// A guest for source texts, or a component of the same world.
+    Guest(&'a GuestPre<State>),
+    /// A `wasi:cli` command.
+    Command(&'a CommandPre<State>),
+}
+
+/// A store and, once started, the instance in it. Discarded after any [`Stop`].
+pub(super) struct Instance {
+    store: Store<State>,
+    guest: Option<bindings::Guest>,
+    metered: bool,
+}
+
+/// A user's component after inspection.
+pub(super) enum Loaded {
+    Guest(GuestPre<State>),
+    Command(CommandPre<State>),
+}
+
+impl Instance {
+    /// The one place where a store is configured.
+    pub(super) fn new(flavour: &Flavour, state: State, metered: bool) -> Self {
+        let mut store = Store::new(&flavour.engine, state);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(MAX_TRANSFER);
+        Self {
+            store,
+            guest: None,
+            metered,
+        }
+    }
+
+    pub(super) fn state(&mut self) -> &mut State {
+        self.store.data_mut()
+    }
+
+    /// Instructions executed in this run.
+    pub(super) fn fuel_used(&self, limits: &Limits) -> Option<u64> {
+        let left = self.store.get_fuel().ok()?;
+        limits.fuel.map(|limit| limit.saturating_sub(left))
+    }
+
+    /// Runs a program to its end, its deadline or another limit.
+    ///
+    /// The deadline is noticed by computing guests at the next tick, and by
+    /// the outer timer while a host function waits.
+    pub(super) async fn run(
+        &mut self,
+        runnable: Runnable<'_>,
+        program: &Program,
+        limits: &Limits,
+        deadline: Instant,
+    ) -> Result<Outcome, Stop> {
+        let timeout = Limit::Timeout(limits.timeout);
+        self.store.set_epoch_deadline(1);
+        self.store.epoch_deadline_callback(move |_| {
+            if Instant::now() >= deadline {
+                return Err(wasmtime::Error::new(LimitReached(timeout)));
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
+        if self.metered {
+            let budget = limits.fuel.unwrap_or(u64::MAX);
+            self.store.set_fuel(budget).map_err(|error| {
+                Stop::Host(crate::error::Error::host("setting the fuel", error))
+            })?;
+        }
+        let pumped =
+            tokio::time::timeout_at(deadline.into(), self.pump(runnable, program, deadline)).await;
+        match pumped {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(error)) => Err(self.explain(error, limits)),
+            Err(_elapsed) => Err(Stop::Limit(timeout)),
+        }
+    }
+
+    async fn pump(
+        &mut self,
+        runnable: Runnable<'_>,
+        program: &Program,
+        deadline: Instant,
+    ) -> wasmtime::Result<Outcome> {
+        let pre = match runnable {
+            Runnable::Guest(pre) => pre,
+            Runnable::Command(pre) => return self.command(pre).await,
+        };
+        let guest = match &self.guest {
+            Some(guest) => guest,
+            None => {
+                let guest = pre.instantiate_async(&mut self.store).await?;
+                self.guest.insert(guest)
+            }
+        };
+        let mut step = guest.call_run(&mut self.store, program).await?;
+        loop {
+            let at_most = match step {
+                Step::Finished(outcome) => return Ok(outcome),
+                Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
+            };
+            if Instant::now() >= deadline {
+                // A guest that is always ready never lets the timer fire.
+                std::future::pending::<()>().await;
+            }
+            if at_most.is_none() && self.store.data().link.in_flight() == 0 {
+                return Err(wasmtime::format_err!(
+                    "it waits although nothing is under way"
+                ));
+            }
+            let completions = self.store.data_mut().link.completions(at_most).await;
+            let completions: Vec<_> = completions.into_iter().map(Into::into).collect();
+            step = guest.call_resume(&mut self.store, &completions).await?;
+        }
+    }
+
+    async fn command(&mut self, pre: &CommandPre<State>) -> wasmtime::Result<Outcome> {
+        let command = pre.instantiate_async(&mut self.store).await?;
+        let status = match command.wasi_cli_run().call_run(&mut self.store).await {
+            Ok(Ok(())) => 0,
+            Ok(Err(())) => 1,
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(I32Exit(status)) => *status,
+                None => return Err(error),
+            },
+        };
+        let result = if status == 0 {
+            Ok(Value::Nothing)
+        } else {
+            Err(Failure::Exited(status))
+        };
+        Ok(Outcome {
+            result,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn explain(&self, error: wasmtime::Error, limits: &Limits) -> Stop {
+        let limit = if let Some(LimitReached(limit)) = error.downcast_ref() {
+            Some(*limit)
+        } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            Some(Limit::Handles(MAX_HANDLES as u64))
+        } else if let Some(trap) = error.downcast_ref::<Trap>() {
+            match trap {
+                Trap::OutOfFuel => Some(Limit::Fuel(limits.fuel.unwrap_or(u64::MAX))),
+                Trap::StackOverflow => Some(Limit::Stack(WASM_STACK as u64)),
+                // Interpreters abort when they cannot even report that memory
+                // is out.
+                _ if self.store.data().meter.memory_refused() => {
+                    Some(self.store.data().meter.memory_limit())
+                }
+                _ => None,
+            }
+        } else if self.store.data().meter.memory_refused() {
+            // A component whose first memory is too large fails to start.
+            Some(self.store.data().meter.memory_limit())
+        } else if format!("{error:#}").contains("fuel allocated for hostcalls") {
+            // The engine's type for this is private.
+            Some(Limit::Transfer(MAX_TRANSFER as u64))
+        } else {
+            None
+        };
+        match limit {
+            Some(limit) => Stop::Limit(limit),
+            None => Stop::Crashed(format!("{:#}", error)),
+        }
+    }
+}
+
+/// Checks a user's component and links it.
+pub(super) fn load(flavour: &Flavour, component: &Component) -> Result<Loaded, Stop> {
+    let ungranted = super::linker::ungranted(&flavour.engine, component);
+    if let Some(first) = ungranted.first() {
+        let others = match ungranted.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        return Err(Stop::Refused {
+            kind: "import_denied",
+            message: format!("the component imports `{first}`{others}, which is not granted"),
+            hint: Some(
+                "components get WASI's clocks, random numbers, files and output, and \
+                 `wasm-coordinator:sandbox/tools`; build it without the import"
+                    .into(),
+            ),
+        });
+    }
+    let invalid = |error: wasmtime::Error| Stop::Refused {
+        kind: "component_invalid",
+        message: format!("the component does not fit: {error:#}"),
+        hint: None,
+    };
+    let pre = flavour.linker.instantiate_pre(component).map_err(invalid)?;
+    if let Ok(guest) = GuestPre::new(pre.clone()) {
+        return Ok(Loaded::Guest(guest));
+    }
+    match CommandPre::new(pre) {
+        Ok(command) => Ok(Loaded::Command(command)),
+        Err(_) => Err(Stop::Refused {
+            kind: "component_invalid",
+            message: "the component exports neither `run` and `resume` of `wasm-coordinator:sandbox/guest` \
+                      nor `wasi:cli/run`"
+                .into(),
+            hint: Some("build it for one of these worlds; `wit/sandbox.wit` has the first".into()),
+        }),
+    }
+}

@@ -1,0 +1,49 @@
+//! The `tools` interface as host functions: counting, then a message.
+
+use std::time::Duration;
+
+use super::bindings::{tools, types};
+use super::state::State;
+
+impl types::Host for State {}
+
+impl tools::Host for State {
+    fn start_call(
+        &mut self,
+        tool: String,
+        arguments: String,
+    ) -> wasmtime::Result<Result<types::CallId, types::CallError>> {
+        self.meter.charge_call().map_err(wasmtime::Error::new)?;
+        Ok(self.link.start(tool, arguments).map_err(Into::into))
+    }
+
+    fn cancel(&mut self, id: types::CallId) -> wasmtime::Result<()> {
+        self.link.cancel(id);
+        Ok(())
+    }
+
+    async fn wait(
+        &mut self,
+        timeout: Option<types::Duration>,
+    ) -> wasmtime::Result<Vec<types::Completion>> {
+        let completions = self
+            .link
+            .completions(timeout.map(Duration::from_nanos))
+            .await;
+        Ok(completions.into_iter().map(Into::into).collect())
+    }
+
+    fn servers(&mut self) -> wasmtime::Result<Vec<types::Server>> {
+        Ok(self.servers.iter().cloned().map(Into::into).collect())
+    }
+
+    async fn describe(
+        &mut self,
+        server: String,
+    ) -> wasmtime::Result<Result<Vec<types::Tool>, types::CallError>> {
+        let tools = self.link.describe(server).await;
+        Ok(tools
+            .map(|tools| tools.into_iter().map(Into::into).collect())
+            .map_err(Into::into))
+    }
+}

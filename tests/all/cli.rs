@@ -1,0 +1,241 @@
+//! The command itself: flags, streams, exit codes, the JSON document, Ctrl-C.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::harness::{Place, contains, ok};
+
+#[test]
+fn code_on_the_command_line_prints_its_value() {
+    let place = Place::new();
+    assert_eq!(place.run(&["exec", "-c", "1 + 1"]).succeeds().stdout, "2\n");
+    assert_eq!(
+        place
+            .run(&["exec", "-c", "1 + 1", "-l", "javascript"])
+            .succeeds()
+            .stdout,
+        "2\n"
+    );
+    assert_eq!(
+        place
+            .run(&["exec", "-c", "let x: number = 2; x", "-l", "ts"])
+            .succeeds()
+            .stdout,
+        "2\n"
+    );
+    assert_eq!(place.run(&["exec", "-c", "None"]).succeeds().stdout, "");
+}
+
+#[test]
+fn arguments_reach_the_program_also_those_that_look_like_flags() {
+    let place = Place::new();
+    let source = "import sys; print(sys.argv)";
+    place.write("a.py", source);
+    let ran = place
+        .run(&["exec", "a.py", "one", "--json", "-x"])
+        .succeeds();
+    assert_eq!(ran.stdout, "['a.py', 'one', '--json', '-x']\n");
+    let ran = place
+        .run(&["exec", "-c", source, "one", "--two"])
+        .succeeds();
+    assert_eq!(ran.stdout, "['script.py', 'one', '--two']\n");
+    place.write("a.js", "process.argv.slice(2)");
+    assert_eq!(
+        ok(place.run(&["exec", "--json", "a.js", "x", "y"]).json()),
+        json!(["x", "y"])
+    );
+}
+
+#[test]
+fn a_script_on_standard_input_is_python_unless_told() {
+    let place = Place::new();
+    assert_eq!(
+        place
+            .run_with_input(&["exec", "-"], b"print('in')")
+            .succeeds()
+            .stdout,
+        "in\n"
+    );
+    let ran = place
+        .run_with_input(&["exec", "-l", "js", "-"], b"console.log('in')")
+        .succeeds();
+    assert_eq!(ran.stdout, "in\n");
+}
+
+#[test]
+fn streams_stay_apart_and_exit_codes_tell() {
+    let place = Place::new();
+    let ran = place
+        .run(&[
+            "exec",
+            "-c",
+            "import sys; print('out'); print('err', file=sys.stderr)",
+        ])
+        .succeeds();
+    assert_eq!(
+        (ran.stdout.as_str(), ran.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+    let ran = place.run(&["exec", "-c", "1/0"]).fails_with(1);
+    assert_eq!(
+        ran.stderr,
+        "Traceback (most recent call last):\n  File \"script.py\", line 1, in <module>\n    1/0\n    ~^~\n\
+         ZeroDivisionError: division by zero\n"
+    );
+    place
+        .run(&["exec", "-c", "import sys; sys.exit(0)"])
+        .succeeds();
+    place
+        .run(&["exec", "-c", "import sys; sys.exit(7)"])
+        .fails_with(1);
+    place
+        .run(&["exec", "--timeout", "200ms", "-c", "while True: pass"])
+        .fails_with(3);
+}
+
+#[test]
+fn the_json_document_has_the_documented_fields_and_no_others() {
+    let report = Place::new()
+        .run(&[
+            "exec",
+            "--json",
+            "-c",
+            "print('hi'); {'a': [1, 2.5, None, 'x']}",
+        ])
+        .json();
+    let keys = |value: &Value| {
+        value
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        keys(&report),
+        [
+            "status", "result", "stdout", "stderr", "error", "warnings", "calls", "usage"
+        ]
+    );
+    assert_eq!(
+        keys(&report["usage"]),
+        [
+            "wall_ms",
+            "fuel",
+            "memory_peak_bytes",
+            "calls",
+            "output_bytes"
+        ]
+    );
+    assert_eq!(report["status"], "ok");
+    assert_eq!(report["result"], json!({ "a": [1, 2.5, null, "x"] }));
+    assert_eq!(report["stdout"], "hi\n");
+    assert_eq!(report["error"], Value::Null);
+    assert_eq!(report["usage"]["output_bytes"], 3);
+    assert!(report["usage"]["memory_peak_bytes"].as_u64().unwrap() > 1 << 20);
+}
+
+#[test]
+fn a_failing_program_has_kind_message_traceback_and_position() {
+    let report = Place::new().python("def f(x):\n    return 1 / x\n\nf(0)\n");
+    let error = &report["error"];
+    assert_eq!(report["status"], "error");
+    assert_eq!(error["kind"], "ZeroDivisionError");
+    assert_eq!(error["message"], "division by zero");
+    assert_eq!(error["position"]["file"], "script.py");
+    assert_eq!(error["position"]["line"], 2);
+    contains(&error["traceback"], "line 4, in <module>");
+}
+
+#[test]
+fn invalid_utf8_in_output_never_breaks_the_document() {
+    let report = Place::new()
+        .python("import sys; sys.stdout.buffer.write(b'a\\xff\\x00b'); sys.stdout.flush()");
+    assert_eq!(report["stdout"], "a\u{fffd}\u{0}b", "{report:#}");
+}
+
+#[test]
+fn ctrl_c_stops_the_run_and_its_servers() {
+    let place = Place::with_fixture(&[]);
+    let source = "import sys\nawait call_tool('fixture.echo', {'text': 'x'})\nprint('up', flush=True)\nwhile True: pass";
+    place.write("a.py", source);
+    let mut child = place
+        .command(&["exec", "--timeout", "60s", "a.py"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut seen = [0; 3];
+    child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut seen)
+        .unwrap();
+    assert_eq!(&seen, b"up\n");
+    let children = children_of(child.id());
+    assert!(!children.is_empty(), "the server runs");
+    let pid = Pid::from_raw(child.id() as i32).unwrap();
+    let asked = Instant::now();
+    kill_process(pid, Signal::INT).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130));
+    assert!(asked.elapsed() < Duration::from_secs(8));
+    for child in children {
+        let gone = !std::path::Path::new(&format!("/proc/{child}")).exists();
+        assert!(gone, "process {child} is left");
+    }
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let of_thread = |thread: std::fs::DirEntry| {
+        std::fs::read_to_string(thread.path().join("children")).unwrap_or_default()
+    };
+    threads
+        .flatten()
+        .flat_map(|thread| {
+            of_thread(thread)
+                .split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        })
+        .collect()
+}
+
+#[test]
+fn completions_come_for_the_common_shells() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = Place::new().run(&["completions", shell]).succeeds();
+        assert!(ran.stdout.contains("exec"), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn help_teaches() {
+    let ran = Place::new().run(&["--help"]).succeeds();
+    for word in ["exec", "servers", "init", "warm", "Exit codes"] {
+        assert!(ran.stdout.contains(word), "{}", ran.stdout);
+    }
+    let ran = Place::new().run(&["exec", "--help"]).succeeds();
+    for word in [
+        "from servers.github import",
+        "--allow-tool",
+        "--timeout",
+        "--json",
+    ] {
+        assert!(ran.stdout.contains(word), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_terminal_escape_of_the_program_reaches_a_pipe_unchanged() {
+    let ran = Place::new()
+        .run(&["exec", "-c", "print('\\x1b[31mred')"])
+        .succeeds();
+    assert_eq!(ran.stdout, "\u{1b}[31mred\n");
+}

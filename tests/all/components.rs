@@ -1,0 +1,221 @@
+//! Precompiled components: those of the project's world and `wasi:cli`
+//! commands, honest and hostile.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::harness::{Place, contains, error, ok};
+
+/// A `wasi:cli` command around a core function `run` that returns 0 for
+/// success, with further items of the core module.
+fn command(run: &str, more: &str) -> String {
+    format!(
+        r#"(component
+            (core module $m
+                (func (export "run") (result i32) {run})
+                {more})
+            (core instance $i (instantiate $m))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
+}
+
+/// A component of the project's world. A `step` that is all zeros means
+/// `finished`, with no value and no warnings.
+fn guest(run: &str, realloc: &str, post_return: &str) -> String {
+    format!(
+        r#"(component
+            (type $language' (enum "python" "javascript" "typescript"))
+            (export $language "language" (type $language'))
+            (type $program' (record (field "source" string) (field "name" string)
+                (field "language" $language) (field "arguments" (list string))))
+            (export $program "program" (type $program'))
+            (type $value' (variant (case "nothing") (case "json" string) (case "text" string)))
+            (export $value "value" (type $value'))
+            (type $position' (record (field "file" string) (field "line" u32) (field "column" u32)))
+            (export $position "position" (type $position'))
+            (type $exception' (record (field "kind" string) (field "message" string)
+                (field "traceback" string) (field "position" (option $position))))
+            (export $exception "exception" (type $exception'))
+            (type $failure' (variant (case "raised" $exception) (case "exited" s32) (case "stuck" $exception)))
+            (export $failure "failure" (type $failure'))
+            (type $outcome' (record (field "result" (result $value (error $failure))) (field "warnings" (list string))))
+            (export $outcome "outcome" (type $outcome'))
+            (type $step' (variant (case "finished" $outcome) (case "waiting" (option u64))))
+            (export $step "step" (type $step'))
+            (type $kind' (variant (case "failed") (case "invalid-arguments" (list string))
+                (case "unknown-tool" (list string)) (case "denied") (case "unavailable") (case "timed-out")
+                (case "outcome-unknown") (case "cancelled") (case "limit")))
+            (export $kind "call-error-kind" (type $kind'))
+            (type $error' (record (field "kind" $kind) (field "server" string) (field "tool" string) (field "message" string)))
+            (export $error "call-error" (type $error'))
+            (type $completion' (record (field "id" u32) (field "result" (result string (error $error)))))
+            (export $completion "completion" (type $completion'))
+            (core module $m
+                (memory (export "memory") 1)
+                (func (export "realloc") (param i32 i32 i32 i32) (result i32) {realloc} i32.const 4096)
+                (func (export "run") (param i32 i32 i32 i32 i32 i32 i32) (result i32) {run} i32.const 1024)
+                (func (export "resume") (param i32 i32) (result i32) i32.const 1024)
+                (func (export "after") (param i32) {post_return}))
+            (core instance $i (instantiate $m))
+            (func (export "run") (param "program" $program) (result $step)
+                (canon lift (core func $i "run") (memory (core memory $i "memory")) (realloc (core func $i "realloc"))
+                    (post-return (core func $i "after"))))
+            (func (export "resume") (param "completions" (list $completion)) (result $step)
+                (canon lift (core func $i "resume") (memory (core memory $i "memory")) (realloc (core func $i "realloc")))))"#
+    )
+}
+
+const LOOP: &str = "(loop $l (br $l))";
+
+fn exec(text: &str, flags: &[&str]) -> Value {
+    let place = Place::new();
+    place.write(
+        "tool.wasm",
+        wat::parse_str(text).expect("the test's component is well-formed"),
+    );
+    let mut arguments = vec!["exec", "--json"];
+    arguments.extend_from_slice(flags);
+    arguments.push("tool.wasm");
+    place.run(&arguments).json()
+}
+
+#[track_caller]
+fn times_out(text: &str) {
+    let started = Instant::now();
+    let report = exec(text, &["--timeout", "500ms"]);
+    assert_eq!(report["error"]["kind"], "timeout", "{report:#}");
+    assert!(started.elapsed().as_secs() < 8);
+}
+
+#[test]
+fn a_command_runs_and_its_status_is_kept() {
+    assert_eq!(ok(exec(&command("i32.const 0", ""), &[])), Value::Null);
+    let report = exec(&command("i32.const 1", ""), &[]);
+    assert_eq!(
+        error(&report)["message"],
+        "the program exited with status 1"
+    );
+}
+
+#[test]
+fn a_component_of_our_world_runs() {
+    let report = exec(&guest("", "", ""), &[]);
+    assert_eq!(report["status"], "ok", "{report:#}");
+}
+
+#[test]
+fn loops_end_wherever_they_are() {
+    times_out(&command(&format!("{LOOP} i32.const 0"), ""));
+    times_out(&command(
+        "i32.const 0",
+        &format!("(func $start {LOOP}) (start $start)"),
+    ));
+    times_out(&guest(LOOP, "", ""));
+    times_out(&guest("", LOOP, ""));
+    times_out(&guest("", "", LOOP));
+}
+
+#[test]
+fn a_loop_ends_at_its_fuel() {
+    let report = exec(
+        &command(&format!("{LOOP} i32.const 0"), ""),
+        &["--fuel", "1000000"],
+    );
+    assert_eq!(report["error"]["kind"], "fuel", "{report:#}");
+}
+
+#[test]
+fn memory_is_limited_and_growth_refused() {
+    let grow = "(drop (memory.grow (i32.const 65535))) i32.const 0";
+    assert_eq!(ok(exec(&command(grow, "(memory 1)"), &[])), Value::Null);
+    let report = exec(&command("i32.const 0", "(memory 60000)"), &[]);
+    assert_eq!(report["error"]["kind"], "memory", "{report:#}");
+}
+
+#[test]
+fn recursion_without_end_is_a_limit() {
+    let report = exec(
+        &command("(call $f) i32.const 0", "(func $f (call $f) (call $f))"),
+        &[],
+    );
+    assert_eq!(report["error"]["kind"], "stack", "{report:#}");
+}
+
+#[test]
+fn a_trap_is_the_programs_failure() {
+    let report = exec(&command("unreachable", ""), &[]);
+    let failure = error(&report);
+    assert_eq!(failure["kind"], "Crash");
+    contains(&failure["message"], "unreachable");
+}
+
+#[test]
+fn an_import_that_is_not_granted_is_refused_by_name() {
+    let with_import = |name: &str| {
+        format!(
+            r#"(component
+                (import "{name}" (instance (export "f" (func))))
+                (core module $m (func (export "run") (result i32) i32.const 0))
+                (core instance $i (instantiate $m))
+                (func $run (result (result)) (canon lift (core func $i "run")))
+                (instance $cli (export "run" (func $run)))
+                (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+        )
+    };
+    for name in [
+        "wasi:sockets/tcp@0.2.0",
+        "wasi:http/outgoing-handler@0.2.0",
+        "acme:secret/store",
+    ] {
+        let report = exec(&with_import(name), &[]);
+        assert_eq!(report["status"], "denied", "{report:#}");
+        assert_eq!(report["error"]["kind"], "import_denied");
+        contains(&report["error"]["message"], &format!("imports `{name}`"));
+    }
+    let granted = r#"(component
+        (import "wasi:clocks/monotonic-clock@0.2.0" (instance (export "now" (func (result u64)))))
+        (core module $m (func (export "run") (result i32) i32.const 0))
+        (core instance $i (instantiate $m))
+        (func $run (result (result)) (canon lift (core func $i "run")))
+        (instance $cli (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+    assert_eq!(exec(granted, &[])["status"], "ok");
+}
+
+#[test]
+fn what_is_no_component_says_what_it_is() {
+    let place = Place::new();
+    let mut check = |name: &str, bytes: &[u8], expected: &str| {
+        place.write(name, bytes);
+        let report = place.run(&["exec", "--json", name]).json();
+        assert_eq!(error(&report)["kind"], "component_invalid", "{report:#}");
+        contains(&report["error"]["message"], expected);
+    };
+    check(
+        "core.wasm",
+        &wat::parse_str("(module)").unwrap(),
+        "core WebAssembly module",
+    );
+    check("empty.wasm", b"", "not a WebAssembly component");
+    check("text.wasm", b"(component)", "not a WebAssembly component");
+    check("elf.wasm", b"\x7fELF\x02\x01\x01", "compiled native code");
+    let whole = wat::parse_str(command("i32.const 0", "")).unwrap();
+    for cut in 8..whole.len() {
+        place.write("cut.wasm", &whole[..cut]);
+        let report = place.run(&["exec", "--json", "cut.wasm"]).json();
+        // Cut behind the last export, only names for debuggers are missing.
+        let may_run = cut > whole.len() / 2;
+        assert!(
+            report["status"] == "error" || may_run && report["status"] == "ok",
+            "cut at {cut}: {report:#}"
+        );
+    }
+    check(
+        "nothing.wasm",
+        &wat::parse_str("(component)").unwrap(),
+        "exports neither",
+    );
+}

@@ -1,0 +1,244 @@
+//! A folder, a command in it, and what came of it.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::{Value, json};
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of the programs cargo built.
+fn built() -> PathBuf {
+    Path::new(env!("CARGO_BIN_EXE_wasm-coordinator"))
+        .parent()
+        .expect("a program is in a folder")
+        .to_owned()
+}
+
+/// Compiled guests, shared by all tests: the first one compiles.
+pub fn guest_cache() -> PathBuf {
+    built().join("test-guests")
+}
+
+/// The server of ours with switchable vices.
+pub fn fixture_server() -> PathBuf {
+    built().join("examples/fixture-server")
+}
+
+/// The real servers: name to command and arguments, as the install script says.
+pub fn real_servers() -> &'static BTreeMap<String, Vec<String>> {
+    static SERVERS: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
+    SERVERS.get_or_init(|| {
+        let output = Command::new(root().join("tests/servers/install"))
+            .arg("--json")
+            .output()
+            .expect("the install script starts");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).expect("the install script prints JSON")
+    })
+}
+
+/// A temporary folder in which the program runs.
+pub struct Place {
+    folder: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a command left behind.
+pub struct Ran {
+    pub status: i32,
+    pub stdout: String,
+    pub stderr: String,
+    shown: String,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self {
+            folder,
+            variables: Vec::new(),
+        }
+    }
+
+    /// With a configuration that has these servers.
+    pub fn with_servers(servers: Value) -> Self {
+        Self::with_config(json!({ "mcpServers": servers }))
+    }
+
+    pub fn with_config(config: Value) -> Self {
+        let place = Self::new();
+        place.write("mcp.json", config.to_string());
+        place
+    }
+
+    /// With the fixture server under the name `fixture`.
+    pub fn with_fixture(arguments: &[&str]) -> Self {
+        Self::with_servers(json!({ "fixture": fixture(arguments) }))
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it is in the folder"))
+            .expect("folders can be made");
+        std::fs::write(&path, content).expect("files can be written");
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
+    }
+
+    /// The program, to be run here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wasm-coordinator"));
+        command
+            .args(arguments)
+            .current_dir(self.path())
+            .env_remove("MCP_JSON")
+            .env_remove("NO_COLOR")
+            .env("WASM_COORDINATOR_CACHE", guest_cache())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        let output = self
+            .command(arguments)
+            .output()
+            .expect("the program starts");
+        Ran::new(self, arguments, output)
+    }
+
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        // The program may end without reading all of it.
+        let _ = child.stdin.take().expect("it is piped").write_all(input);
+        let output = child.wait_with_output().expect("the program ends");
+        Ran::new(self, arguments, output)
+    }
+
+    /// Runs source text under a file name and gives the JSON answer.
+    pub fn exec(&self, name: &str, source: &str, flags: &[&str]) -> Value {
+        self.write(name, source);
+        let mut arguments = vec!["exec", "--json"];
+        arguments.extend_from_slice(flags);
+        arguments.push(name);
+        self.run(&arguments).json()
+    }
+
+    pub fn python(&self, source: &str) -> Value {
+        self.exec("script.py", source, &[])
+    }
+
+    pub fn javascript(&self, source: &str) -> Value {
+        self.exec("script.js", source, &[])
+    }
+}
+
+impl Ran {
+    fn new(place: &Place, arguments: &[&str], output: Output) -> Self {
+        let status = output.status.code().unwrap_or(-1);
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let files: Vec<_> = std::fs::read_dir(place.path())
+            .map(|entries| entries.flatten().map(|entry| entry.file_name()).collect())
+            .unwrap_or_default();
+        let shown = format!(
+            "command: wasm-coordinator {arguments:?}\nfiles: {files:?}\nstatus: {:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}",
+            output.status
+        );
+        assert!(!stderr.contains("panicked at"), "{shown}");
+        Self {
+            status,
+            stdout,
+            stderr,
+            shown,
+        }
+    }
+
+    /// Exactly one JSON document on stdout, with the exit code its status means.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        let value: Value = serde_json::from_str(&self.stdout).unwrap_or_else(|error| {
+            panic!("stdout is not one JSON document: {error}\n{}", self.shown)
+        });
+        let usage_error = value["error"]["kind"] == "UsageError";
+        let expected = match value["status"].as_str() {
+            Some("ok") => 0,
+            Some("error") if usage_error => 2,
+            Some("error") => 1,
+            Some("limit" | "denied") => 3,
+            Some("host_error") => 4,
+            other => panic!("unknown status {other:?}\n{}", self.shown),
+        };
+        assert_eq!(self.status, expected, "{}", self.shown);
+        value
+    }
+
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!(self.status, 0, "{}", self.shown);
+        self
+    }
+
+    #[track_caller]
+    pub fn fails_with(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "{}", self.shown);
+        self
+    }
+}
+
+/// An entry for the fixture server.
+pub fn fixture(arguments: &[&str]) -> Value {
+    json!({ "command": fixture_server(), "args": arguments })
+}
+
+/// Asserts that a run ended well, and gives its result.
+#[track_caller]
+pub fn ok(report: Value) -> Value {
+    assert_eq!(report["status"], "ok", "{report:#}");
+    report["result"].clone()
+}
+
+/// Asserts that a run failed in the program, and gives the error.
+#[track_caller]
+pub fn error(report: &Value) -> &Value {
+    assert_eq!(report["status"], "error", "{report:#}");
+    &report["error"]
+}
+
+/// Asserts that a text contains another.
+#[track_caller]
+pub fn contains(text: &Value, part: &str) {
+    let text = text
+        .as_str()
+        .unwrap_or_else(|| panic!("not a text: {text:#}"));
+    assert!(text.contains(part), "expected `{part}` in:\n{text}");
+}

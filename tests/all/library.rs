@@ -1,0 +1,214 @@
+//! The library: sessions that keep state, Rust functions as tools.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wasm_coordinator::{
+    Engine, EngineOptions, Grants, Limits, Program, Session, SessionOptions, Status, Toolbox,
+};
+
+use crate::harness::guest_cache;
+
+fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let options = EngineOptions {
+            cache: Some(guest_cache()),
+            ..Default::default()
+        };
+        Engine::new(options).expect("this machine runs WebAssembly")
+    })
+}
+
+fn tokio() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn session(tools: Toolbox, limits: Limits) -> Session {
+    Session::new(
+        engine(),
+        tools,
+        SessionOptions {
+            limits,
+            ..Default::default()
+        },
+    )
+}
+
+#[test]
+fn a_session_keeps_its_state_between_runs() {
+    tokio().block_on(async {
+        let mut session = session(Toolbox::default(), Limits::default());
+        session
+            .run(Program::python("x = 20\ndef f(y): return x + y"))
+            .await;
+        let report = session.run(Program::python("f(22)")).await;
+        assert_eq!(report.result, Some(42.into()), "{report:?}");
+        session
+            .run(Program::javascript(
+                "const x = 1; let y = 2; function f() { return x + y }",
+            ))
+            .await;
+        let report = session.run(Program::javascript("f()")).await;
+        assert_eq!(report.result, Some(3.into()), "{report:?}");
+        let report = session
+            .run(Program::javascript("const x = 40; f() + x"))
+            .await;
+        assert_eq!(
+            report.status,
+            Status::Ok,
+            "a name may be declared again: {report:?}"
+        );
+    });
+}
+
+#[test]
+fn sessions_do_not_see_each_other() {
+    tokio().block_on(async {
+        let (mut one, mut two) = (
+            session(Toolbox::default(), Limits::default()),
+            session(Toolbox::default(), Limits::default()),
+        );
+        one.run(Program::python("secret = 1\nopen('/workspace/a', 'w').write('x')\nimport json\njson.loads = None")).await;
+        let report = two
+            .run(Program::python("import os, json\n['secret' in globals(), os.listdir('/workspace'), json.loads('1')]"))
+            .await;
+        assert_eq!(report.result, Some(json!([false, [], 1])), "{report:?}");
+    });
+}
+
+#[test]
+fn a_limit_costs_the_variables_but_not_the_files() {
+    tokio().block_on(async {
+        let limits = Limits {
+            timeout: Duration::from_millis(500),
+            ..Limits::default()
+        };
+        let mut session = session(Toolbox::default(), limits);
+        session
+            .run(Program::python(
+                "x = 1\nopen('/workspace/kept', 'w').write('yes')",
+            ))
+            .await;
+        let report = session.run(Program::python("while True: pass")).await;
+        assert_eq!(report.status, Status::Limit, "{report:?}");
+        session.limits_mut().timeout = Duration::from_secs(10);
+        let report = session
+            .run(Program::python(
+                "[open('/workspace/kept').read(), 'x' in globals()]",
+            ))
+            .await;
+        assert_eq!(report.result, Some(json!(["yes", false])), "{report:?}");
+    });
+}
+
+#[test]
+fn a_dropped_run_stops_at_once_and_the_session_goes_on() {
+    tokio().block_on(async {
+        let mut session = session(Toolbox::default(), Limits::default());
+        session.run(Program::python("1")).await;
+        let started = Instant::now();
+        let dropped = tokio::time::timeout(
+            Duration::from_millis(200),
+            session.run(Program::python("while True: pass")),
+        )
+        .await;
+        assert!(dropped.is_err());
+        assert!(started.elapsed() < Duration::from_secs(2));
+        let report = session.run(Program::python("1 + 1")).await;
+        assert_eq!(report.result, Some(2.into()), "{report:?}");
+    });
+}
+
+#[test]
+fn output_can_be_watched_as_it_comes() {
+    tokio().block_on(async {
+        let mut session = session(Toolbox::default(), Limits::default());
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let sink = Arc::clone(&seen);
+        session.watch(Box::new(move |stream, bytes| {
+            sink.lock().unwrap().push(format!(
+                "{stream:?} {}",
+                String::from_utf8_lossy(bytes).trim()
+            ));
+        }));
+        let report = session
+            .run(Program::python(
+                "import sys\nprint('a')\nprint('b', file=sys.stderr)",
+            ))
+            .await;
+        assert_eq!(report.stdout, "a\n");
+        let seen = seen.lock().unwrap().join(";");
+        assert!(
+            seen.contains("Stdout a") && seen.contains("Stderr b"),
+            "{seen}"
+        );
+    });
+}
+
+#[test]
+fn sessions_run_beside_each_other() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        engine()
+            .warm(wasm_coordinator::Guest::Python, false)
+            .unwrap();
+        let hog = tokio::spawn(async {
+            let limits = Limits {
+                timeout: Duration::from_secs(2),
+                ..Limits::default()
+            };
+            session(Toolbox::default(), limits)
+                .run(Program::python("while True: pass"))
+                .await
+                .status
+        });
+        let mut honest = Vec::new();
+        for i in 0..8 {
+            honest.push(tokio::spawn(async move {
+                let mut session = session(Toolbox::default(), Limits::default());
+                session
+                    .run(Program::python(format!("sum(range(1000)) + {i}")))
+                    .await
+                    .result
+            }));
+        }
+        for (i, task) in honest.into_iter().enumerate() {
+            assert_eq!(task.await.unwrap(), Some(Value::from(499_500 + i)));
+        }
+        assert_eq!(hog.await.unwrap(), Status::Limit);
+    });
+}
+
+#[test]
+fn many_sandboxes_come_and_go_in_a_pool() {
+    let options = EngineOptions {
+        cache: Some(guest_cache()),
+        pool: Some(4),
+        ..Default::default()
+    };
+    let engine = Engine::new(options).unwrap();
+    tokio().block_on(async {
+        for i in 0..50 {
+            let mut session = Session::new(&engine, Toolbox::default(), SessionOptions::default());
+            let report = session
+                .run(Program::python(format!(
+                    "'marker' in globals(), {i}\nmarker = {i}\nmarker"
+                )))
+                .await;
+            assert_eq!(report.result, Some(i.into()), "{report:?}");
+            let report = Session::new(&engine, Toolbox::default(), SessionOptions::default())
+                .run(Program::javascript(format!("globalThis.m ??= {i}; m")))
+                .await;
+            assert_eq!(report.result, Some(i.into()), "{report:?}");
+        }
+    });
+}

@@ -1,0 +1,20 @@
+//! All integration tests, in one program so that it is linked once.
+//!
+//! They use the command line and the library from outside, with real MCP
+//! servers, real guests and real files. `tests/run` installs the servers.
+
+mod harness;
+
+mod cli;
+mod components;
+mod configuration;
+mod dialects;
+mod input;
+mod javascript;
+mod library;
+mod limits;
+mod python;
+mod servers;
+mod tidy;
+mod tools;
+mod vices;

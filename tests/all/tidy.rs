@@ -1,0 +1,139 @@
+//! Where documentation, artefacts or decisions can drift from the code.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::root;
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)
+        .expect("a folder of the repository")
+        .flatten()
+    {
+        let path = entry.path();
+        if path.is_dir() {
+            if path
+                .file_name()
+                .is_some_and(|name| name != "target" && name != "node_modules")
+            {
+                found.extend(files(&path, extension));
+            }
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn compiled_code_is_loaded_in_one_place() {
+    let mut places = Vec::new();
+    for path in files(&root().join("host"), "rs") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for _ in text
+            .matches("Component::deserialize")
+            .chain(text.matches("Module::deserialize"))
+        {
+            places.push(path.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    assert_eq!(places, [Path::new("host/sandbox/cache.rs")]);
+}
+
+#[test]
+fn wasmtime_has_only_the_features_we_chose() {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--edges",
+            "normal,features",
+            "--invert",
+            "wasmtime",
+            "--depth",
+            "1",
+            "--prefix",
+            "none",
+        ])
+        .args(["--offline", "--package", "wasmtime"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for refused in [
+        "component-model-async",
+        "threads",
+        "gc",
+        "stack-switching",
+        "wat",
+        "cache",
+        "profiling",
+        "debug",
+        "coredump",
+    ] {
+        assert!(
+            !text
+                .lines()
+                .any(|line| line.contains(&format!("wasmtime feature \"{refused}\""))),
+            "wasmtime has the feature {refused}:\n{text}"
+        );
+    }
+    assert!(
+        text.contains("wasmtime feature \"component-model\""),
+        "{text}"
+    );
+    let wasi = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--edges",
+            "features",
+            "--invert",
+            "wasmtime-wasi",
+            "--depth",
+            "1",
+            "--offline",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&wasi.stdout);
+    assert!(
+        text.contains("feature \"p2\"") && !text.contains("feature \"p3\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_vendored_wit_is_current() {
+    let output = Command::new(root().join("wit/vendor"))
+        .arg("--check")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[test]
+fn files_stay_readable() {
+    for folder in ["host", "stubs"] {
+        for path in files(&root().join(folder), "rs") {
+            if path.ends_with("tests.rs") {
+                continue;
+            }
+            let lines = std::fs::read_to_string(&path).unwrap().lines().count();
+            assert!(
+                lines <= 800,
+                "{} has {lines} lines; look for the second noun",
+                path.display()
+            );
+        }
+    }
+}
