@@ -13,7 +13,6 @@ mod arguments;
 mod catalog;
 mod grants;
 mod log;
-mod redact;
 mod resolve;
 mod results;
 mod schema;
@@ -37,7 +36,6 @@ pub use log::{CallLog, CallRecord, CallStatus};
 use catalog::Catalog;
 use grants::{Denial, Target};
 use log::Recording;
-use redact::Redactor;
 
 /// What a program is told about a tool. Longer descriptions are cut: they are
 /// text of a stranger, and a program rarely reads them.
@@ -60,7 +58,6 @@ pub struct Toolbox {
     upstream: Upstream,
     /// In the order of `upstream`.
     servers: Vec<Known>,
-    redactor: Redactor,
 }
 
 struct Known {
@@ -84,8 +81,6 @@ impl Toolbox {
     /// A server that cannot work as it is specified, or two that programs
     /// could not tell apart.
     pub fn new(servers: Vec<ServerSpec>, bounds: Bounds) -> Result<Self, SetupError> {
-        let secrets = servers.iter().flat_map(|server| &server.secrets);
-        let redactor = Redactor::new(secrets.map(String::as_str));
         let upstream = Upstream::new(servers, bounds)?;
         let identifiers = server_identifiers(upstream.names())?;
         let servers = upstream
@@ -100,11 +95,7 @@ impl Toolbox {
                 catalog: Mutex::new(None),
             })
             .collect();
-        Ok(Self {
-            upstream,
-            servers,
-            redactor,
-        })
+        Ok(Self { upstream, servers })
     }
 
     /// The servers, in the order of the configuration. Starts none.
@@ -126,11 +117,9 @@ impl Toolbox {
             .ok_or_else(|| self.no_such_server(server))?;
         self.check_server(index, "*", grants)?;
         let catalog = self.catalog(index, "").await?;
-        let granted = catalog
-            .tools
-            .iter()
-            .filter(|tool| self.decide(index, tool, grants).is_ok());
-        Ok(granted.map(|tool| self.described(tool)).collect())
+        // Also those that are denied: their calls say what would allow them,
+        // which a missing name could not.
+        Ok(catalog.tools.iter().map(|tool| self.described(tool)).collect())
     }
 
     /// Calls a tool as a program would: `tool` in any spelling, `arguments` as
@@ -187,7 +176,7 @@ impl Toolbox {
             .await
             .map_err(|fault| self.fault(fault, server, name))?;
         match results::read(answer, tool.is_wrapped) {
-            Ok(json) => Ok(self.redactor.json(json)),
+            Ok(json) => Ok(self.upstream.redactor().json(json)),
             Err(message) => Err(self.error(CallErrorKind::Failed, server, name, message)),
         }
     }
@@ -248,7 +237,10 @@ impl Toolbox {
             name: definition.name.clone(),
             python: tool.names.python.clone(),
             javascript: tool.names.javascript.clone(),
-            description: self.redactor.text(description.chars().map(plain).collect()),
+            description: self
+                .upstream
+                .redactor()
+                .text(description.chars().map(plain).collect()),
             parameters: parameters
                 .map(|(parameter, identifier)| Parameter {
                     name: parameter.name.clone(),
@@ -297,7 +289,7 @@ impl Toolbox {
             kind,
             server: server.to_owned(),
             tool: tool.chars().take(256).collect(),
-            message: self.redactor.text(message),
+            message: self.upstream.redactor().text(message),
         }
     }
 }

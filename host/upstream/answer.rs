@@ -3,37 +3,63 @@
 //! Lenient on purpose: servers add fields and kinds of content that no SDK
 //! knows yet, and none of that is a reason to lose a result.
 
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
 
 use super::{Fault, FaultKind};
 
 /// The answer of a tool.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Answer {
     /// A function of this process returned this.
     Value(Value),
     /// An MCP server sent this.
-    Content {
-        /// Whether the tool calls it an error.
-        is_error: bool,
-        /// The structured result, where there is one.
-        structured: Option<Value>,
-        /// The blocks of content as they came.
-        blocks: Vec<Value>,
-        /// Whether the server says that it wrapped the structured result.
-        wrapped: bool,
-    },
+    Content(Content),
+}
+
+/// The result of a tool of an MCP server. Its parts are JSON text as it came:
+/// reading and writing it again would cost time and could change numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Content {
+    /// Whether the tool calls it an error.
+    pub is_error: bool,
+    /// The structured result, where there is one.
+    pub structured: Option<Box<RawValue>>,
+    /// The blocks of content.
+    pub blocks: Vec<Box<RawValue>>,
+    /// Whether the server says that it wrapped the structured result.
+    pub is_wrapped: bool,
+}
+
+/// What is looked at. Everything may be missing or of another type.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reading {
+    #[serde(default)]
+    result_type: Option<Value>,
+    #[serde(default)]
+    content: Option<Box<RawValue>>,
+    #[serde(default, deserialize_with = "present")]
+    structured_content: Option<Box<RawValue>>,
+    #[serde(default)]
+    is_error: Option<Value>,
+    #[serde(default, rename = "_meta")]
+    meta: Option<Value>,
+}
+
+/// A field that is there, even if it is `null`.
+fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Box<RawValue>>, D::Error> {
+    Box::<RawValue>::deserialize(field).map(Some)
 }
 
 impl Answer {
     /// Reads the `result` of a `tools/call` response.
-    pub(super) fn read(result: Value) -> Result<Self, Fault> {
-        let Value::Object(mut fields) = result else {
-            return Err(nonsense("it is not an object"));
-        };
-        match fields.get("resultType").and_then(Value::as_str) {
+    pub(super) fn read(result: &str) -> Result<Self, Fault> {
+        let result: Reading = serde_json::from_str(result)
+            .map_err(|_| nonsense("it is not an object of the right kind"))?;
+        match result.result_type.as_ref().and_then(Value::as_str) {
             None | Some("complete") => {}
-            Some("input_required" | "inputRequired") => {
+            Some("input_required") => {
                 return Err(Fault::new(
                     FaultKind::Failed,
                     "the tool asks for further input from a person, which a program cannot give",
@@ -47,36 +73,30 @@ impl Answer {
             }
             Some(_) => return Err(nonsense("its kind is unknown")),
         }
-        let blocks = match fields.remove("content") {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(blocks)) => blocks,
-            Some(_) => return Err(nonsense("its content is not a list")),
+        let blocks = match &result.content {
+            None => Vec::new(),
+            Some(content) => serde_json::from_str(content.get())
+                .map_err(|_| nonsense("its content is not a list"))?,
         };
-        let structured = fields.remove("structuredContent");
-        if structured.is_none() && blocks.is_empty() && !fields.contains_key("isError") {
-            let known = ["_meta", "resultType"];
-            if fields.keys().any(|key| !known.contains(&key.as_str())) {
-                return Err(nonsense("it has no content"));
-            }
+        let is_error = result.is_error == Some(Value::Bool(true));
+        if !is_error && result.content.is_none() && result.structured_content.is_none() {
+            return Err(nonsense("it has no content"));
         }
-        Ok(Self::Content {
-            is_error: fields.get("isError") == Some(&Value::Bool(true)),
-            structured,
+        Ok(Self::Content(Content {
+            is_error,
+            structured: result.structured_content,
             blocks,
-            wrapped: says_wrapped(&fields),
-        })
+            is_wrapped: result.meta.as_ref().is_some_and(says_wrapped),
+        }))
     }
 }
 
 /// FastMCP marks results that it put into `{"result": …}`.
-fn says_wrapped(fields: &Map<String, Value>) -> bool {
-    let meta = fields.get("_meta");
-    let mark = |meta: &Value| {
-        meta.pointer("/fastmcp/wrap_result")
-            .or_else(|| meta.get("x-fastmcp-wrap-result"))
-            == Some(&Value::Bool(true))
-    };
-    meta.is_some_and(mark)
+fn says_wrapped(meta: &Value) -> bool {
+    let mark = meta
+        .pointer("/fastmcp/wrap_result")
+        .or_else(|| meta.get("x-fastmcp-wrap-result"));
+    mark == Some(&Value::Bool(true))
 }
 
 fn nonsense(why: &str) -> Fault {
@@ -88,47 +108,46 @@ fn nonsense(why: &str) -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn message(result: Value) -> String {
+    fn message(result: &str) -> String {
         Answer::read(result).unwrap_err().message
     }
 
     #[test]
-    fn unknown_fields_and_blocks_are_kept_or_ignored() {
-        let answer = Answer::read(json!({
-            "content": [{"type": "hologram", "x": 1}],
-            "structuredContent": null,
-            "future": true,
-        }));
-        let expected = Answer::Content {
-            is_error: false,
-            structured: Some(Value::Null),
-            blocks: vec![json!({"type": "hologram", "x": 1})],
-            wrapped: false,
+    fn parts_come_through_as_they_were_written() {
+        let text = r#"{"content": [{"type": "hologram", "x": 1.10}], "structuredContent": null, "future": true}"#;
+        let Answer::Content(content) = Answer::read(text).unwrap() else {
+            panic!("it is content");
         };
-        assert_eq!(answer, Ok(expected));
+        assert!(!content.is_error);
+        assert_eq!(
+            content.blocks[0].get(),
+            r#"{"type": "hologram", "x": 1.10}"#
+        );
+        assert_eq!(content.structured.unwrap().get(), "null");
     }
 
     #[test]
     fn an_answer_that_is_no_result_says_so() {
         let start = "the server's answer is not the result of a tool: ";
-        assert_eq!(message(json!([])), format!("{start}it is not an object"));
         assert_eq!(
-            message(json!({"content": 1})),
+            message("7"),
+            format!("{start}it is not an object of the right kind")
+        );
+        assert_eq!(
+            message(r#"{"content": 1}"#),
             format!("{start}its content is not a list")
         );
         assert_eq!(
-            message(json!({"tools": []})),
+            message(r#"{"tools": []}"#),
             format!("{start}it has no content")
         );
     }
 
     #[test]
     fn a_tool_that_wants_to_ask_a_person_fails() {
-        let fault = Answer::read(json!({"resultType": "input_required"})).unwrap_err();
+        let fault = Answer::read(r#"{"resultType": "input_required"}"#).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Failed);
         assert!(fault.message.contains("input from a person"));
     }

@@ -17,9 +17,9 @@ use rmcp::{
     Peer, RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam,
-        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
-        ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification,
-        ServerPeerInfo, ServerRequest, ServerResult,
+        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, CustomResult, ErrorData,
+        Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId,
+        ServerNotification, ServerPeerInfo, ServerRequest, ServerResult,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext,
@@ -108,7 +108,7 @@ impl Connection {
             Ok(service) => Ok(Self::new(service, Some(process), errors, signals, bounds)),
             Err(error) => {
                 let given_up = lock(&signals.given_up).take();
-                let ended = process.ended().borrow().clone();
+                let ended = process.ended_by_now().await;
                 Err(StartError::Handshake(Box::new(error), given_up.or(ended)))
             }
         }
@@ -244,7 +244,7 @@ impl Connection {
                 message: "it did not list its tools".to_owned(),
                 detail: Some(fault.detail.unwrap_or(fault.message)),
             })?;
-            match pages.add(result)? {
+            match pages.add(&result)? {
                 Next::Page(more, next) => (pages, cursor) = (more, Some(next)),
                 Next::Done(listing) => return Ok(listing),
             }
@@ -264,7 +264,7 @@ impl Connection {
         sent.store(true, Ordering::Relaxed);
         match tokio::time::timeout(timeout, self.ask(request)).await {
             Ok(result) => {
-                let result = result.and_then(Answer::read);
+                let result = result.and_then(|result| Answer::read(&result));
                 if let Err(fault) = &result
                     && fault.kind == FaultKind::Unavailable
                 {
@@ -279,9 +279,9 @@ impl Connection {
         }
     }
 
-    /// Sends one request and waits for its answer, as JSON. Dropped half-way,
-    /// it tells the server that nobody waits any more.
-    async fn ask(&self, request: ClientRequest) -> Result<Value, Fault> {
+    /// Sends one request and waits for its result, as JSON text. Dropped
+    /// half-way, it tells the server that nobody waits any more.
+    async fn ask(&self, request: ClientRequest) -> Result<String, Fault> {
         let peer = self.service.peer();
         let handle = peer
             .send_request_with_option(request, PeerRequestOptions::no_options())
@@ -295,8 +295,12 @@ impl Connection {
         let answer = rx.await;
         abandoned.id = None;
         match answer {
-            Ok(Ok(ServerResult::CustomResult(result))) => Ok(result.0),
-            Ok(Ok(result)) => serde_json::to_value(result).map_err(|error| {
+            Ok(Ok(ServerResult::CustomResult(CustomResult(Value::String(text)))))
+                if self.process.is_some() =>
+            {
+                Ok(text)
+            }
+            Ok(Ok(result)) => serde_json::to_string(&result).map_err(|error| {
                 Fault::new(FaultKind::Failed, "the server's answer cannot be read")
                     .because(error.to_string())
             }),
@@ -311,9 +315,13 @@ impl Connection {
     }
 
     fn gone(&self, kind: FaultKind) -> Fault {
+        let why = lock(&self.signals.given_up).clone();
+        let why = why.map_or(String::new(), |why| format!(" ({why})"));
         let message = match kind {
-            FaultKind::Unavailable => "the connection to the server is lost",
-            _ => "the connection to the server was lost; the call may have taken effect",
+            FaultKind::Unavailable => format!("the connection to the server is lost{why}"),
+            _ => format!(
+                "the connection to the server was lost{why}; the call may have taken effect"
+            ),
         };
         Fault::new(kind, message).because(self.obituary())
     }
@@ -381,11 +389,11 @@ impl StartError {
             ClientInitializeError::TransportError { error, context } => {
                 let fault = http::fault(error.error.as_ref());
                 let detail = fault.detail.unwrap_or_default();
-                let message = match fault.kind {
-                    FaultKind::Unavailable => fault.message,
-                    _ => "it did not take part in the handshake".to_owned(),
+                let message = match fault.message.as_str() {
+                    http::LOST => "it did not take part in the handshake",
+                    message => message,
                 };
-                unavailable(&message).because(with_errors(format!("{context}: {detail}"), errors))
+                unavailable(message).because(with_errors(format!("{context}: {detail}"), errors))
             }
             error => unavailable("it does not speak MCP as expected")
                 .because(with_errors(http::chain(&error), errors)),

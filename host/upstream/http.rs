@@ -16,8 +16,8 @@ use rmcp::transport::{
     StreamableHttpClientTransport,
     common::client_side_sse::ExponentialBackoff,
     streamable_http_client::{
-        AuthRequiredError, HttpStatusError, InsufficientScopeError,
-        StreamableHttpClientTransportConfig, StreamableHttpError,
+        AuthRequiredError, InsufficientScopeError, StreamableHttpClientTransportConfig,
+        StreamableHttpError,
     },
 };
 
@@ -102,24 +102,23 @@ pub(super) fn fault(error: &(dyn Error + 'static)) -> Fault {
     Fault::new(kind, message).because(detail)
 }
 
+/// What is said when nothing better is known.
+pub(super) const LOST: &str = "the connection to the server was lost";
+
 fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
-    const LOST: &str = "the connection to the server was lost";
     for cause in causes(error) {
         if cause.is::<AuthRequiredError>() || cause.is::<InsufficientScopeError>() {
             return refused("the server refuses our credentials");
         }
-        if let Some(error) = cause.downcast_ref::<HttpStatusError>() {
-            return status(error.status);
-        }
-        if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
-            if error.is_connect() || error.is_builder() {
-                return refused("the server cannot be reached");
-            }
-            if let Some(code) = error.status() {
-                return status(code.as_u16());
-            }
-        }
         match cause.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+            Some(StreamableHttpError::Client(error)) => {
+                if error.is_connect() || error.is_builder() {
+                    return refused("the server cannot be reached");
+                }
+                if let Some(code) = error.status() {
+                    return status(code.as_u16());
+                }
+            }
             Some(StreamableHttpError::UnexpectedServerResponse(text)) => {
                 // `rmcp` keeps the status of other failures in the text only.
                 let code = text
@@ -129,6 +128,8 @@ fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
                     return status(code);
                 }
             }
+            // Transparent, so that it is no cause of its own.
+            Some(StreamableHttpError::HttpStatus(error)) => return status(error.status),
             Some(StreamableHttpError::SessionExpired) => {
                 return refused("the server has forgotten our session");
             }
@@ -160,20 +161,28 @@ fn status(code: u16) -> (FaultKind, String) {
     (kind, message)
 }
 
-/// An error with its causes in one line.
+/// An error with its causes in one line, without addresses: a query may hold
+/// a secret.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = String::new();
+    let mut texts: Vec<String> = Vec::new();
     for cause in causes(error) {
-        let cause = cause.to_string();
-        if text.contains(&cause) {
-            continue;
+        // `rmcp` does not name this one as a cause.
+        match cause.downcast_ref::<StreamableHttpError<reqwest::Error>>() {
+            Some(StreamableHttpError::Client(client)) => texts.extend(causes(client).map(plain)),
+            _ => texts.push(plain(cause)),
         }
-        if !text.is_empty() {
-            text.push_str(": ");
-        }
-        text.push_str(&cause);
     }
-    text
+    texts.dedup_by(|next, text| text.contains(next.as_str()));
+    texts.join(": ")
+}
+
+/// The text of one error. Only the client's own errors show the address.
+fn plain(error: &(dyn Error + 'static)) -> String {
+    let text = error.to_string();
+    match text.find(" for url (") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
 }
 
 fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

@@ -4,8 +4,8 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{Bounds, Fault, FaultKind};
 
@@ -77,23 +77,27 @@ impl Pages {
     }
 
     /// Adds the `result` of one `tools/list` response.
-    pub(super) fn add(mut self, result: Value) -> Result<Next, Fault> {
-        let Value::Object(mut fields) = result else {
-            return Err(broken("its list of tools is not an object"));
-        };
-        let Some(Value::Array(tools)) = fields.remove("tools") else {
-            return Err(broken("its list of tools has no `tools`"));
-        };
-        let page_size = tools.len();
-        for tool in tools {
-            self.tool(tool);
+    pub(super) fn add(mut self, result: &str) -> Result<Next, Fault> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Page {
+            tools: Vec<Box<RawValue>>,
+            #[serde(default)]
+            next_cursor: Option<Value>,
         }
-        let cursor = match fields.remove("nextCursor") {
-            Some(Value::String(cursor)) => cursor,
-            _ => return Ok(Next::Done(self.listing)),
+        let page: Page = serde_json::from_str(result)
+            .map_err(|error| broken("its list of tools is none").because(error.to_string()))?;
+        for tool in &page.tools {
+            match serde_json::from_str(tool.get()) {
+                Ok(tool) => self.tool(tool),
+                Err(error) => self.exclude(String::new(), &format!("it cannot be read: {error}")),
+            }
+        }
+        let Some(Value::String(cursor)) = page.next_cursor else {
+            return Ok(Next::Done(self.listing));
         };
         let is_full = self.listing.tools.len() >= self.bounds.tools;
-        if is_full || page_size == 0 || self.cursors.len() >= self.bounds.tools {
+        if is_full || page.tools.is_empty() || self.cursors.len() >= self.bounds.tools {
             self.exclude(String::new(), "further pages were not read");
             return Ok(Next::Done(self.listing));
         }
@@ -186,10 +190,7 @@ fn weight(value: &Value) -> usize {
 }
 
 fn broken(why: &str) -> Fault {
-    Fault::new(
-        FaultKind::Unavailable,
-        format!("{why}, so it cannot be used"),
-    )
+    Fault::new(FaultKind::Unavailable, why)
 }
 
 #[cfg(test)]
@@ -207,7 +208,7 @@ mod tests {
     }
 
     fn read(tools: Value) -> Listing {
-        done(Pages::new(Bounds::default()).add(json!({ "tools": tools })))
+        done(Pages::new(Bounds::default()).add(&json!({ "tools": tools }).to_string()))
     }
 
     #[test]
@@ -254,7 +255,7 @@ mod tests {
             ..Bounds::default()
         };
         let tools: Vec<_> = (0..5).map(|n| json!({"name": format!("t{n}")})).collect();
-        let listing = done(Pages::new(bounds).add(json!({ "tools": tools })));
+        let listing = done(Pages::new(bounds).add(&json!({ "tools": tools }).to_string()));
         assert_eq!((listing.tools.len(), listing.excluded_count), (2, 3));
         assert_eq!(listing.excluded[0].reason, "there are more than 2 tools");
 
@@ -263,22 +264,25 @@ mod tests {
             ..Bounds::default()
         };
         let long = "x".repeat(200);
-        let listing =
-            done(Pages::new(bounds).add(json!({"tools": [{"name": "a", "description": long}]})));
+        let listing = done(
+            Pages::new(bounds)
+                .add(&json!({"tools": [{"name": "a", "description": long}]}).to_string()),
+        );
         assert_eq!((listing.tools.len(), listing.excluded_count), (0, 1));
     }
 
     #[test]
     fn pages_end_when_they_go_in_a_circle_or_on_for_ever() {
         let page = |n: usize| json!({"tools": [{"name": format!("t{n}")}], "nextCursor": "same"});
-        let Ok(Next::Page(pages, _)) = Pages::new(Bounds::default()).add(page(0)) else {
+        let Ok(Next::Page(pages, _)) = Pages::new(Bounds::default()).add(&page(0).to_string())
+        else {
             panic!("the first page has a next one");
         };
-        let fault = pages.add(page(1)).err().map(|fault| fault.message);
-        assert_eq!(
-            fault.as_deref(),
-            Some("its list of tools goes in a circle, so it cannot be used")
-        );
+        let fault = pages
+            .add(&page(1).to_string())
+            .err()
+            .map(|fault| fault.message);
+        assert_eq!(fault.as_deref(), Some("its list of tools goes in a circle"));
 
         let mut pages = Pages::new(Bounds {
             tools: 50,
@@ -286,7 +290,7 @@ mod tests {
         });
         for n in 0.. {
             let page = json!({"tools": [{"name": format!("t{n}")}], "nextCursor": n.to_string()});
-            match pages.add(page) {
+            match pages.add(&page.to_string()) {
                 Ok(Next::Page(more, _)) => pages = more,
                 Ok(Next::Done(listing)) => {
                     assert_eq!((listing.tools.len(), listing.excluded_count), (50, 1));

@@ -15,6 +15,7 @@ mod http;
 mod listing;
 mod local;
 mod process;
+mod redact;
 mod server;
 mod spec;
 mod stdio;
@@ -28,10 +29,11 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-pub use answer::Answer;
+pub use answer::{Answer, Content};
 pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
+pub use redact::Redactor;
 pub use server::{ServerState, ServerStatus};
 pub use spec::{Bounds, CALL_TIMEOUT, Http, START_TIMEOUT, ServerSpec, Stdio, Transport};
 
@@ -41,6 +43,7 @@ use server::Server;
 pub struct Upstream {
     servers: Vec<Server>,
     permits: Semaphore,
+    redactor: Arc<Redactor>,
 }
 
 impl Upstream {
@@ -51,6 +54,8 @@ impl Upstream {
     /// A specification that cannot work: a name used twice, an address that is
     /// none.
     pub fn new(specs: Vec<ServerSpec>, bounds: Bounds) -> Result<Self, SpecError> {
+        let secrets = specs.iter().flat_map(|spec| &spec.secrets);
+        let redactor = Arc::new(Redactor::new(secrets.map(String::as_str)));
         let mut servers: Vec<Server> = Vec::with_capacity(specs.len());
         for spec in specs {
             let name = spec.name.clone();
@@ -61,11 +66,12 @@ impl Upstream {
             if servers.iter().any(|server| server.name == name) {
                 return Err(error("there are two servers of this name".to_owned()));
             }
-            servers.push(Server::new(spec, bounds).map_err(error)?);
+            servers.push(Server::new(spec, bounds, Arc::clone(&redactor)).map_err(error)?);
         }
         Ok(Self {
             servers,
             permits: Semaphore::new(bounds.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            redactor,
         })
     }
 
@@ -139,6 +145,12 @@ impl Upstream {
         connection
             .call(tool, arguments, server.call_timeout, sent)
             .await
+    }
+
+    /// Knows the secrets of all servers. Whoever passes on what a server sent
+    /// passes it through here.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// What each server is doing. Starts none.

@@ -100,6 +100,16 @@ impl Process {
         self.ended.clone()
     }
 
+    /// How the process ended, if it did or is about to. The end of its streams
+    /// is seen a moment before its own.
+    pub(super) async fn ended_by_now(&self) -> Option<String> {
+        const MOMENT: Duration = Duration::from_millis(200);
+        let mut ended = self.ended.clone();
+        let has_ended = ended.wait_for(Option::is_some);
+        let how = tokio::time::timeout(MOMENT, has_ended).await.ok()?.ok()?;
+        how.clone()
+    }
+
     /// Asks the group to end, and kills it if it does not.
     pub(super) async fn stop(&self) {
         self.group.signal(Signal::TERM);
@@ -264,6 +274,11 @@ impl Errors {
             let surplus = kept.len().saturating_sub(ERRORS_KEPT);
             kept.drain(..surplus);
         }
+    }
+
+    /// Forgets what was written so far.
+    pub(super) fn clear(&self) {
+        lock(&self.0).clear();
     }
 
     /// The last lines, without control characters; empty if there is nothing.

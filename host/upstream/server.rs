@@ -23,6 +23,7 @@ use super::{
     local::LocalTools,
     lock,
     process::Errors,
+    redact::Redactor,
     spec::{ServerSpec, Stdio, Transport},
 };
 
@@ -40,6 +41,7 @@ pub(super) struct Server {
     pub(super) permits: Semaphore,
     reach: Arc<Reach>,
     bounds: Bounds,
+    redactor: Arc<Redactor>,
     state: Arc<Mutex<State>>,
 }
 
@@ -94,7 +96,11 @@ impl Server {
     /// # Errors
     ///
     /// What is wrong with the specification, in words for the operator.
-    pub(super) fn new(spec: ServerSpec, bounds: Bounds) -> Result<Self, String> {
+    pub(super) fn new(
+        spec: ServerSpec,
+        bounds: Bounds,
+        redactor: Arc<Redactor>,
+    ) -> Result<Self, String> {
         let in_flight = spec.max_in_flight.unwrap_or(bounds.in_flight_per_server);
         let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let route = match spec.transport {
@@ -116,6 +122,7 @@ impl Server {
                 restarts: AtomicU64::new(0),
             }),
             bounds,
+            redactor,
             state: Arc::new(Mutex::new(State::Idle)),
         })
     }
@@ -174,6 +181,7 @@ impl Server {
             reach: Arc::clone(&self.reach),
             timeout: self.start_timeout,
             bounds: self.bounds,
+            redactor: Arc::clone(&self.redactor),
         };
         let (sender, started) = watch::channel(None);
         // A task of its own: whoever asked first may be cancelled. It waits
@@ -189,7 +197,7 @@ impl Server {
         match &*state {
             State::Running(connection, record) if !connection.is_alive() => {
                 let fault = Fault::new(FaultKind::Unavailable, "the connection to it was lost")
-                    .because(connection.obituary());
+                    .because(self.redactor.text(connection.obituary()));
                 tracing::warn!(
                     server = self.name,
                     cause = fault.detail,
@@ -293,6 +301,7 @@ struct Start {
     reach: Arc<Reach>,
     timeout: Duration,
     bounds: Bounds,
+    redactor: Arc<Redactor>,
 }
 
 impl Start {
@@ -315,7 +324,10 @@ impl Start {
                 )
             }
         };
-        let started = started.map(Arc::new);
+        let started = started.map(Arc::new).map_err(|mut fault| {
+            fault.detail = fault.detail.map(|detail| self.redactor.text(detail));
+            fault
+        });
         if let Err(fault) = &started {
             let cause = for_operator(fault);
             tracing::warn!(
@@ -348,6 +360,7 @@ impl Start {
         if let (Handshake::Probe, Err(error)) = (handshake, &connected)
             && error.may_be_old_server()
         {
+            errors.clear();
             connected = self.attempt(Handshake::Old, errors).await;
         }
         let connection = connected.map_err(|error| error.into_fault(errors))?;

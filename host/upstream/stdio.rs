@@ -2,8 +2,8 @@
 //!
 //! This is the transport below `rmcp`. It exists because what comes in is
 //! hostile: lines are bounded, rubbish is skipped and counted, answers nobody
-//! waits for are dropped here, and results of tools pass as plain JSON instead
-//! of being forced into types that may not know them.
+//! waits for are dropped here, and results pass as the JSON text they came as
+//! instead of being forced into types that may not know them.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use rmcp::{
     transport::Transport,
 };
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{ChildStdin, ChildStdout},
@@ -59,7 +59,7 @@ pub(super) struct Signals {
     pub(super) unmatched: AtomicU64,
     /// The server said that its tools changed.
     pub(super) tools_changed: AtomicBool,
-    /// Why the connection was given up, for the operator.
+    /// Why the connection was given up. Our own words, fit for programs.
     pub(super) given_up: Mutex<Option<String>>,
 }
 
@@ -87,7 +87,8 @@ pub(super) struct StdioTransport {
 enum Asked {
     /// A step of the handshake; `rmcp` reads it.
     Handshake,
-    /// Anything after it; we read it.
+    /// Anything after it. The result passes `rmcp` as a string that holds the
+    /// JSON text as it came, to be read by who asked.
     Request,
 }
 
@@ -184,19 +185,19 @@ impl StdioTransport {
                 .unwrap_or_else(|_| not_understood("its error is not one of JSON-RPC"));
             return Some(JsonRpcMessage::error(error, Some(id)));
         }
-        let message = match (asked, result) {
-            (Asked::Request, Some(result)) => serde_json::from_str(result.get())
-                .map(|value| ServerResult::CustomResult(CustomResult(value)))
-                .map(|result| JsonRpcMessage::response(result, id.clone()))
-                .map_err(|error| error.to_string()),
-            (Asked::Handshake, Some(_)) => {
-                serde_json::from_slice(line).map_err(|error| error.to_string())
+        Some(match (asked, result) {
+            (Asked::Request, Some(result)) => {
+                let result = CustomResult(Value::String(result.get().to_owned()));
+                JsonRpcMessage::response(ServerResult::CustomResult(result), id)
             }
-            (_, None) => Err("it has neither `result` nor `error`".to_owned()),
-        };
-        let message =
-            message.unwrap_or_else(|why| JsonRpcMessage::error(not_understood(&why), Some(id)));
-        Some(message)
+            (Asked::Handshake, Some(_)) => serde_json::from_slice(line).unwrap_or_else(|error| {
+                JsonRpcMessage::error(not_understood(&error.to_string()), Some(id))
+            }),
+            (_, None) => {
+                let error = not_understood("it has neither `result` nor `error`");
+                JsonRpcMessage::error(error, Some(id))
+            }
+        })
     }
 }
 
@@ -334,7 +335,7 @@ impl Writer {
         let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => {
-                signals.give_up(format!("it closed its standard input: {error}"));
+                signals.give_up("it closed its standard input");
                 Err(error)
             }
             Err(_) => {

@@ -1,4 +1,5 @@
-//! Takes secrets out of text that goes to programs.
+//! Takes the secrets of the configuration out of text that leaves us: errors
+//! and results for programs, error texts for logs and the operator.
 //!
 //! Known values only, in the encodings in which they turn up in error texts:
 //! as they are, escaped for JSON or a URL, base64, hexadecimal, reversed. What
@@ -15,13 +16,14 @@ const SHORTEST: usize = 8;
 const MARKER: &str = "[redacted]";
 
 /// The secrets of all servers.
-#[derive(Default)]
-pub(super) struct Redactor {
+#[derive(Clone, Default)]
+pub struct Redactor {
     forms: Option<AhoCorasick>,
 }
 
 impl Redactor {
-    pub(super) fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
+    /// Looks for these texts. Those of less than 8 bytes are left alone.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let forms: BTreeSet<String> = secrets
             .into_iter()
             .filter(|secret| secret.len() >= SHORTEST)
@@ -39,7 +41,7 @@ impl Redactor {
     }
 
     /// A sentence without secrets.
-    pub(super) fn text(&self, text: String) -> String {
+    pub fn text(&self, text: String) -> String {
         match &self.forms {
             Some(forms) if forms.is_match(&text) => replaced(forms, &text),
             _ => text,
@@ -47,7 +49,7 @@ impl Redactor {
     }
 
     /// JSON text without secrets, still JSON.
-    pub(super) fn json(&self, json: String) -> String {
+    pub fn json(&self, json: String) -> String {
         let Some(forms) = &self.forms else {
             return json;
         };
