@@ -17,9 +17,9 @@ use rmcp::{
     Peer, RoleClient,
     model::{
         CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam,
-        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, CustomResult, ErrorData,
-        Implementation, ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId,
-        ServerNotification, ServerPeerInfo, ServerRequest, ServerResult,
+        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
+        ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification,
+        ServerPeerInfo, ServerRequest,
     },
     service::{
         ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext,
@@ -31,6 +31,7 @@ use serde_json::{Map, Value};
 use super::{
     Bounds, Fault, FaultKind,
     answer::Answer,
+    frame,
     http::{self, Endpoint},
     listing::{Listing, Next, Pages},
     lock,
@@ -295,12 +296,7 @@ impl Connection {
         let answer = rx.await;
         abandoned.id = None;
         match answer {
-            Ok(Ok(ServerResult::CustomResult(CustomResult(Value::String(text)))))
-                if self.process.is_some() =>
-            {
-                Ok(text)
-            }
-            Ok(Ok(result)) => serde_json::to_string(&result).map_err(|error| {
+            Ok(Ok(result)) => frame::text_of(result).map_err(|error| {
                 Fault::new(FaultKind::Failed, "the server's answer cannot be read")
                     .because(error.to_string())
             }),
@@ -385,6 +381,10 @@ impl StartError {
             return unavailable("it ended while it was started")
                 .because(with_errors(ended, errors));
         }
+        let error = match error {
+            ClientInitializeError::LegacyFallbackFailed { fallback, .. } => *fallback,
+            error => error,
+        };
         match error {
             ClientInitializeError::TransportError { error, context } => {
                 let fault = http::fault(error.error.as_ref());
@@ -393,7 +393,12 @@ impl StartError {
                     http::LOST => "it did not take part in the handshake",
                     message => message,
                 };
-                unavailable(message).because(with_errors(format!("{context}: {detail}"), errors))
+                let hint = match message.ends_with("HTTP 404") || message.ends_with("HTTP 405") {
+                    true => "; the retired HTTP+SSE transport is not supported",
+                    false => "",
+                };
+                let detail = format!("{context}: {detail}{hint}");
+                unavailable(message).because(with_errors(detail, errors))
             }
             error => unavailable("it does not speak MCP as expected")
                 .because(with_errors(http::chain(&error), errors)),

@@ -21,7 +21,7 @@ use rmcp::transport::{
     },
 };
 
-use super::{Fault, FaultKind, spec::Http};
+use super::{Fault, FaultKind, http_client::Client, spec::Http};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: usize = 5;
@@ -30,10 +30,23 @@ const MOST_REDIRECTS: usize = 5;
 /// by that; the deadline of the call wins anyway.
 const MOST_RESUMPTIONS: usize = 5;
 
+/// Headers that belong to the protocol or to the connection.
+const RESERVED: &[&str] = &[
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "transfer-encoding",
+];
+
 /// A checked endpoint.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    client: reqwest::Client,
+    client: Client,
     config: StreamableHttpClientTransportConfig,
 }
 
@@ -41,7 +54,7 @@ impl Endpoint {
     /// # Errors
     ///
     /// What is wrong with the address or a header, without their values.
-    pub(super) fn new(spec: &Http, in_flight: usize, longest_event: usize) -> Result<Self, String> {
+    pub(super) fn new(spec: &Http, in_flight: usize, longest: usize) -> Result<Self, String> {
         let url =
             Url::parse(&spec.url).map_err(|error| format!("its URL is not valid: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -50,6 +63,9 @@ impl Endpoint {
         let headers = spec.headers.iter().map(|(name, value)| {
             let header = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| format!("`{}` is not the name of a header", name.escape_debug()))?;
+            if RESERVED.contains(&header.as_str()) {
+                return Err(format!("the header `{header}` is set by the protocol"));
+            }
             let mut value = HeaderValue::from_str(value)
                 .map_err(|_| format!("the value of its header `{header}` is not valid"))?;
             value.set_sensitive(true);
@@ -68,13 +84,16 @@ impl Endpoint {
         resume.max_delay = Some(Duration::from_secs(30));
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
             .custom_headers(headers)
-            .max_concurrent_requests(in_flight)
-            .max_sse_event_size(longest_event);
+            .max_concurrent_requests(in_flight);
         config.retry_config = Arc::new(resume);
+        let client = Client {
+            http: client,
+            longest,
+        };
         Ok(Self { client, config })
     }
 
-    pub(super) fn transport(&self) -> StreamableHttpClientTransport<reqwest::Client> {
+    pub(super) fn transport(&self) -> StreamableHttpClientTransport<Client> {
         StreamableHttpClientTransport::with_client(self.client.clone(), self.config.clone())
     }
 }

@@ -11,7 +11,9 @@
 mod answer;
 mod connection;
 mod fault;
+mod frame;
 mod http;
+mod http_client;
 mod listing;
 mod local;
 mod process;

@@ -18,13 +18,12 @@ use std::{
 use rmcp::{
     RoleClient,
     model::{
-        ClientJsonRpcMessage, ClientNotification, ClientRequest, CustomResult, ErrorData,
-        JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult,
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
+        ServerJsonRpcMessage,
     },
     transport::Transport,
 };
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{ChildStdin, ChildStdout},
@@ -32,7 +31,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{lock, process::Streams};
+use super::{
+    frame::{Asked, Frame},
+    lock,
+    process::Streams,
+};
 
 /// How long one message may take to be taken by the server. A server that
 /// reads nothing for so long is broken.
@@ -82,16 +85,6 @@ pub(super) struct StdioTransport {
     rubbish_in_a_row: u32,
 }
 
-/// What an answer is to be read as.
-#[derive(Clone, Copy)]
-enum Asked {
-    /// A step of the handshake; `rmcp` reads it.
-    Handshake,
-    /// Anything after it. The result passes `rmcp` as a string that holds the
-    /// JSON text as it came, to be read by who asked.
-    Request,
-}
-
 impl StdioTransport {
     pub(super) fn new(
         streams: Streams,
@@ -116,18 +109,13 @@ impl StdioTransport {
 
     /// Remembers what a request asks, so that its answer is known.
     fn expect_answer(&mut self, request: &ClientRequest, id: &RequestId) {
-        let asked = match request {
-            ClientRequest::InitializeRequest(_) => {
-                // The answer to a probe that was given up may still come, and
-                // must not be taken for the answer to this.
-                self.asked.clear();
-                Asked::Handshake
-            }
-            ClientRequest::DiscoverRequest(_) => Asked::Handshake,
-            _ => Asked::Request,
-        };
+        if matches!(request, ClientRequest::InitializeRequest(_)) {
+            // The answer to a probe that was given up may still come, and must
+            // not be taken for the answer to this.
+            self.asked.clear();
+        }
         if let RequestId::Number(id) = id {
-            self.asked.insert(*id, asked);
+            self.asked.insert(*id, Asked::of(request));
         }
     }
 
@@ -138,7 +126,7 @@ impl StdioTransport {
             return None;
         };
         self.rubbish_in_a_row = 0;
-        match (frame.method, frame.id) {
+        match (&frame.method, frame.id) {
             // The server asks something; `rmcp` has us decline it.
             (Some(_), Some(_)) => serde_json::from_slice(line).ok(),
             (Some(method), None) => {
@@ -147,7 +135,7 @@ impl StdioTransport {
                 }
                 None
             }
-            (None, Some(id)) => self.answer(line, id, frame.result, frame.error),
+            (None, Some(id)) => self.answer(line, id, &frame),
             // A server that could not even read the id of a probe.
             (None, None) if self.is_in_handshake() && frame.error.is_some() => {
                 self.asked.clear();
@@ -170,8 +158,7 @@ impl StdioTransport {
         &mut self,
         line: &[u8],
         id: &RawValue,
-        result: Option<&RawValue>,
-        error: Option<&RawValue>,
+        frame: &Frame<'_>,
     ) -> Option<ServerJsonRpcMessage> {
         // Some servers return a number as text.
         let number: Option<i64> = id.get().trim_matches('"').parse().ok();
@@ -179,46 +166,8 @@ impl StdioTransport {
             self.signals.unmatched.fetch_add(1, Ordering::Relaxed);
             return None;
         };
-        let id = RequestId::Number(number);
-        if let Some(error) = error {
-            let error = serde_json::from_str(error.get())
-                .unwrap_or_else(|_| not_understood("its error is not one of JSON-RPC"));
-            return Some(JsonRpcMessage::error(error, Some(id)));
-        }
-        Some(match (asked, result) {
-            (Asked::Request, Some(result)) => {
-                let result = CustomResult(Value::String(result.get().to_owned()));
-                JsonRpcMessage::response(ServerResult::CustomResult(result), id)
-            }
-            (Asked::Handshake, Some(_)) => serde_json::from_slice(line).unwrap_or_else(|error| {
-                JsonRpcMessage::error(not_understood(&error.to_string()), Some(id))
-            }),
-            (_, None) => {
-                let error = not_understood("it has neither `result` nor `error`");
-                JsonRpcMessage::error(error, Some(id))
-            }
-        })
+        Some(frame.answer(line, RequestId::Number(number), asked))
     }
-}
-
-/// What a line can be. Only what is needed to tell the kinds apart is read.
-#[derive(Deserialize)]
-struct Frame<'a> {
-    #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    method: Option<std::borrow::Cow<'a, str>>,
-    #[serde(borrow, default)]
-    result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-}
-
-fn not_understood(why: &str) -> ErrorData {
-    ErrorData::internal_error(
-        format!("the server's answer cannot be understood: {why}"),
-        None,
-    )
 }
 
 impl Transport<RoleClient> for StdioTransport {

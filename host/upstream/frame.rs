@@ -1,0 +1,91 @@
+//! One JSON-RPC message of a server, told apart with as little reading as
+//! possible.
+//!
+//! `rmcp` reads messages into types that know every field. A server that sends
+//! anything else loses the whole message that way: a result over one new kind
+//! of content, a list of tools over one bad definition. So only the handshake
+//! is read by it; other results pass it as a string that holds their JSON text.
+
+use std::borrow::Cow;
+
+use rmcp::model::{
+    ClientRequest, CustomResult, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
+    ServerResult,
+};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+/// What an answer is to be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// A step of the handshake, which `rmcp` reads.
+    Handshake,
+    /// The tools.
+    List,
+    /// Anything else.
+    Other,
+}
+
+impl Asked {
+    pub(super) fn of(request: &ClientRequest) -> Self {
+        match request {
+            ClientRequest::InitializeRequest(_) | ClientRequest::DiscoverRequest(_) => {
+                Self::Handshake
+            }
+            ClientRequest::ListToolsRequest(_) => Self::List,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The outline of a message.
+#[derive(Deserialize)]
+pub(super) struct Frame<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+impl Frame<'_> {
+    /// The message as the answer to the request of this id. `text` is all of
+    /// it.
+    pub(super) fn answer(&self, text: &[u8], id: RequestId, asked: Asked) -> ServerJsonRpcMessage {
+        let failed = |why: &str| {
+            let message = format!("the server's answer cannot be understood: {why}");
+            JsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id.clone()))
+        };
+        if let Some(error) = self.error {
+            return match serde_json::from_str(error.get()) {
+                Ok(error) => JsonRpcMessage::error(error, Some(id)),
+                Err(_) => failed("its error is not one of JSON-RPC"),
+            };
+        }
+        match (asked, self.result) {
+            (_, None) => failed("it has neither `result` nor `error`"),
+            (Asked::Handshake, Some(_)) => {
+                serde_json::from_slice(text).unwrap_or_else(|error| failed(&error.to_string()))
+            }
+            (Asked::List | Asked::Other, Some(result)) => {
+                JsonRpcMessage::response(as_text(result), id)
+            }
+        }
+    }
+}
+
+/// A result that passes `rmcp` unread.
+pub(super) fn as_text(result: &RawValue) -> ServerResult {
+    ServerResult::CustomResult(CustomResult(Value::String(result.get().to_owned())))
+}
+
+/// The JSON text of a result, whichever way it took.
+pub(super) fn text_of(result: ServerResult) -> serde_json::Result<String> {
+    match result {
+        ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(text),
+        result => serde_json::to_string(&result),
+    }
+}
