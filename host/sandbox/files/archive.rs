@@ -4,7 +4,7 @@
 //! what is in its files.
 
 use super::error::{Error, PathError};
-use super::path::Name;
+use super::path::{Name, Path};
 use super::quota::Quota;
 use super::tree::{Clock, Tree};
 use super::volume::{Entry, Node, Status, Volume};
@@ -34,16 +34,25 @@ impl Archive {
         let mut archive = Self::empty();
         for (path, bytes) in files {
             let path = path.as_ref();
-            let tree = &mut archive.tree;
-            tree.make_parents(Tree::ROOT, path)
-                .and_then(|(directory, name)| tree.add_shared(directory, name, bytes))
-                .map_err(|reason| PathError {
-                    action: "add",
-                    path: path.to_owned(),
-                    reason,
-                })?;
+            archive.add(path, bytes).map_err(|reason| PathError {
+                action: "add",
+                path: path.to_owned(),
+                reason,
+            })?;
         }
         Ok(Arc::new(archive))
+    }
+
+    fn add(&mut self, path: &str, bytes: Bytes) -> Result<(), Error> {
+        let (parents, name) = Path::parse(path)?.into_file()?;
+        let mut directory = Tree::ROOT;
+        for parent in parents {
+            directory = match self.tree.lookup(directory, parent) {
+                Err(Error::NoEntry) => self.tree.create_directory(directory, parent)?,
+                found => found?,
+            };
+        }
+        self.tree.add_shared(directory, name, bytes).map(drop)
     }
 
     /// An archive without files.

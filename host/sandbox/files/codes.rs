@@ -125,6 +125,8 @@ impl From<Error> for ErrorCode {
             Error::CrossDevice => Self::CrossDevice,
             Error::Busy => Self::Busy,
             Error::BadDescriptor => Self::BadDescriptor,
+            Error::Planted(_) | Error::InUse | Error::Access => Self::Access,
+            Error::DiskFull => Self::InsufficientSpace,
             Error::Io => Self::Io,
             Error::Limit(Limit::FileSize(_)) => Self::FileTooLarge,
             Error::Limit(Limit::Bytes(_) | Limit::Inodes(_)) => Self::InsufficientSpace,

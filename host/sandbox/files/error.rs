@@ -51,6 +51,18 @@ pub enum Error {
     /// The descriptor was not opened for this.
     #[error("descriptor does not allow this operation")]
     BadDescriptor,
+    /// Something in a directory of the host that a workspace must not contain.
+    #[error("it is {0}, which a workspace must not contain; remove it or choose another directory")]
+    Planted(&'static str),
+    /// The directory of the host is the workspace of another session.
+    #[error("another session uses it")]
+    InUse,
+    /// The host's own disk is full.
+    #[error("no space left on the disk of the host")]
+    DiskFull,
+    /// The host does not let us.
+    #[error("permission denied by the host")]
+    Access,
     /// The host could not carry the operation out.
     #[error("input or output error")]
     Io,

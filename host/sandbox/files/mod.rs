@@ -6,9 +6,11 @@
 //! trees that are only read.
 //!
 //! - [`path`] reads the paths of guests: the only place that does.
-//! - [`volume`] is what every store of files can do; [`tree`] holds files in
-//!   memory, [`workspace`] is one that programs write, [`archive`] one that
-//!   they only read; [`generated`] makes files when they are looked at.
+//! - [`volume`] is what every store of files can do. [`memory`] and [`disk`]
+//!   are those that programs write, [`archive`] is one that they only read,
+//!   [`generated`] makes files when they are looked at. Under most of them is
+//!   a [`tree`].
+//! - [`workspace`] is the files of a session as the host sees them.
 //! - [`mount`] says which volume stands where and walks along paths.
 //! - [`descriptor`] and [`stream`] are what guests hold, [`wasi`] the functions
 //!   they call, [`codes`] the words of both sides, [`link`] the way in.
@@ -21,9 +23,11 @@ mod bindings;
 mod codes;
 mod content;
 mod descriptor;
+mod disk;
 mod error;
 mod generated;
 mod link;
+mod memory;
 mod mount;
 mod path;
 mod quota;

@@ -54,15 +54,15 @@ pub(super) enum Target<'a> {
 impl Mounts {
     /// What every session has: `/workspace` and `/tmp`.
     pub fn new(workspace: &Workspace) -> Self {
-        let (volume, files, temporary) = workspace.volume();
         let empty = Self {
             root: Archive::empty(),
             volumes: Vec::new(),
             covers: HashMap::new(),
         };
+        let (files, temporary) = (workspace.files(), workspace.temporary());
         empty
-            .mount("/workspace", volume.clone(), files)
-            .and_then(|mounts| mounts.mount("/tmp", volume, temporary))
+            .mount("/workspace", files.0, files.1)
+            .and_then(|mounts| mounts.mount("/tmp", temporary.0, temporary.1))
             .expect("an empty root takes two mounts")
     }
 

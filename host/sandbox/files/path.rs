@@ -96,6 +96,20 @@ impl<'a> Path<'a> {
             named,
         })
     }
+
+    /// For the host's own files: the directories on the way and the name of
+    /// the file. Refuses `..`, and paths that mean a directory.
+    pub(super) fn into_file(self) -> Result<(Vec<Name<'a>>, Name<'a>), Error> {
+        let names = self.steps.into_iter().map(|step| match step {
+            Step::Enter(name) => Ok(name),
+            Step::Leave => Err(Error::NotPermitted),
+        });
+        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        match names.pop() {
+            Some(last) if !self.directory => Ok((names, last)),
+            _ => Err(Error::IsDirectory),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 
 use super::content::Content;
 use super::error::{Error, Limit};
-use super::path::{Name, Path, Step};
+use super::path::Name;
 use super::quota::{Quota, Usage};
 use super::volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp};
 use bytes::Bytes;
@@ -51,6 +51,8 @@ pub(super) struct Tree {
 struct Inode {
     /// The directory that lists it; none for the root and for what was removed.
     parent: Option<Node>,
+    /// Its name there.
+    name: Arc<str>,
     linked: bool,
     held: usize,
     accessed: Timestamp,
@@ -72,7 +74,7 @@ impl Tree {
     /// An empty tree.
     pub(super) fn new(quota: Quota, clock: Clock) -> Self {
         let now = clock().into();
-        let root = Inode::new(None, now, Body::Directory(BTreeMap::new()));
+        let root = Inode::new(None, "".into(), now, Body::Directory(BTreeMap::new()));
         Self {
             inodes: HashMap::from([(Self::ROOT, root)]),
             next: Self::ROOT.0 + 1,
@@ -91,32 +93,6 @@ impl Tree {
     /// What the tree may hold.
     pub(super) fn quota(&self) -> Quota {
         self.quota
-    }
-
-    /// The directory that a relative path without `..` ends in, made where it
-    /// is missing, and the last name.
-    pub(super) fn make_parents<'a>(
-        &mut self,
-        mut directory: Node,
-        path: &'a str,
-    ) -> Result<(Node, Name<'a>), Error> {
-        let path = Path::parse(path)?;
-        let Some((&Step::Enter(last), parents)) = path.steps.split_last() else {
-            return Err(Error::Invalid);
-        };
-        if path.directory {
-            return Err(Error::IsDirectory);
-        }
-        for step in parents {
-            let &Step::Enter(name) = step else {
-                return Err(Error::NotPermitted);
-            };
-            directory = match self.lookup(directory, name) {
-                Err(Error::NoEntry) => self.create_directory(directory, name)?,
-                found => found?,
-            };
-        }
-        Ok((directory, last))
     }
 
     /// Adds a file whose bytes are shared with whoever gave them.
@@ -143,38 +119,6 @@ impl Tree {
         self.usage.inodes -= 1;
         self.uncharged += 1;
         Ok(node)
-    }
-
-    /// Writes a whole file, replacing what was there, all or nothing.
-    pub(super) fn replace(
-        &mut self,
-        directory: Node,
-        name: Name<'_>,
-        bytes: &[u8],
-    ) -> Result<(), Error> {
-        let size = bytes.len() as u64;
-        let existing = match self.lookup(directory, name) {
-            Ok(node) => Some(node),
-            Err(Error::NoEntry) => None,
-            Err(error) => return Err(error),
-        };
-        let node = match existing {
-            Some(node) => {
-                self.resize(node, size)?;
-                node
-            }
-            None => {
-                let (largest, limit) = self.quota.largest(self.usage, 0);
-                if size > largest {
-                    return Err(limit.into());
-                }
-                self.create(directory, name, Body::File(Content::default()))?
-            }
-        };
-        if size > 0 {
-            self.write(node, Position::At(0), bytes)?;
-        }
-        Ok(())
     }
 
     /// The entry of this name in a directory.
@@ -384,39 +328,88 @@ impl Tree {
         from: (Node, Name<'_>),
         to: (Node, Name<'_>),
     ) -> Result<(), Error> {
+        let (node, replaced) = self.check_rename(from, to)?;
+        if replaced == Some(node) {
+            return Ok(());
+        }
+        if let Some(replaced) = replaced {
+            self.unlink(to.0, to.1, replaced);
+        }
+        let name: Arc<str> = to.1.as_str().into();
+        self.listing_mut(from.0)?.remove(from.1.as_str());
+        self.listing_mut(to.0)?.insert(name.clone(), node);
+        let now = self.now();
+        let inode = self.inode_mut(node)?;
+        inode.parent = Some(to.0);
+        inode.name = name;
+        inode.changed = now;
+        self.touch(from.0);
+        self.touch(to.0);
+        Ok(())
+    }
+
+    /// What a rename would move, and what it would replace. If the two are the
+    /// same, nothing is to be done.
+    pub(super) fn check_rename(
+        &self,
+        from: (Node, Name<'_>),
+        to: (Node, Name<'_>),
+    ) -> Result<(Node, Option<Node>), Error> {
         let node = self.lookup(from.0, from.1)?;
-        let kind = self.kind(node)?;
         self.growable(to.0)?;
         if self.ancestors(to.0).any(|ancestor| ancestor == node) {
             return Err(Error::Invalid);
         }
-        match self.lookup(to.0, to.1) {
-            Ok(replaced) if replaced == node => return Ok(()),
-            Ok(replaced) => {
-                match (kind, self.kind(replaced)?) {
-                    (Kind::Directory, Kind::File) => return Err(Error::NotDirectory),
-                    (Kind::File, Kind::Directory) => return Err(Error::IsDirectory),
-                    _ => {}
-                }
-                if let Body::Directory(entries) = &self.inode(replaced)?.body
-                    && !entries.is_empty()
-                {
+        let replaced = match self.lookup(to.0, to.1) {
+            Ok(replaced) if replaced == node => return Ok((node, Some(node))),
+            Ok(replaced) => Some(replaced),
+            Err(Error::NoEntry) => None,
+            Err(error) => return Err(error),
+        };
+        if let Some(replaced) = replaced {
+            match (self.kind(node)?, self.kind(replaced)?) {
+                (Kind::Directory, Kind::File) => return Err(Error::NotDirectory),
+                (Kind::File, Kind::Directory) => return Err(Error::IsDirectory),
+                (Kind::Directory, Kind::Directory) if !self.listing(replaced)?.is_empty() => {
                     return Err(Error::NotEmpty);
                 }
-                self.check_height(node, to.0)?;
-                self.unlink(to.0, to.1, replaced);
+                _ => {}
             }
-            Err(Error::NoEntry) => self.check_height(node, to.0)?,
-            Err(error) => return Err(error),
         }
-        self.listing_mut(from.0)?.remove(from.1.as_str());
-        self.listing_mut(to.0)?.insert(to.1.as_str().into(), node);
-        let now = self.now();
-        let inode = self.inode_mut(node)?;
-        inode.parent = Some(to.0);
-        inode.changed = now;
-        self.touch(from.0);
-        self.touch(to.0);
+        self.check_height(node, to.0)?;
+        Ok((node, replaced))
+    }
+
+    /// The names that lead from the root to a node; none lead to one that was
+    /// removed.
+    pub(super) fn names(&self, node: Node) -> Result<Vec<Arc<str>>, Error> {
+        let mut names = Vec::new();
+        for ancestor in self.ancestors(node) {
+            let inode = self.inode(ancestor)?;
+            if !inode.linked {
+                return Err(Error::NoEntry);
+            }
+            names.push(inode.name.clone());
+        }
+        names.pop();
+        names.reverse();
+        Ok(names)
+    }
+
+    /// The directory that lists a node, and its name there.
+    pub(super) fn place(&self, node: Node) -> Result<(Node, Arc<str>), Error> {
+        let inode = self.inode(node)?;
+        let parent = inode.parent.ok_or(Error::NoEntry)?;
+        Ok((parent, inode.name.clone()))
+    }
+
+    /// Records that a file was written whose bytes are kept elsewhere: the
+    /// tree has a hole of its size. The caller asked for room before.
+    pub(super) fn note_write(&mut self, file: Node, end: u64) -> Result<(), Error> {
+        if end > self.size(file)? {
+            self.resize(file, end)?;
+        }
+        self.touch(file);
         Ok(())
     }
 
@@ -457,14 +450,14 @@ impl Tree {
         self.inodes.get_mut(&node).ok_or(Error::NoEntry)
     }
 
-    fn kind(&self, node: Node) -> Result<Kind, Error> {
+    pub(super) fn kind(&self, node: Node) -> Result<Kind, Error> {
         Ok(match self.inode(node)?.body {
             Body::File(_) => Kind::File,
             Body::Directory(_) => Kind::Directory,
         })
     }
 
-    fn size(&self, file: Node) -> Result<u64, Error> {
+    pub(super) fn size(&self, file: Node) -> Result<u64, Error> {
         match &self.inode(file)?.body {
             Body::File(content) => Ok(content.size()),
             Body::Directory(_) => Err(Error::IsDirectory),
@@ -530,10 +523,10 @@ impl Tree {
             self.usage.bytes += content.size();
         }
         self.usage.inodes += 1;
-        let inode = Inode::new(Some(directory), self.now(), body);
+        let name: Arc<str> = name.as_str().into();
+        let inode = Inode::new(Some(directory), name.clone(), self.now(), body);
         self.inodes.insert(node, inode);
-        self.listing_mut(directory)?
-            .insert(name.as_str().into(), node);
+        self.listing_mut(directory)?.insert(name, node);
         self.touch(directory);
         Ok(node)
     }
@@ -592,9 +585,10 @@ impl Tree {
 }
 
 impl Inode {
-    fn new(parent: Option<Node>, now: Timestamp, body: Body) -> Self {
+    fn new(parent: Option<Node>, name: Arc<str>, now: Timestamp, body: Body) -> Self {
         Self {
             parent,
+            name,
             linked: true,
             held: 0,
             accessed: now,
@@ -607,7 +601,7 @@ impl Inode {
 
 impl Position {
     /// The offset that is meant in a file of this size.
-    fn within(self, size: u64) -> u64 {
+    pub(super) fn within(self, size: u64) -> u64 {
         match self {
             Self::At(offset) => offset,
             Self::End => size,

@@ -8,6 +8,7 @@
 
 use super::error::Error;
 use super::path::Name;
+use super::quota::{Quota, Usage};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -186,6 +187,11 @@ pub trait Volume: Send + Sync {
         Err(Error::ReadOnly)
     }
 
+    /// Brings a node to where it survives a crash of the host.
+    fn sync(&self, _node: Node) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Makes an empty directory.
     fn create_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
         refuse_change(self.lookup(directory, name))
@@ -219,4 +225,16 @@ fn refuse_change(found: Result<Node, Error>) -> Result<(), Error> {
         Err(Error::NoEntry) => Err(Error::ReadOnly),
         Err(error) => Err(error),
     }
+}
+
+/// A volume that counts what it holds: one that can be a workspace.
+pub(super) trait Counted: Volume {
+    /// What it may hold.
+    fn quota(&self) -> Quota;
+
+    /// What it holds.
+    fn usage(&self) -> Usage;
+
+    /// What it holds, counted anew.
+    fn recount(&self) -> Usage;
 }

@@ -95,8 +95,8 @@ impl types::HostDescriptor for FilesView<'_> {
     }
 
     fn sync_data(&mut self, descriptor: Resource<Descriptor>) -> Answer<()> {
-        self.table.get(&descriptor)?;
-        Ok(())
+        let descriptor = self.table.get(&descriptor)?;
+        Ok(descriptor.volume().sync(descriptor.location().node)?)
     }
 
     fn get_flags(&mut self, descriptor: Resource<Descriptor>) -> Answer<DescriptorFlags> {

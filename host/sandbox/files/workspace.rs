@@ -1,139 +1,177 @@
-//! The files of one session, in memory.
+//! The files of one session, as the host sees them.
 //!
-//! A workspace outlives the programs that run in it. Guests see two of its
-//! directories, `/workspace` and `/tmp`, which share one quota; renames
-//! between the two work. The host reaches the same files by path.
+//! A workspace outlives the programs that run in it. It is kept in memory, or
+//! in a directory of the host. Guests see it as `/workspace`; `/tmp` beside it
+//! is always in memory. The host reaches the same files by path.
 
+use super::disk::Disk;
 use super::error::{Error, PathError};
+use super::memory::Memory;
 use super::path::{Name, Path, Step};
 use super::quota::{Quota, Usage};
-use super::tree::{Clock, Tree};
-use super::volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Volume};
+use super::tree::Clock;
+use super::volume::{Counted, Entry, Kind, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
-/// The files of one session, in memory. Clones are the same workspace; its
-/// files end with the last of them.
+/// The files of one session. Clones are the same workspace; what is kept in
+/// memory ends with the last of them.
 #[derive(Clone)]
 pub struct Workspace {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    /// Held for one step at a time and never across an await.
-    tree: Mutex<Tree>,
+    volume: Arc<dyn Counted>,
     files: Node,
-    temporary: Node,
+    temporary: (Arc<dyn Volume>, Node),
 }
 
 impl Workspace {
-    /// An empty workspace.
+    /// An empty workspace in memory.
     pub fn new(quota: Quota) -> Self {
         Self::with_clock(quota, Arc::new(SystemTime::now))
     }
 
-    /// An empty workspace whose files take their times from this clock.
+    /// An empty workspace in memory whose files take their times from this
+    /// clock. `/workspace` and `/tmp` share the quota, and renames between
+    /// the two work.
     pub fn with_clock(quota: Quota, clock: Clock) -> Self {
-        let mut tree = Tree::new(quota, clock);
-        let mut directory = |name| {
-            Name::new(name)
-                .and_then(|name| tree.create_uncharged(Tree::ROOT, name))
-                .expect("an empty tree takes two directories")
-        };
-        let files = directory("workspace");
-        let temporary = directory("tmp");
-        let tree = Mutex::new(tree);
-        let shared = Arc::new(Shared {
-            tree,
+        let (volume, [files, temporary]) = Memory::new(quota, clock, ["workspace", "tmp"]);
+        let temporary = (volume.clone() as Arc<dyn Volume>, temporary);
+        Self {
+            volume,
             files,
             temporary,
-        });
-        Self { shared }
+        }
     }
 
-    /// The volume behind it, with the directories that guests see as
-    /// `/workspace` and `/tmp`.
-    pub(super) fn volume(&self) -> (Arc<dyn Volume>, Node, Node) {
-        let Shared {
-            files, temporary, ..
-        } = *self.shared;
-        (self.shared.clone(), files, temporary)
+    /// A workspace in a directory of the host, which must exist. What is in it
+    /// counts towards the quota; `/tmp` has a quota of the same size for
+    /// itself.
+    ///
+    /// Fails if something other than plain files and directories is found in
+    /// it (links of either kind, devices, pipes, sockets), if it holds more
+    /// than the quota, or if another session uses it.
+    pub fn open(directory: &std::path::Path, quota: Quota) -> Result<Self, PathError> {
+        let clock: Clock = Arc::new(SystemTime::now);
+        let volume = Disk::open(directory, quota, clock.clone())?;
+        let (temporary, [root]) = Memory::new(quota, clock, ["tmp"]);
+        Ok(Self {
+            volume,
+            files: Disk::ROOT,
+            temporary: (temporary, root),
+        })
+    }
+
+    /// The volume and directory that guests see as `/workspace`.
+    pub(super) fn files(&self) -> (Arc<dyn Volume>, Node) {
+        (self.volume.clone(), self.files)
+    }
+
+    /// The volume and directory that guests see as `/tmp`.
+    pub(super) fn temporary(&self) -> (Arc<dyn Volume>, Node) {
+        self.temporary.clone()
     }
 
     /// Writes a file, making the directories on its way. The path is relative
     /// to `/workspace`. Quotas hold for the host too; a file that does not
-    /// fit is not written at all.
+    /// fit changes nothing.
     pub fn write_file(&self, path: &str, bytes: &[u8]) -> Result<(), PathError> {
-        let mut tree = self.shared.tree();
-        tree.make_parents(self.shared.files, path)
-            .and_then(|(directory, name)| tree.replace(directory, name, bytes))
+        self.make_parents(path)
+            .and_then(|(directory, name)| self.replace(directory, name, bytes))
             .map_err(|reason| failed("write", path, reason))
     }
 
     /// Reads a file whole. The path is relative to `/workspace`.
     pub fn read_file(&self, path: &str) -> Result<Bytes, PathError> {
-        let tree = self.shared.tree();
-        self.find(&tree, path)
-            .and_then(|file| tree.read(file, 0, usize::MAX))
+        self.find(path)
+            .and_then(|file| self.volume.read(file, 0, usize::MAX))
             .map_err(|reason| failed("read", path, reason))
     }
 
     /// The entries of a directory in the order of their names. The path is
     /// relative to `/workspace`; `.` is the workspace itself.
     pub fn list(&self, path: &str) -> Result<Vec<Entry>, PathError> {
-        let tree = self.shared.tree();
-        self.find(&tree, path)
-            .and_then(|directory| tree.entries(directory, None, usize::MAX))
+        self.find(path)
+            .and_then(|directory| self.volume.entries(directory, None, usize::MAX))
             .map_err(|reason| failed("list", path, reason))
     }
 
     /// What is known about a file or directory. The path is relative to
     /// `/workspace`.
     pub fn inspect(&self, path: &str) -> Result<Status, PathError> {
-        let tree = self.shared.tree();
-        self.find(&tree, path)
-            .and_then(|node| tree.status(node))
+        self.find(path)
+            .and_then(|node| self.volume.status(node))
             .map_err(|reason| failed("inspect", path, reason))
     }
 
     /// What the workspace may hold.
     pub fn quota(&self) -> Quota {
-        self.shared.tree().quota()
+        self.volume.quota()
     }
 
     /// What the workspace holds.
     pub fn usage(&self) -> Usage {
-        self.shared.tree().usage()
+        self.volume.usage()
     }
 
     /// What the workspace holds, counted anew from its files. Equal to
     /// [`Workspace::usage`]; for tests that want to see it.
     pub fn recount(&self) -> Usage {
-        self.shared.tree().recount()
+        self.volume.recount()
     }
 
-    fn find(&self, tree: &Tree, path: &str) -> Result<Node, Error> {
+    fn find(&self, path: &str) -> Result<Node, Error> {
         let path = Path::parse(path)?;
-        let mut node = self.shared.files;
+        let mut node = self.files;
         for step in &path.steps {
             let &Step::Enter(name) = step else {
                 return Err(Error::NotPermitted);
             };
-            node = tree.lookup(node, name)?;
+            node = self.volume.lookup(node, name)?;
         }
-        if path.directory && tree.status(node)?.kind != Kind::Directory {
+        if path.directory && self.volume.status(node)?.kind != Kind::Directory {
             return Err(Error::NotDirectory);
         }
         Ok(node)
     }
-}
 
-impl Shared {
-    /// A panic while the lock was held would be a bug of ours in one step; the
-    /// files are still better kept than lost.
-    fn tree(&self) -> MutexGuard<'_, Tree> {
-        self.tree.lock().unwrap_or_else(PoisonError::into_inner)
+    fn make_parents<'a>(&self, path: &'a str) -> Result<(Node, Name<'a>), Error> {
+        let (parents, last) = Path::parse(path)?.into_file()?;
+        let mut node = self.files;
+        for name in parents {
+            match self.volume.create_directory(node, name) {
+                Ok(()) | Err(Error::Exist) => node = self.volume.lookup(node, name)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((node, last))
+    }
+
+    fn replace(&self, directory: Node, name: Name<'_>, bytes: &[u8]) -> Result<(), Error> {
+        let existed = self.volume.lookup(directory, name).is_ok();
+        let how = Opening {
+            create: true,
+            write: true,
+            ..Opening::default()
+        };
+        let file = self.volume.open(directory, name, how)?;
+        let filled = self.fill(file, bytes);
+        if filled.is_err() && !existed {
+            // The first error is the one to be told.
+            let _ = self.volume.remove_file(directory, name);
+        }
+        self.volume.release(file);
+        filled
+    }
+
+    fn fill(&self, file: Node, mut bytes: &[u8]) -> Result<(), Error> {
+        self.volume.resize(file, bytes.len() as u64)?;
+        let mut offset = 0;
+        while !bytes.is_empty() {
+            let written = self.volume.write(file, Position::At(offset), bytes)?;
+            bytes = &bytes[written..];
+            offset += written as u64;
+        }
+        Ok(())
     }
 }
 
@@ -143,77 +181,6 @@ fn failed(action: &'static str, path: &str, reason: Error) -> PathError {
         action,
         path,
         reason,
-    }
-}
-
-impl Volume for Shared {
-    fn writable(&self) -> bool {
-        true
-    }
-
-    fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error> {
-        self.tree().lookup(directory, name)
-    }
-
-    fn status(&self, node: Node) -> Result<Status, Error> {
-        self.tree().status(node)
-    }
-
-    fn entries(
-        &self,
-        directory: Node,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>, Error> {
-        self.tree().entries(directory, after, limit)
-    }
-
-    fn read(&self, file: Node, offset: u64, length: usize) -> Result<Bytes, Error> {
-        self.tree().read(file, offset, length)
-    }
-
-    fn open(&self, directory: Node, name: Name<'_>, how: Opening) -> Result<Node, Error> {
-        self.tree().open(directory, name, how)
-    }
-
-    fn hold(&self, node: Node) -> Result<(), Error> {
-        self.tree().hold(node)
-    }
-
-    fn release(&self, node: Node) {
-        self.tree().release(node);
-    }
-
-    fn room(&self, file: Node, position: Position) -> Result<u64, Error> {
-        self.tree().room(file, position)
-    }
-
-    fn write(&self, file: Node, position: Position, bytes: &[u8]) -> Result<usize, Error> {
-        self.tree().write(file, position, bytes)
-    }
-
-    fn resize(&self, file: Node, size: u64) -> Result<(), Error> {
-        self.tree().resize(file, size)
-    }
-
-    fn set_times(&self, node: Node, accessed: NewTime, modified: NewTime) -> Result<(), Error> {
-        self.tree().set_times(node, accessed, modified)
-    }
-
-    fn create_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
-        self.tree().create_directory(directory, name).map(drop)
-    }
-
-    fn remove_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
-        self.tree().remove_directory(directory, name)
-    }
-
-    fn remove_file(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
-        self.tree().remove_file(directory, name)
-    }
-
-    fn rename(&self, from: (Node, Name<'_>), to: (Node, Name<'_>)) -> Result<(), Error> {
-        self.tree().rename(from, to)
     }
 }
 
@@ -307,7 +274,7 @@ mod tests {
     #[test]
     fn writers_at_once_end_exactly_at_the_limit() {
         let workspace = workspace(100_000, 9);
-        let (volume, files, _) = workspace.volume();
+        let (volume, files) = workspace.files();
         let written: u64 = thread::scope(|scope| {
             let writer = |_| {
                 let volume = &volume;
@@ -345,7 +312,7 @@ mod tests {
     #[test]
     fn a_race_for_one_name_leaves_the_tree_whole() {
         let workspace = workspace(10_000, 20);
-        let (volume, files, _) = workspace.volume();
+        let (volume, files) = workspace.files();
         thread::scope(|scope| {
             for seed in 0..4 {
                 let volume = &volume;

@@ -1,0 +1,586 @@
+//! A workspace in a directory of the host.
+//!
+//! The names and sizes are kept in a [`Tree`], filled once when the directory
+//! is opened; it decides what is allowed, exactly as in memory, and each change
+//! it allows is made on the disk as well. Only the bytes stay on the disk: in
+//! the tree each file is a hole of its size.
+//!
+//! Nothing of the host outside the directory is ever reached. Every system
+//! call gets a single clean name and a directory that was opened name by name
+//! from the root, and follows no link. What is not a plain file or directory,
+//! or is a file with a second name somewhere, is refused when the directory is
+//! opened, and again should it appear later. A pipe would block whoever opens
+//! it, so nothing is opened before it was looked at, nor in blocking mode.
+//!
+//! What others change in the directory meanwhile is not seen, or seen as an
+//! input or output error. One session at a time uses a directory; a lock on it
+//! says so.
+
+use super::error::{Error, PathError};
+use super::path::Name;
+use super::quota::{Quota, Usage};
+use super::tree::{Clock, Tree};
+use super::volume::{
+    Counted, Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp, Volume,
+};
+use bytes::Bytes;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, Timestamps};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A workspace in a directory of the host.
+pub(super) struct Disk {
+    /// Open and locked for as long as the workspace lives.
+    root: OwnedFd,
+    state: Mutex<State>,
+}
+
+struct State {
+    tree: Tree,
+    /// The files that somebody holds.
+    held: HashMap<Node, Held>,
+}
+
+struct Held {
+    holders: usize,
+    /// Open as long as there is no shortage; always if the file was removed,
+    /// because then there is no way back to it.
+    file: Option<Arc<OwnedFd>>,
+}
+
+/// Files that a workspace keeps open in the host, however many descriptors
+/// its programs hold: those of the host are shared by all sessions.
+const MAX_OPEN: usize = 64;
+
+/// How many of them may be files that were removed and are still held.
+const MAX_REMOVED: usize = 32;
+
+impl Disk {
+    /// The root directory of every workspace on disk.
+    pub(super) const ROOT: Node = Tree::ROOT;
+
+    /// Opens a directory and reads all names in it.
+    pub(super) fn open(
+        directory: &Path,
+        quota: Quota,
+        clock: Clock,
+    ) -> Result<Arc<Self>, PathError> {
+        let refused = |path: &Path, reason| PathError {
+            action: "use the workspace",
+            path: path.display().to_string(),
+            reason,
+        };
+        let flags = directory_flags().difference(OFlags::NOFOLLOW);
+        let root = rustix::fs::open(directory, flags, Mode::empty())
+            .map_err(|error| refused(directory, error.into()))?;
+        match rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => return Err(refused(directory, Error::InUse)),
+            locked => locked.map_err(|error| refused(directory, error.into()))?,
+        }
+        let mut tree = Tree::new(quota, clock);
+        read_directory(&mut tree, Tree::ROOT, &root).map_err(|Found { names, reason }| {
+            let names = names.iter().rev();
+            refused(
+                &names.fold(directory.to_owned(), |path, name| path.join(name)),
+                reason,
+            )
+        })?;
+        let held = HashMap::new();
+        let state = Mutex::new(State { tree, held });
+        Ok(Arc::new(Self { root, state }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a directory of the tree, name by name.
+    fn directory(&self, tree: &Tree, node: Node) -> Result<OwnedFd, Error> {
+        let mut directory = rustix::io::dup(&self.root)?;
+        for name in tree.names(node)? {
+            directory = rustix::fs::openat(&directory, &*name, directory_flags(), Mode::empty())?;
+        }
+        Ok(directory)
+    }
+
+    /// An existing file, opened anew.
+    fn open_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<OwnedFd, Error> {
+        let directory = self.directory(tree, directory)?;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let named = rustix::fs::statat(&directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
+        check_plain(&named)?;
+        let file = match rustix::fs::openat(
+            &directory,
+            name.as_str(),
+            flags | OFlags::RDWR,
+            Mode::empty(),
+        ) {
+            Err(Errno::ACCESS | Errno::PERM) => {
+                rustix::fs::openat(&directory, name.as_str(), flags, Mode::empty())?
+            }
+            opened => opened?,
+        };
+        check_plain(&rustix::fs::fstat(&file)?)?;
+        Ok(file)
+    }
+
+    /// A file for one operation: open already, or opened for this.
+    fn file(&self, state: &mut State, node: Node) -> Result<Arc<OwnedFd>, Error> {
+        let State { tree, held } = state;
+        if let Some(Held {
+            file: Some(file), ..
+        }) = held.get(&node)
+        {
+            return Ok(file.clone());
+        }
+        if tree.kind(node)? == Kind::Directory {
+            return Err(Error::IsDirectory);
+        }
+        let (parent, name) = tree.place(node)?;
+        let file = Arc::new(self.open_file(tree, parent, Name::new(&name)?)?);
+        if held.contains_key(&node) {
+            state.keep_open(node, file.clone());
+        }
+        Ok(file)
+    }
+
+    /// Before a name goes away: whoever holds the file keeps it.
+    fn secure(&self, state: &mut State, node: Node) -> Result<(), Error> {
+        if !state.held.contains_key(&node) {
+            return Ok(());
+        }
+        let State { tree, held } = &*state;
+        let removed = held.keys().filter(|&&node| tree.place(node).is_err());
+        if removed.count() >= MAX_REMOVED {
+            return Err(Error::Busy);
+        }
+        self.file(state, node).map(drop)
+    }
+}
+
+impl State {
+    /// Counts one more holder.
+    fn hold(&mut self, node: Node, file: Arc<OwnedFd>) {
+        let free = Held {
+            holders: 0,
+            file: None,
+        };
+        self.held.entry(node).or_insert(free).holders += 1;
+        self.keep_open(node, file);
+    }
+
+    /// Keeps a file open, and closes another one instead if there are many.
+    fn keep_open(&mut self, node: Node, file: Arc<OwnedFd>) {
+        let Self { tree, held } = self;
+        let open = held.values().filter(|held| held.file.is_some()).count();
+        if open >= MAX_OPEN {
+            let mut others = held.iter_mut().filter(|(other, held)| {
+                **other != node && held.file.is_some() && tree.place(**other).is_ok()
+            });
+            if let Some((_, held)) = others.next() {
+                held.file = None;
+            }
+        }
+        if let Some(held) = held.get_mut(&node) {
+            held.file = Some(file);
+        }
+    }
+}
+
+impl Volume for Disk {
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error> {
+        self.state().tree.lookup(directory, name)
+    }
+
+    fn status(&self, node: Node) -> Result<Status, Error> {
+        self.state().tree.status(node)
+    }
+
+    fn entries(
+        &self,
+        directory: Node,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Entry>, Error> {
+        self.state().tree.entries(directory, after, limit)
+    }
+
+    fn read(&self, file: Node, offset: u64, length: usize) -> Result<Bytes, Error> {
+        let mut state = self.state();
+        let rest = state.tree.size(file)?.saturating_sub(offset);
+        let length = usize::try_from(rest).unwrap_or(usize::MAX).min(length);
+        if length == 0 {
+            return Ok(Bytes::new());
+        }
+        let file = self.file(&mut state, file)?;
+        drop(state);
+        let mut bytes = vec![0; length];
+        let mut read = 0;
+        while read < length {
+            match rustix::io::pread(&file, &mut bytes[read..], offset + read as u64) {
+                // Somebody else cut the file.
+                Ok(0) => return Err(Error::Io),
+                Ok(more) => read += more,
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(bytes.into())
+    }
+
+    fn open(&self, directory: Node, name: Name<'_>, how: Opening) -> Result<Node, Error> {
+        let mut state = self.state();
+        let state = &mut *state;
+        let existing = match state.tree.lookup(directory, name) {
+            Ok(node) => node,
+            Err(Error::NoEntry) => {
+                let node = state.tree.open(directory, name, how)?;
+                return match self.create_file(&state.tree, directory, name) {
+                    Ok(file) => {
+                        state.hold(node, Arc::new(file));
+                        Ok(node)
+                    }
+                    Err(error) => {
+                        state.tree.remove_file(directory, name)?;
+                        state.tree.release(node);
+                        Err(error)
+                    }
+                };
+            }
+            Err(error) => return Err(error),
+        };
+        if state.tree.kind(existing)? == Kind::Directory {
+            return state.tree.open(directory, name, how);
+        }
+        // What may be wrong with the request comes before the disk is touched,
+        // and the disk before anything is cut.
+        let uncut = Opening {
+            truncate: false,
+            ..how
+        };
+        let node = state.tree.open(directory, name, uncut)?;
+        let file = self.file(state, node).and_then(|file| {
+            if how.truncate {
+                rustix::fs::ftruncate(&file, 0)?;
+                state.tree.resize(node, 0)?;
+            }
+            Ok(file)
+        });
+        match file {
+            Ok(file) => {
+                state.hold(node, file);
+                Ok(node)
+            }
+            Err(error) => {
+                state.tree.release(node);
+                Err(error)
+            }
+        }
+    }
+
+    fn hold(&self, node: Node) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.tree.kind(node)? == Kind::File {
+            let file = self.file(&mut state, node)?;
+            state.hold(node, file);
+        }
+        state.tree.hold(node)
+    }
+
+    fn release(&self, node: Node) {
+        let mut state = self.state();
+        if let Some(held) = state.held.get_mut(&node) {
+            held.holders -= 1;
+            if held.holders == 0 {
+                state.held.remove(&node);
+            }
+        }
+        state.tree.release(node);
+    }
+
+    fn room(&self, file: Node, position: Position) -> Result<u64, Error> {
+        self.state().tree.room(file, position)
+    }
+
+    fn write(&self, file: Node, position: Position, bytes: &[u8]) -> Result<usize, Error> {
+        let mut state = self.state();
+        let offset = position.within(state.tree.size(file)?);
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let room = usize::try_from(state.tree.room(file, position)?).unwrap_or(usize::MAX);
+        let length = bytes.len().min(room);
+        let opened = self.file(&mut state, file)?;
+        let written = loop {
+            match rustix::io::pwrite(&opened, &bytes[..length], offset) {
+                Err(Errno::INTR) => {}
+                Ok(0) => return Err(Error::Io),
+                written => break written?,
+            }
+        };
+        state.tree.note_write(file, offset + written as u64)?;
+        Ok(written)
+    }
+
+    fn resize(&self, file: Node, size: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        let before = state.tree.size(file)?;
+        let opened = self.file(&mut state, file)?;
+        state.tree.resize(file, size)?;
+        rustix::fs::ftruncate(&opened, size).map_err(|error| {
+            // Back to what is on the disk; it was allowed before.
+            let _ = state.tree.resize(file, before);
+            error.into()
+        })
+    }
+
+    fn set_times(&self, node: Node, accessed: NewTime, modified: NewTime) -> Result<(), Error> {
+        let mut state = self.state();
+        let times = Timestamps {
+            last_access: timespec(accessed)?,
+            last_modification: timespec(modified)?,
+        };
+        match state.tree.kind(node)? {
+            Kind::File => rustix::fs::futimens(&*self.file(&mut state, node)?, &times)?,
+            Kind::Directory => rustix::fs::futimens(self.directory(&state.tree, node)?, &times)?,
+        }
+        state.tree.set_times(node, accessed, modified)
+    }
+
+    fn sync(&self, node: Node) -> Result<(), Error> {
+        let mut state = self.state();
+        if state.tree.kind(node)? == Kind::File {
+            let file = self.file(&mut state, node)?;
+            drop(state);
+            rustix::fs::fsync(&*file)?;
+        }
+        Ok(())
+    }
+
+    fn create_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
+        let tree = &mut self.state().tree;
+        tree.create_directory(directory, name)?;
+        let made = self.directory(tree, directory).and_then(|directory| {
+            rustix::fs::mkdirat(&directory, name.as_str(), Mode::from_raw_mode(0o777))?;
+            Ok(())
+        });
+        if made.is_err() {
+            tree.remove_directory(directory, name)?;
+        }
+        made
+    }
+
+    fn remove_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
+        let tree = &mut self.state().tree;
+        let node = tree.lookup(directory, name)?;
+        if !tree.entries(node, None, 1)?.is_empty() {
+            return Err(Error::NotEmpty);
+        }
+        self.unlink(tree, directory, name, AtFlags::REMOVEDIR)?;
+        tree.remove_directory(directory, name)
+    }
+
+    fn remove_file(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
+        let mut state = self.state();
+        let node = state.tree.lookup(directory, name)?;
+        if state.tree.kind(node)? == Kind::Directory {
+            return Err(Error::IsDirectory);
+        }
+        self.secure(&mut state, node)?;
+        self.unlink(&state.tree, directory, name, AtFlags::empty())?;
+        state.tree.remove_file(directory, name)
+    }
+
+    fn rename(&self, from: (Node, Name<'_>), to: (Node, Name<'_>)) -> Result<(), Error> {
+        let mut state = self.state();
+        match state.tree.check_rename(from, to)? {
+            (node, Some(replaced)) if node == replaced => return Ok(()),
+            (_, Some(replaced)) => self.secure(&mut state, replaced)?,
+            (_, None) => {}
+        }
+        let source = self.directory(&state.tree, from.0)?;
+        let target = self.directory(&state.tree, to.0)?;
+        rustix::fs::renameat(&source, from.1.as_str(), &target, to.1.as_str())?;
+        state.tree.rename(from, to)
+    }
+}
+
+impl Counted for Disk {
+    fn quota(&self) -> Quota {
+        self.state().tree.quota()
+    }
+
+    fn usage(&self) -> Usage {
+        self.state().tree.usage()
+    }
+
+    fn recount(&self) -> Usage {
+        self.state().tree.recount()
+    }
+}
+
+impl Disk {
+    fn create_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<OwnedFd, Error> {
+        let directory = self.directory(tree, directory)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o666);
+        Ok(rustix::fs::openat(&directory, name.as_str(), flags, mode)?)
+    }
+
+    /// What somebody else removed already is as good as removed.
+    fn unlink(
+        &self,
+        tree: &Tree,
+        directory: Node,
+        name: Name<'_>,
+        flags: AtFlags,
+    ) -> Result<(), Error> {
+        let directory = self.directory(tree, directory)?;
+        match rustix::fs::unlinkat(&directory, name.as_str(), flags) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn directory_flags() -> OFlags {
+    OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
+}
+
+/// What must not be in a workspace, and the names that lead to it, the last
+/// one first.
+struct Found {
+    names: Vec<String>,
+    reason: Error,
+}
+
+impl From<Error> for Found {
+    fn from(reason: Error) -> Self {
+        let names = Vec::new();
+        Self { names, reason }
+    }
+}
+
+impl From<Errno> for Found {
+    fn from(error: Errno) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// Reads a directory and those below it into the tree. As deep as the tree may
+/// be, so recursion is bounded.
+fn read_directory(tree: &mut Tree, node: Node, directory: &OwnedFd) -> Result<(), Found> {
+    for entry in rustix::fs::Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        read_entry(tree, node, directory, name).map_err(|mut found| {
+            found.names.push(name.to_string_lossy().into_owned());
+            found
+        })?;
+    }
+    Ok(())
+}
+
+fn read_entry(
+    tree: &mut Tree,
+    node: Node,
+    directory: &OwnedFd,
+    name: &std::ffi::CStr,
+) -> Result<(), Found> {
+    let text = name.to_str().map_err(|_| Error::NotUtf8)?;
+    let named = Name::new(text)?;
+    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let below = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+        let below = tree.create_directory(node, named)?;
+        let flags = directory_flags();
+        let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+        read_directory(tree, below, &opened)?;
+        below
+    } else {
+        check_plain(&stat)?;
+        let how = Opening {
+            create: true,
+            ..Opening::default()
+        };
+        let file = tree.open(node, named, how)?;
+        tree.release(file);
+        let size = u64::try_from(stat.st_size).map_err(|_| Error::Io)?;
+        tree.resize(file, size)?;
+        file
+    };
+    let accessed = timestamp(stat.st_atime as i64, stat.st_atime_nsec as i64);
+    let modified = timestamp(stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+    tree.set_times(below, NewTime::Set(accessed), NewTime::Set(modified))?;
+    Ok(())
+}
+
+/// Refuses everything but a file with one name.
+fn check_plain(stat: &Stat) -> Result<(), Error> {
+    Err(Error::Planted(
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile if stat.st_nlink == 1 => return Ok(()),
+            FileType::RegularFile => "a file with several names (hard links)",
+            FileType::Directory => return Err(Error::IsDirectory),
+            FileType::Symlink => "a symbolic link",
+            FileType::Fifo => "a named pipe",
+            FileType::Socket => "a socket",
+            FileType::CharacterDevice | FileType::BlockDevice => "a device",
+            FileType::Unknown => "neither a file nor a directory",
+        },
+    ))
+}
+
+/// Times before 1970 become 1970.
+fn timestamp(seconds: i64, nanoseconds: i64) -> Timestamp {
+    match (u64::try_from(seconds), u32::try_from(nanoseconds)) {
+        (Ok(seconds), Ok(nanoseconds)) => Timestamp {
+            seconds,
+            nanoseconds,
+        },
+        _ => Timestamp::default(),
+    }
+}
+
+fn timespec(time: NewTime) -> Result<rustix::fs::Timespec, Error> {
+    let (tv_sec, tv_nsec) = match time {
+        NewTime::Keep => (0, rustix::fs::UTIME_OMIT),
+        NewTime::Now => (0, rustix::fs::UTIME_NOW),
+        NewTime::Set(time) => (
+            time.seconds.try_into().map_err(|_| Error::Invalid)?,
+            time.nanoseconds.into(),
+        ),
+    };
+    Ok(rustix::fs::Timespec { tv_sec, tv_nsec })
+}
+
+impl From<Errno> for Error {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::NOENT => Self::NoEntry,
+            Errno::EXIST => Self::Exist,
+            Errno::NOTEMPTY => Self::NotEmpty,
+            Errno::NOTDIR => Self::NotDirectory,
+            Errno::ISDIR => Self::IsDirectory,
+            Errno::NAMETOOLONG => Self::NameTooLong,
+            Errno::NOSPC | Errno::DQUOT => Self::DiskFull,
+            Errno::ACCESS | Errno::PERM => Self::Access,
+            Errno::ROFS => Self::ReadOnly,
+            Errno::BADF => Self::BadDescriptor,
+            _ => Self::Io,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
