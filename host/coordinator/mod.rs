@@ -17,6 +17,8 @@ mod resolve;
 mod results;
 mod schema;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fmt,
@@ -119,7 +121,11 @@ impl Toolbox {
         let catalog = self.catalog(index, "").await?;
         // Also those that are denied: their calls say what would allow them,
         // which a missing name could not.
-        Ok(catalog.tools.iter().map(|tool| self.described(tool)).collect())
+        Ok(catalog
+            .tools
+            .iter()
+            .map(|tool| self.described(tool))
+            .collect())
     }
 
     /// Calls a tool as a program would: `tool` in any spelling, `arguments` as
