@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Error {
     what: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl Error {
@@ -19,29 +19,19 @@ impl Error {
     ) -> Self {
         Self {
             what: what.into(),
-            source: Some(source.into()),
-        }
-    }
-
-    pub(crate) fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            source: None,
+            source: source.into(),
         }
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(_) => write!(f, "{} failed", self.what),
-            None => f.write_str(&self.what),
-        }
+        write!(f, "{} failed", self.what)
     }
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| &**source as _)
+        Some(&*self.source)
     }
 }

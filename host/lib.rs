@@ -44,6 +44,15 @@ mod sandbox;
 mod session;
 mod upstream;
 
+/// The files of a session, from the host's side.
+pub mod files {
+    pub use crate::sandbox::files::{
+        Archive, Clock, Entry, Error, FilesCtx, Generated, Kind, Limit, MAX_DESCRIPTORS, Mounts,
+        Name, NewTime, Node, Opening, PathError, Position, Quota, Source, Status, Timestamp, Usage,
+        Volume, Workspace,
+    };
+}
+
 pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};
@@ -53,5 +62,6 @@ pub use report::{ErrorReport, Position, Report, Status, Usage};
 pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};
 pub use session::{Session, SessionOptions};
 pub use upstream::{
-    Bounds, FaultKind, Http, LocalTools, ServerSpec, ServerState, ServerStatus, Stdio, Transport,
+    Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools,
+    START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport, Upstream,
 };

@@ -29,6 +29,8 @@ pub struct SessionOptions {
     pub grants: Grants,
     /// What each run may consume.
     pub limits: Limits,
+    /// What the session's files may take.
+    pub quota: Quota,
 }
 
 /// Runs programs one after the other, keeping variables and files between
@@ -49,6 +51,7 @@ pub struct SessionOptions {
 /// ```
 pub struct Session {
     sandbox: Sandbox,
+    workspace: Workspace,
     tools: Arc<Toolbox>,
     options: SessionOptions,
 }
@@ -58,16 +61,20 @@ impl Session {
     /// when they are first used.
     pub fn new(engine: &Engine, tools: impl Into<Arc<Toolbox>>, options: SessionOptions) -> Self {
         let tools = tools.into();
-        let sandbox = Sandbox::new(
-            engine.clone(),
-            tools.servers().into(),
-            FilesCtx::new(&Workspace::new(Quota::default())),
-        );
+        let workspace = Workspace::new(options.quota);
+        let files = FilesCtx::new(&workspace);
+        let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), files);
         Self {
             sandbox,
+            workspace,
             tools,
             options,
         }
+    }
+
+    /// The files of the session, which programs see in `/workspace`.
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
     }
 
     /// The limits of the next run.

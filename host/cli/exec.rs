@@ -101,8 +101,12 @@ impl Exec {
         let engine = setup::engine()?;
         setup::block_on(async {
             let tools = setup::toolbox(&configuration)?;
-            let mut session =
-                Session::new(&engine, tools.clone(), SessionOptions { grants, limits });
+            let options = SessionOptions {
+                grants,
+                limits,
+                ..SessionOptions::default()
+            };
+            let mut session = Session::new(&engine, tools.clone(), options);
             if !self.json {
                 session.watch(Box::new(show()));
             }

@@ -4,26 +4,48 @@
 use clap::Args;
 
 use wasm_coordinator::Limits;
-use wasm_coordinator::config::{self, Bytes, Span};
+use wasm_coordinator::config::{self, Bytes, NotAnAmount, Span};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
     /// Wall time, waiting for tools included, for example `500ms`, `2m` [default: 30s]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Span>,
     /// Memory of the sandbox, for example `64MiB` [default: 256MiB]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<Bytes>,
     /// A reproducible budget of executed instructions; slower [default: none]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     fuel: Option<u64>,
     /// Tool calls [default: 256]
     #[arg(long, value_name = "N")]
     max_calls: Option<u32>,
     /// What may be printed and returned, for example `4MiB` [default: 1MiB]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_output: Option<Bytes>,
+}
+
+fn time(text: &str) -> Result<Span, String> {
+    let span: Span = text
+        .parse()
+        .map_err(|error: NotAnAmount| error.to_string())?;
+    if span.0.is_zero() {
+        Err("nothing can be done in no time".into())
+    } else {
+        Ok(span)
+    }
+}
+
+fn bytes(text: &str) -> Result<Bytes, String> {
+    let bytes: Bytes = text
+        .parse()
+        .map_err(|error: NotAnAmount| error.to_string())?;
+    if bytes.0 == 0 {
+        Err("nothing can be done with no bytes".into())
+    } else {
+        Ok(bytes)
+    }
 }
 
 impl LimitFlags {

@@ -28,12 +28,12 @@ impl ConfigFlag {
         surroundings.own_program = std::env::current_exe().ok();
         let configuration =
             config::load(self.config.as_deref(), &surroundings).map_err(|error| Failure {
-                message: Message::formatted(error.to_string()),
+                message: Message::error(error.to_string()),
                 exit_code: super::EXIT_USAGE,
             })?;
         if warn {
             for warning in &configuration.warnings {
-                Message::formatted(warning.to_string()).print();
+                Message::warning(warning.to_string()).print();
             }
         }
         Ok(configuration)

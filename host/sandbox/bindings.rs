@@ -3,11 +3,6 @@
 
 use crate::message;
 
-#[expect(
-    missing_docs,
-    unreachable_pub,
-    reason = "generated; documented in wit/sandbox.wit"
-)]
 mod generated {
     wasmtime::component::bindgen!({
         path: "wit",

@@ -75,12 +75,6 @@ impl Console {
         }
     }
 
-    /// Bytes printed in this run so far.
-    pub(crate) fn used(&self) -> u64 {
-        let inner = self.lock();
-        (inner.stdout.len() + inner.stderr.len()) as u64
-    }
-
     /// Writes what still fits, and fails if that was not all.
     fn write(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
         let mut inner = self.lock();

@@ -188,7 +188,7 @@ fn an_import_that_is_not_granted_is_refused_by_name() {
 #[test]
 fn what_is_no_component_says_what_it_is() {
     let place = Place::new();
-    let mut check = |name: &str, bytes: &[u8], expected: &str| {
+    let check = |name: &str, bytes: &[u8], expected: &str| {
         place.write(name, bytes);
         let report = place.run(&["exec", "--json", name]).json();
         assert_eq!(error(&report)["kind"], "component_invalid", "{report:#}");

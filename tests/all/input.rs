@@ -144,7 +144,7 @@ fn limits_that_are_no_amounts() {
     for (flag, value) in [
         ("--timeout", "soon"),
         ("--memory", "much"),
-        ("--fuel", "-1"),
+        ("--fuel", "many"),
         ("--timeout", "0s"),
     ] {
         let ran = Place::new()

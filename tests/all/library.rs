@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Engine, EngineOptions, Grants, Limits, Program, Session, SessionOptions, Status, Toolbox,
+    Bounds, Engine, EngineOptions, Limits, LocalTools, Program, ServerSpec, Session,
+    SessionOptions, Status, Toolbox,
 };
 
 use crate::harness::guest_cache;
@@ -210,5 +211,57 @@ fn many_sandboxes_come_and_go_in_a_pool() {
                 .await;
             assert_eq!(report.result, Some(i.into()), "{report:?}");
         }
+    });
+}
+
+#[test]
+fn the_host_reads_and_writes_the_files_of_a_session() {
+    tokio().block_on(async {
+        let mut session = session(Toolbox::default(), Limits::default());
+        session.workspace().write_file("in.txt", b"from the host").unwrap();
+        let source = "text = open('/workspace/in.txt').read()\nopen('/workspace/out.txt', 'w').write(text.upper())";
+        let report = session.run(Program::python(source)).await;
+        assert_eq!(report.status, Status::Ok, "{report:?}");
+        assert_eq!(&session.workspace().read_file("out.txt").unwrap()[..], b"FROM THE HOST");
+    });
+}
+
+#[test]
+fn rust_functions_are_tools_of_programs() {
+    let shout = |arguments: Value| async move {
+        match arguments["text"].as_str() {
+            Some("") => Err("nothing to shout".to_owned()),
+            Some(text) => Ok(json!({ "loud": text.to_uppercase() })),
+            None => unreachable!("the schema demands it"),
+        }
+    };
+    let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"] });
+    let voice = LocalTools::new().tool("shout", "Shouts.", schema, shout);
+    let tools = Toolbox::new(vec![ServerSpec::local("voice", voice)], Bounds::default()).unwrap();
+    tokio().block_on(async {
+        let mut session = session(tools, Limits::default());
+        let source = "from servers.voice import shout\n(await shout(text='hey'))['loud']";
+        assert_eq!(
+            session.run(Program::python(source)).await.result,
+            Some("HEY".into())
+        );
+        let source = "import { shout } from 'servers/voice'; (await shout({ text: 'hey' })).loud";
+        assert_eq!(
+            session.run(Program::javascript(source)).await.result,
+            Some("HEY".into())
+        );
+        let source = "try:\n    await shout(text='')\nexcept ToolError as e:\n    m = e.message\nm";
+        let report = session.run(Program::python(source)).await;
+        assert!(
+            report
+                .result
+                .as_ref()
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .contains("nothing to shout"),
+            "{report:?}"
+        );
+        assert_eq!(report.calls.len(), 1);
     });
 }

@@ -235,7 +235,7 @@ fn what_is_absent_names_the_cure() {
             "RuntimeError",
             "asyncio",
         ),
-        ("input('name? ')", "", "sandbox"),
+        ("input('name? ')", "", "sys.argv"),
         (
             "import urllib.request; urllib.request.urlopen('http://127.0.0.1:1/')",
             "",

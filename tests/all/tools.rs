@@ -29,7 +29,7 @@ await Promise.all(Array.from({ length: 100 }, () => sleep({ ms: 100 })));
 #[test]
 fn waiting_in_the_queue_is_not_charged_to_the_tool() {
     let mut server = fixture(&[]);
-    server["timeoutSeconds"] = json!(1);
+    server["callTimeout"] = json!("1s");
     server["maxInFlight"] = json!(2);
     let place = Place::with_servers(json!({ "fixture": server }));
     let source = "\
@@ -88,7 +88,7 @@ fn arguments_are_checked_before_the_call() {
     let place = Place::with_fixture(&["--log", "log"]);
     for (source, parts) in [
         ("await add(a='x', b=1)", ["`a`", "integer"]),
-        ("await add(a=1)", ["`b`", "required"]),
+        ("await add(a=1)", ["`b`", "missing"]),
         ("await add(a=1, b=2, c=3)", ["`c`", "`a`"]),
     ] {
         let report = place.python(&format!("from servers.fixture import add\n{source}"));
@@ -213,7 +213,8 @@ try:
     await asyncio.wait_for(sleep(ms=30000), 0.2)
 except TimeoutError:
     print('gave up')
-await echo(text='still fine')";
+await echo(text='still fine')
+await asyncio.sleep(0.2)";
     let report = place.python(source);
     assert_eq!(report["stdout"], "gave up\n", "{report:#}");
     assert!(

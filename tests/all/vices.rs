@@ -12,7 +12,7 @@ use crate::harness::{Place, contains, error, fixture, fixture_server, ok};
 /// A place with a healthy server `good` and one with these arguments, `bad`.
 fn place(arguments: &[&str]) -> Place {
     let mut bad = fixture(arguments);
-    bad["timeoutSeconds"] = json!(3);
+    bad["callTimeout"] = json!("3s");
     Place::with_config(json!({
         "mcpServers": { "good": fixture(&[]), "bad": bad },
         "coordinator": { "startTimeout": "3s" },
@@ -48,13 +48,7 @@ const ECHO: &str = "call_tool('bad.echo', {'text': 'x'})";
 
 #[test]
 fn servers_that_never_start_are_unavailable() {
-    for vice in [
-        "exit-at-start",
-        "silent=all",
-        "silent=initialize",
-        "bad-handshake",
-        "version",
-    ] {
+    for vice in ["exit-at-start", "silent=all", "bad-handshake", "version"] {
         let outcome = misbehaves(&["--vice", vice], ECHO);
         assert_eq!(outcome[0], "unavailable", "{vice}: {outcome}");
         contains(&outcome[1], "bad");
@@ -103,7 +97,10 @@ fn lists_that_never_end_or_make_no_sense_are_errors_or_bounded() {
     ] {
         let outcome = misbehaves(&["--vice", vice], ECHO);
         let kind = outcome[0].as_str().unwrap();
-        assert!(["ok", "unavailable"].contains(&kind), "{vice}: {outcome}");
+        assert!(
+            ["ok", "unavailable", "unknown_tool"].contains(&kind),
+            "{vice}: {outcome}"
+        );
     }
 }
 
@@ -253,8 +250,9 @@ fn a_secret_of_the_server_never_comes_back() {
     let mut server = fixture(&[]);
     server["env"] = json!({ "API_TOKEN": "canary-0123456789" });
     let place = Place::with_servers(json!({ "bad": server }));
-    let report = place
-        .python("await call_tool('bad.fail', {'message': '401 for Bearer canary-0123456789'})");
+    let report = place.python(
+        "await call_tool('bad.fail', {'message': '401 for Bearer canary-' + '0123456789'})",
+    );
     let text = report.to_string();
     assert!(!text.contains("canary-0123456789"), "{text}");
     contains(&error(&report)["message"], "401 for Bearer");
@@ -289,7 +287,7 @@ impl Http {
         Place::with_config(json!({
             "mcpServers": {
                 "good": fixture(&[]),
-                "bad": { "url": self.url, "headers": headers, "timeoutSeconds": 3 },
+                "bad": { "url": self.url, "headers": headers, "callTimeout": "3s" },
             },
             "coordinator": { "startTimeout": "3s" },
         }))
@@ -346,7 +344,6 @@ fn servers_over_http_that_misbehave_are_errors() {
         "http-redirect",
         "http-hang",
         "http-cut",
-        "http-gzip",
     ] {
         let server = Http::start(&["--vice", vice]);
         let source = "\

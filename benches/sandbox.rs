@@ -1,0 +1,172 @@
+//! What users feel, in process: a new sandbox, a run in a live session, tool
+//! calls, computing. Set-up stays outside the measured part.
+//!
+//! `cargo bench`; the figures are in `docs/performance.md`.
+
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::json;
+use tokio::runtime::Runtime;
+use wasm_coordinator::{
+    Bounds, Engine, EngineOptions, Guest, Limits, LocalTools, Program, ServerSpec, Session,
+    SessionOptions, Status, Toolbox,
+};
+
+/// The same work in both languages.
+struct Work {
+    name: &'static str,
+    python: &'static str,
+    javascript: &'static str,
+}
+
+const HELLO: Work = Work {
+    name: "hello",
+    python: "print(1 + 1)",
+    javascript: "console.log(1 + 1)",
+};
+
+const COMPUTE: [Work; 2] = [
+    Work {
+        name: "fib(24)",
+        python: "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nfib(24)",
+        javascript: "function fib(n) { return n < 2 ? n : fib(n - 1) + fib(n - 2) }\nfib(24)",
+    },
+    Work {
+        name: "loop of 1,000,000",
+        python: "s = 0\nfor i in range(1_000_000): s += i\ns",
+        javascript: "let s = 0; for (let i = 0; i < 1e6; i++) s += i; s",
+    },
+];
+
+const CALLS: [Work; 3] = [
+    Work {
+        name: "1,000 calls one after the other",
+        python: "from servers.bench import nothing\nfor _ in range(1000): await nothing()",
+        javascript: "import { nothing } from 'servers/bench'; for (let i = 0; i < 1000; i++) await nothing()",
+    },
+    Work {
+        name: "100 calls of 10 ms at once",
+        python: "import asyncio\nfrom servers.bench import slow\nawait asyncio.gather(*(slow() for _ in range(100)))\nNone",
+        javascript: "import { slow } from 'servers/bench'; await Promise.all(Array.from({ length: 100 }, () => slow())); null",
+    },
+    Work {
+        name: "a result of 1 MB",
+        python: "from servers.bench import megabyte\nlen(await megabyte())",
+        javascript: "import { megabyte } from 'servers/bench'; (await megabyte()).length",
+    },
+];
+
+fn engine() -> Engine {
+    let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-guests");
+    let options = EngineOptions {
+        cache: Some(cache),
+        pool: Some(64),
+        ..Default::default()
+    };
+    let engine = Engine::new(options).expect("this machine runs WebAssembly");
+    for guest in Guest::ALL {
+        engine.warm(guest, false).expect("the guests compile");
+    }
+    engine
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+fn toolbox() -> Toolbox {
+    let object = || json!({ "type": "object" });
+    let rows: Vec<_> =
+        (0..12_000).map(|id| json!({ "id": id, "name": format!("row {id}"), "value": id * 7 % 1000, "ok": true })).collect();
+    let rows = json!(rows);
+    let tools = LocalTools::new()
+        .tool("nothing", "Does nothing.", object(), |_| async {
+            Ok(json!(null))
+        })
+        .tool("slow", "Takes 10 ms.", object(), |_| async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            Ok(json!(null))
+        })
+        .tool("megabyte", "A table.", object(), move |_| {
+            let rows = rows.clone();
+            async move { Ok(rows) }
+        });
+    Toolbox::new(vec![ServerSpec::local("bench", tools)], Bounds::default())
+        .expect("the tools are well-formed")
+}
+
+fn session(engine: &Engine) -> Session {
+    let limits = Limits {
+        max_calls: u32::MAX,
+        ..Limits::default()
+    };
+    Session::new(
+        engine,
+        toolbox(),
+        SessionOptions {
+            limits,
+            ..SessionOptions::default()
+        },
+    )
+}
+
+async fn run(session: &mut Session, program: Program) {
+    let report = session.run(program).await;
+    assert_eq!(report.status, Status::Ok, "{report:?}");
+    black_box(report);
+}
+
+/// The programs of a work in both languages, with a name for each.
+fn both(work: &Work) -> [(String, Program); 2] {
+    [
+        (
+            format!("python/{}", work.name),
+            Program::python(work.python),
+        ),
+        (
+            format!("javascript/{}", work.name),
+            Program::javascript(work.javascript),
+        ),
+    ]
+}
+
+fn fresh(c: &mut Criterion) {
+    let (engine, runtime) = (engine(), runtime());
+    let tools = std::sync::Arc::new(toolbox());
+    let mut group = c.benchmark_group("new sandbox");
+    for (name, program) in both(&HELLO) {
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                let mut session = Session::new(
+                    &engine,
+                    std::sync::Arc::clone(&tools),
+                    SessionOptions::default(),
+                );
+                runtime.block_on(run(&mut session, program.clone()));
+            });
+        });
+    }
+}
+
+fn live(c: &mut Criterion) {
+    let (engine, runtime) = (engine(), runtime());
+    let mut group = c.benchmark_group("live session");
+    group.sample_size(20);
+    for work in std::iter::once(&HELLO).chain(&COMPUTE).chain(&CALLS) {
+        for (name, program) in both(work) {
+            let mut session = session(&engine);
+            group.bench_function(name, |b| {
+                b.iter(|| runtime.block_on(run(&mut session, program.clone())))
+            });
+        }
+    }
+}
+
+criterion_group!(benches, fresh, live);
+criterion_main!(benches);
