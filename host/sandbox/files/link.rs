@@ -179,3 +179,103 @@ fn answer<R>(
         Err(failure) => Ok((Err(files.convert_error_code(failure)?),)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FilesCtx, Quota, Workspace};
+    use super::*;
+    use wasmtime::component::{Component, ResourceTable};
+    use wasmtime::{Config, Engine, Store};
+
+    struct State {
+        files: FilesCtx,
+        table: ResourceTable,
+    }
+
+    /// A guest that makes the directory `workspace/d` and one whose name is
+    /// not UTF-8, built against another version of WASI 0.2. It returns the
+    /// two error codes, 255 standing for success.
+    const GUEST: &str = r#"
+        (component
+          (import "wasi:filesystem/types@0.2.0" (instance $types
+            (export "descriptor" (type $descriptor (sub resource)))
+            (type $codes (enum "access" "would-block" "already" "bad-descriptor" "busy"
+              "deadlock" "quota" "exist" "file-too-large" "illegal-byte-sequence"
+              "in-progress" "interrupted" "invalid" "io" "is-directory" "loop"
+              "too-many-links" "message-size" "name-too-long" "no-device" "no-entry"
+              "no-lock" "insufficient-memory" "insufficient-space" "not-directory"
+              "not-empty" "not-recoverable" "unsupported" "no-tty" "no-such-device"
+              "overflow" "not-permitted" "pipe" "read-only" "invalid-seek"
+              "text-file-busy" "cross-device"))
+            (export "error-code" (type $code (eq $codes)))
+            (export "[method]descriptor.create-directory-at" (func
+              (param "self" (borrow $descriptor)) (param "path" string)
+              (result (result (error $code)))))))
+          (alias export $types "descriptor" (type $descriptor))
+          (import "wasi:filesystem/preopens@0.2.0" (instance $preopens
+            (alias outer 1 $descriptor (type $outer))
+            (export "descriptor" (type $descriptor (eq $outer)))
+            (export "get-directories" (func
+              (result (list (tuple (own $descriptor) string)))))))
+          (core module $memory
+            (memory (export "memory") 1)
+            (global $next (mut i32) (i32.const 4096))
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+              global.get $next
+              (global.set $next (i32.add (global.get $next)
+                (i32.and (i32.add (local.get 3) (i32.const 15)) (i32.const -16)))))
+            (data (i32.const 0) "workspace/dworkspace/\ff\fe"))
+          (core instance $memory (instantiate $memory))
+          (core func $get-directories (canon lower (func $preopens "get-directories")
+            (memory (core memory $memory "memory"))
+            (realloc (core func $memory "realloc"))))
+          (core func $create (canon lower
+            (func $types "[method]descriptor.create-directory-at")
+            (memory (core memory $memory "memory"))))
+          (core module $program
+            (import "" "memory" (memory 1))
+            (import "" "get-directories" (func $get-directories (param i32)))
+            (import "" "create" (func $create (param i32 i32 i32 i32)))
+            (func $code (param $path i32) (param $length i32) (result i32)
+              (call $create (i32.load (i32.load (i32.const 100)))
+                (local.get $path) (local.get $length) (i32.const 200))
+              (if (result i32) (i32.load8_u (i32.const 200))
+                (then (i32.load8_u (i32.const 201)))
+                (else (i32.const 255))))
+            (func (export "run") (result i32)
+              (call $get-directories (i32.const 100))
+              (i32.add
+                (i32.mul (call $code (i32.const 0) (i32.const 11)) (i32.const 256))
+                (call $code (i32.const 11) (i32.const 12)))))
+          (core instance $program (instantiate $program (with "" (instance
+            (export "memory" (memory $memory "memory"))
+            (export "get-directories" (func $get-directories))
+            (export "create" (func $create))))))
+          (func (export "run") (result u32) (canon lift (core func $program "run"))))"#;
+
+    #[test]
+    fn a_path_that_is_not_utf8_is_a_code_and_not_the_end() {
+        let engine = Engine::new(&Config::new()).unwrap();
+        let component = Component::new(&engine, wat::parse_str(GUEST).unwrap()).unwrap();
+        let mut linker = Linker::<State>::new(&engine);
+        add_to_linker(&mut linker, |state| FilesView {
+            ctx: &mut state.files,
+            table: &mut state.table,
+        })
+        .unwrap();
+        let workspace = Workspace::new(Quota::default());
+        let state = State {
+            files: FilesCtx::new(&workspace),
+            table: ResourceTable::new(),
+        };
+        let mut store = Store::new(&engine, state);
+        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let run = instance
+            .get_typed_func::<(), (u32,)>(&mut store, "run")
+            .unwrap();
+        let (codes,) = run.call(&mut store, ()).unwrap();
+        assert_eq!(codes / 256, 255, "`workspace/d` is made");
+        assert_eq!(codes % 256, ErrorCode::IllegalByteSequence as u32);
+        assert_eq!(&*workspace.list(".").unwrap()[0].name, "d");
+    }
+}

@@ -26,6 +26,7 @@ mod descriptor;
 mod disk;
 mod error;
 mod generated;
+mod inode;
 mod link;
 mod memory;
 mod mount;

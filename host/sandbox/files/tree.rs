@@ -19,11 +19,12 @@
 
 use super::content::Content;
 use super::error::{Error, Limit};
+use super::inode::{Body, Entries, Inode};
 use super::path::Name;
 use super::quota::{Quota, Usage};
 use super::volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp};
 use bytes::Bytes;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -47,26 +48,6 @@ pub(super) struct Tree {
     clock: Clock,
 }
 
-#[derive(Clone)]
-struct Inode {
-    /// The directory that lists it; none for the root and for what was removed.
-    parent: Option<Node>,
-    /// Its name there.
-    name: Arc<str>,
-    linked: bool,
-    held: usize,
-    accessed: Timestamp,
-    modified: Timestamp,
-    changed: Timestamp,
-    body: Body,
-}
-
-#[derive(Clone)]
-enum Body {
-    File(Content),
-    Directory(BTreeMap<Arc<str>, Node>),
-}
-
 impl Tree {
     /// The root directory of every tree.
     pub(super) const ROOT: Node = Node(1);
@@ -74,7 +55,7 @@ impl Tree {
     /// An empty tree.
     pub(super) fn new(quota: Quota, clock: Clock) -> Self {
         let now = clock().into();
-        let root = Inode::new(None, "".into(), now, Body::Directory(BTreeMap::new()));
+        let root = Inode::new(None, "".into(), now, Body::Directory(Entries::new()));
         Self {
             inodes: HashMap::from([(Self::ROOT, root)]),
             next: Self::ROOT.0 + 1,
@@ -115,7 +96,10 @@ impl Tree {
         directory: Node,
         name: Name<'_>,
     ) -> Result<Node, Error> {
-        let node = self.create_directory(directory, name)?;
+        if self.lookup(directory, name).is_ok() {
+            return Err(Error::Exist);
+        }
+        let node = self.insert(directory, name, Body::Directory(Entries::new()))?;
         self.usage.inodes -= 1;
         self.uncharged += 1;
         Ok(node)
@@ -131,19 +115,7 @@ impl Tree {
 
     /// What is known about a node.
     pub(super) fn status(&self, node: Node) -> Result<Status, Error> {
-        let inode = self.inode(node)?;
-        let (kind, size) = match &inode.body {
-            Body::File(content) => (Kind::File, content.size()),
-            Body::Directory(_) => (Kind::Directory, 0),
-        };
-        Ok(Status {
-            kind,
-            size,
-            links: inode.linked.into(),
-            accessed: inode.accessed,
-            modified: inode.modified,
-            changed: inode.changed,
-        })
+        Ok(self.inode(node)?.status())
     }
 
     /// Up to `limit` entries in the order of their names, after `after`.
@@ -168,10 +140,7 @@ impl Tree {
 
     /// Up to `length` bytes from `offset`; fewer only at the end of the file.
     pub(super) fn read(&self, file: Node, offset: u64, length: usize) -> Result<Bytes, Error> {
-        match &self.inode(file)?.body {
-            Body::File(content) => Ok(content.read(offset, length)),
-            Body::Directory(_) => Err(Error::IsDirectory),
-        }
+        Ok(self.inode(file)?.content()?.read(offset, length))
     }
 
     /// Finds, makes or cuts the entry of this name, and holds it.
@@ -249,7 +218,9 @@ impl Tree {
         let length = bytes.len().min(room);
         let offset = position.within(size);
         self.usage.bytes += (offset + length as u64).saturating_sub(size);
-        self.content(file)?.write(offset, &bytes[..length]);
+        self.inode_mut(file)?
+            .content_mut()?
+            .write(offset, &bytes[..length]);
         self.touch(file);
         Ok(length)
     }
@@ -264,7 +235,7 @@ impl Tree {
             }
         }
         self.usage.bytes = self.usage.bytes - before + size;
-        self.content(file)?.resize(size);
+        self.inode_mut(file)?.content_mut()?.resize(size);
         self.touch(file);
         Ok(())
     }
@@ -292,7 +263,7 @@ impl Tree {
     ) -> Result<Node, Error> {
         match self.lookup(directory, name) {
             Ok(_) => Err(Error::Exist),
-            Err(Error::NoEntry) => self.create(directory, name, Body::Directory(BTreeMap::new())),
+            Err(Error::NoEntry) => self.create(directory, name, Body::Directory(Entries::new())),
             Err(error) => Err(error),
         }
     }
@@ -451,38 +422,19 @@ impl Tree {
     }
 
     pub(super) fn kind(&self, node: Node) -> Result<Kind, Error> {
-        Ok(match self.inode(node)?.body {
-            Body::File(_) => Kind::File,
-            Body::Directory(_) => Kind::Directory,
-        })
+        Ok(self.inode(node)?.kind())
     }
 
     pub(super) fn size(&self, file: Node) -> Result<u64, Error> {
-        match &self.inode(file)?.body {
-            Body::File(content) => Ok(content.size()),
-            Body::Directory(_) => Err(Error::IsDirectory),
-        }
+        Ok(self.inode(file)?.content()?.size())
     }
 
-    fn content(&mut self, file: Node) -> Result<&mut Content, Error> {
-        match &mut self.inode_mut(file)?.body {
-            Body::File(content) => Ok(content),
-            Body::Directory(_) => Err(Error::IsDirectory),
-        }
+    fn listing(&self, directory: Node) -> Result<&Entries, Error> {
+        self.inode(directory)?.entries()
     }
 
-    fn listing(&self, directory: Node) -> Result<&BTreeMap<Arc<str>, Node>, Error> {
-        match &self.inode(directory)?.body {
-            Body::Directory(entries) => Ok(entries),
-            Body::File(_) => Err(Error::NotDirectory),
-        }
-    }
-
-    fn listing_mut(&mut self, directory: Node) -> Result<&mut BTreeMap<Arc<str>, Node>, Error> {
-        match &mut self.inode_mut(directory)?.body {
-            Body::Directory(entries) => Ok(entries),
-            Body::File(_) => Err(Error::NotDirectory),
-        }
+    fn listing_mut(&mut self, directory: Node) -> Result<&mut Entries, Error> {
+        self.inode_mut(directory)?.entries_mut()
     }
 
     /// Marks the content of a node as changed now.
@@ -581,41 +533,6 @@ impl Tree {
             level = below;
         }
         Err(Limit::Depth(MAX_DEPTH).into())
-    }
-}
-
-impl Inode {
-    fn new(parent: Option<Node>, name: Arc<str>, now: Timestamp, body: Body) -> Self {
-        Self {
-            parent,
-            name,
-            linked: true,
-            held: 0,
-            accessed: now,
-            modified: now,
-            changed: now,
-            body,
-        }
-    }
-}
-
-impl Position {
-    /// The offset that is meant in a file of this size.
-    pub(super) fn within(self, size: u64) -> u64 {
-        match self {
-            Self::At(offset) => offset,
-            Self::End => size,
-        }
-    }
-}
-
-impl NewTime {
-    fn apply(self, time: &mut Timestamp, now: Timestamp) {
-        match self {
-            Self::Keep => {}
-            Self::Now => *time = now,
-            Self::Set(new) => *time = new,
-        }
     }
 }
 

@@ -99,6 +99,16 @@ pub enum Position {
     End,
 }
 
+impl Position {
+    /// The offset that is meant in a file of this size.
+    pub(super) fn within(self, size: u64) -> u64 {
+        match self {
+            Self::At(offset) => offset,
+            Self::End => size,
+        }
+    }
+}
+
 /// A new value for a time.
 #[derive(Debug, Clone, Copy)]
 pub enum NewTime {
@@ -108,6 +118,16 @@ pub enum NewTime {
     Now,
     /// This one.
     Set(Timestamp),
+}
+
+impl NewTime {
+    pub(super) fn apply(self, time: &mut Timestamp, now: Timestamp) {
+        match self {
+            Self::Keep => {}
+            Self::Now => *time = now,
+            Self::Set(new) => *time = new,
+        }
+    }
 }
 
 /// A store of files and directories.

@@ -3,8 +3,10 @@
 use super::super::error::Limit;
 use super::super::memory::Memory;
 use super::super::random::Random;
+use super::super::volume::Timestamp;
 use super::super::workspace::Workspace;
 use super::*;
+use rustix::fs::FileType;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;

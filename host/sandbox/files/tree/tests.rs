@@ -2,6 +2,7 @@
 
 use super::super::random::Random;
 use super::*;
+use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 fn clock() -> Clock {
