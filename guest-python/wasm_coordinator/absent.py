@@ -126,10 +126,12 @@ def install(builtins):
     """Replaces what would fail with a riddle by what fails with a cure."""
     import concurrent.futures.process
     import concurrent.futures.thread
+    import multiprocessing.process
     import os
     import socket
     import subprocess
     import threading
+    from asyncio import base_events
 
     sys.meta_path.append(Finder)
 
@@ -147,6 +149,11 @@ def install(builtins):
     subprocess.Popen.__del__ = lambda self: None
     for name in ("system", "popen", "fork", "execv", "execvp", "spawnv", "posix_spawn"):
         setattr(os, name, _refusal(OSError, programs))
+    # What `multiprocessing` asks for first.
+    os.pipe = _refusal(OSError, processes)
+    multiprocessing.process.BaseProcess.start = os.pipe
+    base_events.BaseEventLoop.subprocess_exec = _refusal(OSError, programs)
+    base_events.BaseEventLoop.subprocess_shell = _refusal(OSError, programs)
     network = _refusal(PermissionError, _NETWORK)
     socket.socket.__init__ = network
     # `__del__` and `__repr__` of a socket that never was.

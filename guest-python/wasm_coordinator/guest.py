@@ -9,7 +9,6 @@ import asyncio
 import builtins
 import gc
 import os
-import random
 import sys
 import types
 import warnings
@@ -41,6 +40,9 @@ class _Running:
         self.task = None
         self.warnings = []
         self.more_warnings = 0
+        # Kept apart: not said when the failure is about a forgotten `await`.
+        self.unawaited = []
+        self.told_await = False
 
     def warn(self, sentence):
         if len(self.warnings) < _WARNINGS:
@@ -90,7 +92,6 @@ class Guest:
     def _start(self, given):
         if not self.started:
             self.started = True
-            random.seed()
             try:
                 os.chdir("/workspace")
             except OSError:
@@ -162,9 +163,12 @@ class Guest:
                 result = _OK(program.value_of(value))
             except BaseException as late:
                 result = self._failed(late)
-        self._clean_up()
+        self._clean_up(silent=failure is not None)
         self.main.__dict__.pop(program.RESULT, None)
         console.flush()
+        if not running.told_await:
+            for sentence in running.unawaited:
+                running.warn(sentence)
         if running.more_warnings:
             running.warnings.append(f"{running.more_warnings} more warnings")
         self.running = None
@@ -173,7 +177,7 @@ class Guest:
     def _failed(self, error):
         if isinstance(error, SystemExit):
             return self._exited(error.code)
-        told = report.exception(error, self.running.name)
+        told, self.running.told_await = report.exception(error, self.running.name)
         if isinstance(error, loop.Stuck):
             return _ERR(wit.Failure_Stuck(told))
         return _ERR(wit.Failure_Raised(told))
@@ -188,8 +192,9 @@ class Guest:
             code = 1
         return _ERR(wit.Failure_Exited(int(code)))
 
-    def _clean_up(self):
-        """Ends what the program left running and reports it."""
+    def _clean_up(self, silent):
+        """Ends what the program left running, and reports it unless what
+        was said already explains it."""
         running = self.running
         pending = [
             task
@@ -200,7 +205,8 @@ class Guest:
             running.task.cancel()
         if pending or running.task is not None and not running.task.done():
             for task in pending:
-                running.warn(_left_behind(task))
+                if not silent:
+                    running.warn(_left_behind(task))
                 task.cancel()
             self._let_end([*pending, running.task])
         if self.calls.futures:
@@ -208,7 +214,7 @@ class Guest:
         if self.loop._ready or self.loop._scheduled:
             self.loop.forget()
         for name, value in list(self.main.__dict__.items()):
-            if report.pending(value):
+            if type(value) is types.CoroutineType and report.pending(value):
                 running.warn(
                     f"`{name}` is the coroutine of `{value.__name__}(...)`, which was "
                     f"never awaited{_origin(value)}: "
@@ -230,8 +236,8 @@ class Guest:
 
     def _unawaited(self, coroutine):
         """Called by Python when a coroutine dies that was never awaited."""
-        if self.running is not None:
-            self.running.warn(
+        if self.running is not None and len(self.running.unawaited) < _WARNINGS:
+            self.running.unawaited.append(
                 f"`{coroutine.__name__}(...)` was never awaited{_origin(coroutine)}: "
                 f"write `await {coroutine.__name__}(...)`"
             )

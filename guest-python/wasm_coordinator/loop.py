@@ -24,6 +24,9 @@ _set_running = events._set_running_loop
 class Stuck(RuntimeError):
     """Code waits for something that can never happen."""
 
+    # As programs see it, if they catch it.
+    __module__ = "builtins"
+
 
 class Loop(base_events.BaseEventLoop):
     """The session's event loop."""

@@ -4,12 +4,11 @@ settings of the interpreter that they find.
 
 import importlib
 import os
-import random
 import sys
 from importlib.machinery import BuiltinImporter, FileFinder, FrozenImporter
 from importlib.machinery import PathFinder, SourceFileLoader
 
-from . import console, library
+from . import console, library, zones
 
 # Imported before the snapshot. Everything else costs its price when a program
 # imports it.
@@ -45,11 +44,11 @@ def load():
     for name in _MODULES:
         importlib.import_module(name)
     rest = library.pack(library.HOME)
+    zones.install(zones.pack())
     console.install()
     sys.dont_write_bytecode = True
     sys.path[:] = [WORKSPACE]
     sys.path_hooks[:] = [FileFinder.path_hook((_SourceLoader, [".py"]))]
-    sys.path_importer_cache.clear()
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, rest, PathFinder]
 
 
@@ -57,10 +56,10 @@ def settle():
     """Removes what the building left behind."""
     os.environ.clear()
     sys.argv = [""]
+    # There was no workspace while we built, and that is remembered here.
+    sys.path_importer_cache.clear()
 
-    for name in ("__main__",):
-        sys.modules.pop(name, None)
-    random.seed(0)
+    sys.modules.pop("__main__", None)
     _warm()
 
 

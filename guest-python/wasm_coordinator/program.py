@@ -11,6 +11,7 @@ import linecache
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from inspect import CO_COROUTINE
 from json.encoder import c_make_encoder, encode_basestring
+from types import CodeType
 
 from wit_world.imports import types as wit
 
@@ -25,6 +26,13 @@ RUN_UNTIL_COMPLETE = "__run_until_complete_awaited__"
 _TEXT_LIMIT = 1 << 20
 
 _FENCES = ("```", "~~~")
+
+# The programs whose lines a session remembers.
+_REMEMBERED = 50
+
+_codes = []
+
+_STORE = ast.Store()
 
 
 class Return(BaseException):
@@ -50,13 +58,9 @@ def read(source, name):
     if "return" in source or "asyncio.run(" in source or "run_until_complete(" in source:
         tree = _Outermost().visit(tree)
     _keep_last(tree.body)
-    code = compile(
-        ast.fix_missing_locations(tree),
-        name,
-        "exec",
-        PyCF_ALLOW_TOP_LEVEL_AWAIT,
-        dont_inherit=True,
-    )
+    code = compile(tree, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    _codes.append((code, source, name))
+    del _codes[:-_REMEMBERED]
     return code, bool(code.co_flags & CO_COROUTINE)
 
 
@@ -67,12 +71,33 @@ def _parse(source, name):
 
 def remember(name, source):
     """Lets tracebacks show the lines of a program."""
-    lines = source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    linecache.cache[name] = (
-        len(source),
-        None,
-        [line + "\n" for line in lines],
-        name,
+    # The time of change is missing: there is no file to compare with.
+    linecache.cache[name] = len(source), None, _lines(source), name
+
+
+def _lines(source):
+    source = source.replace("\r\n", "\n").replace("\r", "\n")
+    return source.splitlines(True) if source.isascii() else [
+        line + "\n" for line in source.split("\n")
+    ]
+
+
+def lines_of(code):
+    """The lines of the program that this code is of.
+
+    A session's programs may all have the same name, and functions of earlier
+    ones live on: their lines are not those that `linecache` has.
+    """
+    for outer, source, name in reversed(_codes):
+        if name == code.co_filename and _contains(outer, code):
+            return _lines(source)
+    return None
+
+
+def _contains(outer, code):
+    return outer is code or any(
+        isinstance(inner, CodeType) and _contains(inner, code)
+        for inner in outer.co_consts
     )
 
 
@@ -117,8 +142,8 @@ class _Outermost(ast.NodeTransformer):
 
     def visit_Return(self, node):
         arguments = [self.visit(node.value)] if node.value else []
-        call = ast.Call(_name(RETURN), arguments, [])
-        return _at(node, ast.Raise(_at(node, call), None))
+        call = _at(node, ast.Call(_name(node, RETURN), arguments, []))
+        return _at(node, ast.Raise(call, None))
 
     def visit_Call(self, node):
         self.generic_visit(node)
@@ -132,16 +157,22 @@ class _Outermost(ast.NodeTransformer):
             wrapper = RUN_UNTIL_COMPLETE
         else:
             return node
-        call = ast.Call(_name(wrapper), [function, *node.args], node.keywords)
-        return _at(node, ast.Await(_at(node, call)))
+        arguments = [function, *node.args]
+        call = _at(node, ast.Call(_name(node, wrapper), arguments, node.keywords))
+        return _at(node, ast.Await(call))
 
 
-def _name(name):
-    return ast.Name(name, ast.Load())
+def _name(node, name):
+    return _at(node, ast.Name(name, ast.Load()))
 
 
 def _at(node, new):
-    return ast.copy_location(new, node)
+    """Gives a new node the position of `node`."""
+    new.lineno = node.lineno
+    new.col_offset = node.col_offset
+    new.end_lineno = node.end_lineno
+    new.end_col_offset = node.end_col_offset
+    return new
 
 
 def _keep_last(body):
@@ -149,7 +180,7 @@ def _keep_last(body):
     while body:
         last = body[-1]
         if isinstance(last, ast.Expr):
-            target = _at(last, ast.Name(RESULT, ast.Store()))
+            target = _at(last, ast.Name(RESULT, _STORE))
             body[-1] = _at(last, ast.Assign([target], last.value))
             return
         if not (isinstance(last, ast.If) and _is_main_guard(last.test)):

@@ -8,13 +8,12 @@ system: those are how things work, not what went wrong. Everything is bounded.
 import linecache
 import sys
 import traceback
-from asyncio import coroutines
 from inspect import CORO_CREATED, getcoroutinestate
 from types import CoroutineType
 
 from wit_world.imports import types as wit
 
-from .program import clean
+from .program import clean, lines_of
 
 _TRACEBACK_LIMIT = 64 << 10
 _MESSAGE_LIMIT = 16 << 10
@@ -31,16 +30,17 @@ _PLAIN = (dict, list, str, int, float, bool, type(None))
 
 
 def exception(error, program):
-    """The report of an exception that nothing caught in `program`."""
+    """The report of an exception that nothing caught in `program`, and
+    whether it explains a forgotten `await`."""
     try:
         return _exception(error, program)
     except (MemoryError, RecursionError):
-        kind = type(error).__name__
-        return wit.Exception(kind, "", f"{kind}\n", None)
+        kind = clean(type(error).__name__)
+        return wit.Exception(kind, "", f"{kind}\n", None), False
 
 
 def _exception(error, program):
-    hint = _hint(error)
+    hint, forgotten = _hint(error)
     told = traceback.TracebackException(
         type(error),
         error,
@@ -56,12 +56,13 @@ def _exception(error, program):
     message = _message(error)
     if hint and hint not in message:
         message = f"{message}\nhint: {hint}" if message else f"hint: {hint}"
-    return wit.Exception(
+    told = wit.Exception(
         clean(type(error).__name__),
         clean(_bounded([message], _MESSAGE_LIMIT)),
         text,
         _position(error, told.stack, program),
     )
+    return told, forgotten
 
 
 def stuck(coroutine, program):
@@ -90,7 +91,15 @@ def stuck(coroutine, program):
 
 
 def _kept(stack):
-    kept = [frame for frame in stack if not frame.filename.startswith(_OURS)]
+    kept = []
+    for frame in stack:
+        if frame.filename.startswith(_OURS):
+            continue
+        lines = frame._code is not None and lines_of(frame._code)
+        if lines and frame.lineno and frame.end_lineno:
+            shown = lines[frame.lineno - 1 : frame.end_lineno]
+            frame._lines = "".join(line.rstrip() + "\n" for line in shown)
+        kept.append(frame)
     return traceback.StackSummary.from_list(kept)
 
 
@@ -152,11 +161,13 @@ def _length(told):
 def _bounded(parts, limit):
     """The parts as one text, its middle cut out if it is long."""
     text = "".join(parts)
-    if len(text.encode(errors="replace")) <= limit:
+    data = text.encode(errors="replace")
+    if len(data) <= limit:
         return text
-    half = limit // 5
-    cut = len(text) - 2 * half
-    return f"{text[:half]}\n... ({cut} characters cut) ...\n{text[-half:]}"
+    half = (limit - 100) // 2
+    head = data[:half].decode(errors="ignore")
+    tail = data[-half:].decode(errors="ignore")
+    return f"{head}\n... ({len(data) - 2 * half} bytes cut) ...\n{tail}"
 
 
 def _message(error):
@@ -193,20 +204,33 @@ def _u32(number):
 
 
 def _hint(error):
-    """What to write instead, for mistakes that are common."""
+    """What to write instead, for mistakes that are common, and whether the
+    mistake is a forgotten `await`."""
     try:
         text = str(error)
     except Exception:
-        return None
+        return None, False
     if isinstance(error, (TypeError, AttributeError)):
-        if "coroutine" in text and "expected" not in text:
-            return _forgotten(error)
-        if "'await' expression" in text or "An asyncio.Future, a coroutine" in text:
-            return _needless(text)
-    return None
+        if "coroutine" in text and "coroutine was expected" not in text:
+            if not text.startswith("An asyncio.Future, a coroutine"):
+                return _forgotten(error), True
+        if isinstance(error, TypeError) and (
+            "can't be awaited" in text or _in_asyncio(error.__traceback__)
+        ):
+            return _needless(), False
+    return None, False
 
 
-def _needless(text):
+def _in_asyncio(walk):
+    """Whether asyncio itself could not use a value: it was no awaitable."""
+    while walk is not None and walk.tb_next is not None:
+        walk = walk.tb_next
+    return walk is not None and walk.tb_frame.f_code.co_filename.startswith(
+        "/python/asyncio/"
+    )
+
+
+def _needless():
     if any(name.startswith("mcp_tools") for name in sys.modules):
         return (
             "functions of `mcp_tools` return their result at once: leave `await` out, "
@@ -244,5 +268,3 @@ def of_author(frame_file):
     """Whether a file is the author's, not ours or Python's."""
     return not frame_file.startswith(_OURS)
 
-
-__all__ = ["coroutines", "exception", "of_author", "pending", "stuck"]
