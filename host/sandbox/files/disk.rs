@@ -298,7 +298,7 @@ impl Volume for Disk {
     fn release(&self, node: Node) {
         let mut state = self.state();
         if let Some(held) = state.held.get_mut(&node) {
-            held.holders -= 1;
+            held.holders = held.holders.saturating_sub(1);
             if held.holders == 0 {
                 state.held.remove(&node);
             }

@@ -17,6 +17,18 @@ use std::time::SystemTime;
 
 /// The files of one session. Clones are the same workspace; what is kept in
 /// memory ends with the last of them.
+///
+/// ```
+/// use wasm_coordinator::files::{Quota, Workspace};
+///
+/// let workspace = Workspace::new(Quota::default());
+/// workspace.write_file("data/orders.csv", b"id,total\n1,20\n")?;
+/// // ... run a program that reads it and writes `report.txt` ...
+/// assert_eq!(&*workspace.list("data")?[0].name, "orders.csv");
+/// assert_eq!(workspace.read_file("data/orders.csv")?, "id,total\n1,20\n");
+/// assert_eq!(workspace.usage().inodes, 2);
+/// # Ok::<(), wasm_coordinator::files::PathError>(())
+/// ```
 #[derive(Clone)]
 pub struct Workspace {
     volume: Arc<dyn Counted>,
