@@ -178,14 +178,13 @@ fn a_tool_that_is_not_allowed_is_denied_on_every_route_and_allowed_otherwise() {
             "{source}"
         );
     }
-    // A denied tool cannot be imported, and the message says which flag would
-    // allow it.
+    // An import alone calls nothing; the call says which flag would allow it.
     let report = place.exec(
         "a.py",
-        "from servers.fixture import add",
+        "from servers.fixture import add\nawait add(a=1, b=2)",
         &["--deny-tool", "fixture.add"],
     );
-    assert_ne!(report["status"], "ok", "{report:#}");
+    assert_eq!(report["status"], "denied", "{report:#}");
 }
 
 #[test]
