@@ -190,14 +190,14 @@ mod tests {
     #[test]
     fn behaves_like_one_vector() {
         let mut random = super::super::random::Random::new(7);
-        for round in 0..50 {
+        for round in 0..12 {
             let mut model = Vec::new();
             let mut content = Content::default();
             if round % 2 == 1 {
                 model = vec![9; 100_000];
                 content = Content::Shared(model.clone().into());
             }
-            for _ in 0..60 {
+            for _ in 0..40 {
                 let offset = random.below(300_000);
                 let length = random.below(200_000);
                 match random.below(4) {
