@@ -21,6 +21,7 @@ mod redact;
 mod server;
 mod spec;
 mod stdio;
+mod stragglers;
 
 use std::{
     fmt,

@@ -5,8 +5,9 @@
 //! allow-listed environment. Nothing here knows what is said over the streams.
 //!
 //! Invariants: no path out of here leaves a process behind. Dropping a
-//! [`Process`] kills the group at once; if we are killed ourselves, the kernel
-//! ends the leader (Linux) and everybody else sees the end of standard input.
+//! [`Process`] kills the group at once, and those who left it soon after; if we
+//! are killed ourselves, the kernel ends the leader (Linux) and everybody else
+//! sees the end of standard input.
 
 use std::{
     collections::VecDeque,
@@ -28,7 +29,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{lock, spec::Stdio};
+use super::{lock, spec::Stdio, stragglers};
 
 /// What a server may know of our environment: where programs, its own files
 /// and temporary files are, and how to speak to its user. No credentials.
@@ -76,14 +77,15 @@ pub(super) struct Streams {
 impl Process {
     /// Starts a server. What it writes to standard error goes to `errors`.
     pub(super) async fn start(spec: &Stdio, errors: &Errors) -> io::Result<(Self, Streams)> {
-        let mut child = spawn(command(spec)).await?;
+        let mark = stragglers::new_mark();
+        let mut child = spawn(command(spec, &mark)).await?;
         let missing = || io::Error::other("a standard stream is missing");
         let streams = Streams {
             stdin: child.stdin.take().ok_or_else(missing)?,
             stdout: child.stdout.take().ok_or_else(missing)?,
         };
         let stderr = child.stderr.take().ok_or_else(missing)?;
-        let group = Arc::new(Group::led_by(&child)?);
+        let group = Arc::new(Group::led_by(&child, mark)?);
         let errors_reader = tokio::spawn(errors.clone().fill(stderr)).abort_handle();
         let (ended_sender, ended) = watch::channel(None);
         tokio::spawn(reap(child, Arc::clone(&group), ended_sender));
@@ -135,17 +137,20 @@ impl Drop for Process {
 /// in the moment after, so that it cannot be somebody else's.
 struct Group {
     id: Pid,
+    /// By which those are found who left the group.
+    mark: String,
     is_gone: AtomicBool,
 }
 
 impl Group {
-    fn led_by(child: &Child) -> io::Result<Self> {
+    fn led_by(child: &Child, mark: String) -> io::Result<Self> {
         let id = child
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
             .ok_or_else(|| io::Error::other("the process ended while it was started"))?;
         Ok(Self {
             id,
+            mark,
             is_gone: AtomicBool::new(false),
         })
     }
@@ -160,7 +165,10 @@ impl Group {
 impl Drop for Group {
     /// Reached with a live group only when the runtime was dropped under us.
     fn drop(&mut self) {
-        self.signal(Signal::KILL);
+        if !self.is_gone.load(Ordering::Acquire) {
+            self.signal(Signal::KILL);
+            stragglers::kill(&self.mark);
+        }
     }
 }
 
@@ -169,6 +177,8 @@ async fn reap(mut child: Child, group: Arc<Group>, ended: watch::Sender<Option<S
     // What is left of the group lost its parent and its purpose.
     group.signal(Signal::KILL);
     group.is_gone.store(true, Ordering::Release);
+    let mark = group.mark.clone();
+    let _ = tokio::task::spawn_blocking(move || stragglers::kill(&mark)).await;
     ended.send_replace(Some(match status {
         Ok(status) => how_it_ended(status),
         Err(error) => format!("could not be watched: {error}"),
@@ -184,13 +194,14 @@ fn how_it_ended(status: ExitStatus) -> String {
     }
 }
 
-fn command(spec: &Stdio) -> Command {
+fn command(spec: &Stdio, mark: &str) -> Command {
     let mut command = Command::new(&spec.command);
     command
         .args(&spec.args)
         .env_clear()
         .envs(std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_inherited)))
         .envs(spec.env.iter().map(|(name, value)| (name, value)))
+        .env(stragglers::VARIABLE, mark)
         .stdin(Pipe::piped())
         .stdout(Pipe::piped())
         .stderr(Pipe::piped())
