@@ -1,0 +1,90 @@
+// Errors: what `error.stack` says, and the classes of failed tool calls.
+//
+// The engine keeps raw frames. Reading `stack` turns them into what people
+// know: the message first, then the program's own frames, with the positions
+// of the text they wrote. Nothing is paid for errors whose stack nobody reads.
+(function (native, internal) {
+  "use strict";
+
+  const raw = Object.getOwnPropertyDescriptor(Error.prototype, "stack");
+  const rawStack = raw.get;
+
+  /** "TypeError: no such thing", never throwing, whatever the value is. */
+  function headline(error) {
+    try {
+      const name = String(error.name ?? "Error");
+      const message = String(error.message ?? "");
+      return name && message ? `${name}: ${message}` : name || message;
+    } catch {
+      return "Error";
+    }
+  }
+
+  Object.defineProperty(Error.prototype, "stack", {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const frames = rawStack.call(this);
+      if (typeof frames !== "string") return frames;
+      // A stack that a program set itself has its own first line.
+      if (frames !== "" && !frames.startsWith("    at ")) return frames;
+      return headline(this) + native.programFrames(frames);
+    },
+    set: raw.set,
+  });
+
+  /** The program's frames of an error: lines that begin with a line break. */
+  function frames(error) {
+    try {
+      const own = Object.getOwnPropertyDescriptor(error, "stack");
+      const stack = own ? own.value : rawStack.call(error);
+      if (typeof stack !== "string") return "";
+      if (stack.startsWith("    at ")) return native.programFrames(stack);
+      const start = stack.indexOf("\n    at ");
+      return start < 0 ? "" : stack.slice(start);
+    } catch {
+      return "";
+    }
+  }
+
+  /** Gives an error the frames of another place. */
+  internal.setFrames = (error, raw) => {
+    const value = headline(error) + native.programFrames(raw);
+    return Object.defineProperty(error, "stack", { value, configurable: true, writable: true });
+  };
+
+  /** A tool call that has no result. */
+  class ToolError extends Error {
+    constructor(message, details) {
+      super(message);
+      const { kind = "failed", server = "", tool = "", parameters } = details ?? {};
+      this.kind = kind;
+      this.server = server;
+      this.tool = tool;
+      if (parameters !== undefined) this.parameters = parameters;
+    }
+  }
+
+  /** A call that the policy does not allow. Nothing was sent. */
+  class ToolDenied extends ToolError {}
+
+  /** A call that a limit of the session refused. Nothing was sent. */
+  class ToolLimit extends ToolError {}
+
+  for (const type of [ToolError, ToolDenied, ToolLimit]) {
+    Object.defineProperty(type.prototype, "name", {
+      value: type.name,
+      configurable: true,
+      writable: true,
+    });
+    internal.global(type.name, type);
+  }
+
+  const classes = { denied: ToolDenied, limit: ToolLimit };
+
+  internal.rawStack = rawStack;
+  internal.headline = headline;
+  internal.frames = frames;
+  internal.toolError = (failure) =>
+    new (classes[failure.kind] ?? ToolError)(failure.message, failure);
+})

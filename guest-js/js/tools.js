@@ -1,0 +1,284 @@
+// Tools as functions: calls, server modules, and the other ways to name a tool.
+//
+// Nothing waits in here. A call is a promise, settled when the host hands its
+// completion to `resume`. Names, descriptions and results come from strangers:
+// they are data, never code.
+(function (native, internal) {
+  "use strict";
+
+  const CALL = Symbol("call");
+  const withResolvers = Promise.withResolvers.bind(Promise);
+  const rawStack = internal.rawStack;
+
+  const calls = new Map(); // id -> call in flight
+  const unused = new Set(); // calls whose promise nobody has looked at
+  const servers = new Map(); // name as written -> server
+
+  /** How many calls without `await` are worth a warning each. */
+  const WARNINGS = 5;
+
+  // A call is an ordinary promise, except that looking for anything but `then`
+  // on it says what was forgotten. Whoever waits for it reads `constructor`
+  // first (`await`, `Promise.all`, `then`), which is how its use is noticed.
+  const missing = new Proxy(Object.create(Promise.prototype), {
+    get(target, key, promise) {
+      if (key in target) return Reflect.get(target, key, promise);
+      const call = promise[CALL];
+      if (call === undefined) return undefined;
+      if (key === Symbol.toPrimitive || key === "toJSON") {
+        internal.warn(`${call.label} was used as a value without \`await\`${place(call)}`);
+        unused.delete(call);
+        return undefined;
+      }
+      const loops = key === Symbol.iterator || key === Symbol.asyncIterator;
+      if (typeof key === "symbol" && !loops) return undefined;
+      unused.delete(call);
+      const cure = loops ? `for (const item of await ${call.label}(...))` : `(await ${call.label}(...)).${String(key)}`;
+      throw new TypeError(`${call.label} returns a promise: write \`${cure}\``);
+    },
+  });
+  const prototype = Object.create(missing, {
+    constructor: {
+      get() {
+        unused.delete(this[CALL]);
+        return Promise;
+      },
+      configurable: true,
+    },
+    then: { value: Promise.prototype.then, configurable: true, writable: true },
+    catch: { value: Promise.prototype.catch, configurable: true, writable: true },
+    finally: { value: Promise.prototype.finally, configurable: true, writable: true },
+  });
+
+  function place(call) {
+    const found = native.position(native.programFrames(rawStack.call(call.site)));
+    return found ? ` (${found[0]}:${found[1]}:${found[2]})` : "";
+  }
+
+  /** Starts a call. Whatever is wrong becomes a rejection, never a throw. */
+  function start(name, label, values, options) {
+    const call = { label, resolve: null, reject: null, site: new Error(), signal: null, onAbort: null };
+    const { promise, resolve, reject } = withResolvers();
+    call.resolve = resolve;
+    call.reject = reject;
+    Object.setPrototypeOf(promise, prototype);
+    promise[CALL] = call;
+    try {
+      const signal = options?.signal;
+      if (signal?.aborted) throw signal.reason;
+      const text = JSON.stringify(values);
+      const id = native.startCall(name, text);
+      if (typeof id !== "number") throw failed(call, id);
+      calls.set(id, call);
+      unused.add(call);
+      if (signal) listen(call, id, signal);
+    } catch (error) {
+      reject(error);
+    }
+    return promise;
+  }
+
+  function listen(call, id, signal) {
+    call.signal = signal;
+    call.onAbort = () => {
+      if (!calls.delete(id)) return;
+      native.cancel(id);
+      call.reject(signal.reason);
+    };
+    signal.addEventListener("abort", call.onAbort, { once: true });
+  }
+
+  /** The error of a call, with the place where the call was made. */
+  function failed(call, failure) {
+    return internal.setFrames(internal.toolError(failure), rawStack.call(call.site));
+  }
+
+  const plain = (value) => {
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return false;
+    const parent = Object.getPrototypeOf(value);
+    return parent === Object.prototype || parent === null || value.constructor?.name === "Object";
+  };
+  const isOptions = (value) => plain(value) && typeof value.signal?.addEventListener === "function";
+
+  /** One object of named arguments, or arguments by position. */
+  function bind(label, parameters, values) {
+    let options;
+    if (values.length > 1 && isOptions(values[values.length - 1])) options = values.pop();
+    while (values.length && values[values.length - 1] === undefined) values.pop();
+    if (values.length === 0) return [{}, options];
+    if (values.length === 1 && plain(values[0])) return [values[0], options];
+    const names = parameters.map((parameter) => parameter.name);
+    if (values.length > names.length) {
+      const known = names.length ? `its parameters are ${list(names)}` : "it takes no arguments";
+      throw new TypeError(`${label} was given ${values.length} arguments; ${known}`);
+    }
+    const named = {};
+    values.forEach((value, index) => {
+      if (value !== undefined) named[names[index]] = value;
+    });
+    return [named, options];
+  }
+
+  const list = (names) => names.map((name) => `\`${name}\``).join(", ");
+
+  /** The function of a tool. */
+  function toolFunction(server, tool) {
+    const name = `${server.name}.${tool.name}`;
+    const label = `${server.identifier}.${tool.javascript}`;
+    const run = function (...values) {
+      if (values.length === 1 && plain(values[0])) return start(name, label, values[0]);
+      let bound;
+      try {
+        bound = bind(label, tool.parameters, values);
+      } catch (error) {
+        return Promise.reject(error);
+      }
+      return start(name, label, bound[0], bound[1]);
+    };
+    Object.defineProperty(run, "name", { value: tool.javascript });
+    return run;
+  }
+
+  /** The server of this name or identifier. Starts it, the first time. */
+  function server(written) {
+    const known = servers.get(written);
+    if (known) return known;
+    const described = native.describe(written);
+    if (!Array.isArray(described)) throw internal.toolError(described);
+    const found = native.servers().find((each) => each.name === written || each.identifier === written) ?? {
+      name: written,
+      identifier: written,
+    };
+    const tools = new Map();
+    const module = Object.create(null);
+    for (const tool of described) {
+      const run = toolFunction(found, tool);
+      for (const name of [tool.javascript, tool.python, tool.name]) if (!tools.has(name)) tools.set(name, run);
+      // A module with a function `then` would be taken for a promise.
+      if (tool.javascript !== "then") module[tool.javascript] = run;
+    }
+    tools.delete("then");
+    const made = { ...found, tools, names: Object.keys(module), exports: [...tools.keys()], module: null };
+    made.module = new Proxy(module, {
+      get(target, key) {
+        if (typeof key !== "string" || key in target) return target[key];
+        const run = tools.get(key);
+        if (run || key === "then" || key === "toJSON") return run;
+        if (key === "default") return made.module;
+        throw new TypeError(absent(made, key));
+      },
+      has: (target, key) => key in target || tools.has(key),
+    });
+    Object.defineProperty(module, Symbol.toStringTag, { value: "Module" });
+    proxies.set(made.module, () => `[Module servers/${found.identifier}] { ${made.names.join(", ")} }`);
+    servers.set(written, made);
+    return made;
+  }
+
+  const absent = (server, name) => {
+    const near = native.nearest(name, server.names);
+    const cure = near.length ? `the closest are ${list(near)}` : "it has no tools";
+    return `server \`${server.name}\` has no tool \`${name}\`; ${cure}`;
+  };
+
+  const proxies = new WeakMap();
+  internal.proxyLabel = (proxy) => proxies.get(proxy)?.();
+
+  /** `callTool("server.tool", {...})`, also `callTool("server", "tool", {...})`. */
+  function callTool(name, ...rest) {
+    if (typeof rest[0] === "string") name = `${name}.${rest.shift()}`;
+    if (typeof name !== "string") {
+      return Promise.reject(new TypeError(`callTool takes the name of a tool, for example "server.tool", not ${internal.inspect(name)}`));
+    }
+    const [values = {}, options] = rest;
+    if (!plain(values)) {
+      return Promise.reject(new TypeError(`callTool("${name}", ...) takes one object of arguments, not ${internal.inspect(values)}`));
+    }
+    return start(name, name, values, options);
+  }
+
+  /** `tools.server.tool(...)`: names are looked up when the call is made. */
+  function toolsOfServer(name) {
+    return new Proxy(function () {}, {
+      get(_, key) {
+        if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
+        return (...values) => {
+          try {
+            const found = server(name);
+            const run = found.tools.get(key);
+            if (!run) {
+              throw internal.toolError({ kind: "unknown_tool", server: found.name, tool: key, message: absent(found, key) });
+            }
+            return run(...values);
+          } catch (error) {
+            return Promise.reject(error);
+          }
+        };
+      },
+      apply: (_, __, values) => callTool(name, ...values),
+    });
+  }
+
+  const tools = new Proxy(Object.create(null), {
+    get(_, key) {
+      if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
+      if (key === "callTool" || key === "call") return callTool;
+      return toolsOfServer(key);
+    },
+  });
+  proxies.set(tools, () => `[Tools] { ${native.servers().map((each) => each.identifier).join(", ")} }`);
+
+  /** "servers/github", "./servers/github/listIssues.js", "mcp_tools/x" ... */
+  internal.serverModule = (server_, tool) => {
+    const found = server(server_);
+    if (tool === null) return { module: found.module, default: found.module, exports: found.exports, server: found };
+    const run = found.tools.get(tool);
+    if (!run) throw new SyntaxError(absent(found, tool));
+    return { module: found.module, default: run, exports: found.exports, server: found };
+  };
+  internal.serverExport = (found, name) => {
+    if (name === "default") return found.default;
+    const run = found.server.tools.get(name);
+    if (!run) throw new SyntaxError(absent(found.server, name));
+    return run;
+  };
+
+  internal.calls = {
+    size: () => calls.size,
+    complete(id, ok, value) {
+      const call = calls.get(id);
+      if (call === undefined) return;
+      calls.delete(id);
+      call.signal?.removeEventListener("abort", call.onAbort);
+      if (ok) call.resolve(value);
+      else call.reject(failed(call, value));
+    },
+    /** Ends what a program left in flight and says so. */
+    abandon() {
+      const labels = [];
+      for (const [id, call] of calls) {
+        native.cancel(id);
+        unused.delete(call);
+        labels.push(call.label);
+      }
+      calls.clear();
+      return labels;
+    },
+    /** Calls whose result nobody asked for. */
+    unused() {
+      const warnings = [];
+      for (const call of unused) {
+        if (warnings.length === WARNINGS) {
+          warnings.push(`${unused.size - WARNINGS} more calls were not awaited`);
+          break;
+        }
+        warnings.push(`the call of ${call.label} was not awaited${place(call)}: its result is lost`);
+      }
+      unused.clear();
+      return warnings;
+    },
+  };
+
+  internal.global("tools", tools);
+  for (const name of ["callTool", "call_tool", "callMCPTool", "call_mcp_tool"]) internal.global(name, callTool);
+})

@@ -1,0 +1,686 @@
+//! TypeScript to JavaScript by blanking: every type becomes spaces, so that
+//! each line and column of what remains is where the user wrote it.
+//!
+//! Three things of TypeScript are code: enums, namespaces and parameter
+//! properties. They are written out on the lines they stand on (the second
+//! half of this module). Decorators are left to the engine, which refuses
+//! them. Nothing here knows scopes: as with every compiler that looks at one
+//! file alone, an imported name counts as a type if no expression uses it.
+
+use crate::edits::Edits;
+use oxc_ast::ast::*;
+use oxc_ast_visit::{Visit, walk};
+use oxc_span::{GetSpan, Span};
+use oxc_syntax::scope::ScopeFlags;
+
+/// What a program says about itself.
+#[derive(Default)]
+pub(crate) struct Found<'a> {
+    /// There is a `return` outside of functions.
+    pub(crate) returns: bool,
+    /// Names in expressions, with repetitions.
+    uses: Vec<&'a str>,
+    /// Names of types that were erased.
+    types: Vec<&'a str>,
+}
+
+impl Found<'_> {
+    /// Whether an expression somewhere uses this name.
+    pub(crate) fn uses(&self, name: &str) -> bool {
+        self.uses.contains(&name)
+    }
+}
+
+/// Erases all types. With `module`, imports and exports stay, without those
+/// that name types only.
+pub(crate) fn erase<'a>(
+    program: &Program<'a>,
+    edits: &mut Edits<'_>,
+    module: bool,
+) -> Found<'a> {
+    let mut eraser = Eraser {
+        edits,
+        found: Found::default(),
+        functions: 0,
+        enums: None,
+    };
+    eraser.visit_program(program);
+    if module {
+        eraser.module_names(program);
+    }
+    eraser.found
+}
+
+/// Whether a statement leaves nothing behind at run time.
+pub(crate) fn is_type_only(statement: &Statement<'_>) -> bool {
+    match statement {
+        Statement::ImportDeclaration(import) => import.import_kind.is_type(),
+        Statement::ExportNamedDeclaration(export) => export.export_kind.is_type(),
+        Statement::ExportFromDeclaration(export) => export.export_kind.is_type(),
+        Statement::ExportAllDeclaration(export) => export.export_kind.is_type(),
+        Statement::ExportDeclaration(export) => declares_types_only(&export.declaration),
+        Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+            ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => true,
+            ExportDefaultDeclarationKind::FunctionDeclaration(function) => function.body.is_none(),
+            _ => false,
+        },
+        Statement::TSNamespaceExportDeclaration(_) => true,
+        _ => statement
+            .as_declaration()
+            .is_some_and(declares_types_only),
+    }
+}
+
+fn declares_types_only(declaration: &Declaration<'_>) -> bool {
+    match declaration {
+        Declaration::TSTypeAliasDeclaration(_)
+        | Declaration::TSInterfaceDeclaration(_)
+        | Declaration::TSExternalModuleDeclaration(_)
+        | Declaration::TSGlobalDeclaration(_) => true,
+        Declaration::VariableDeclaration(variables) => variables.declare,
+        Declaration::FunctionDeclaration(function) => function.declare || function.body.is_none(),
+        Declaration::ClassDeclaration(class) => class.declare,
+        Declaration::TSEnumDeclaration(declaration) => declaration.declare,
+        Declaration::TSNamespaceDeclaration(namespace) => {
+            namespace.declare || is_empty_namespace(&namespace.body)
+        }
+        Declaration::TSImportEqualsDeclaration(import) => import.import_kind.is_type(),
+    }
+}
+
+fn is_empty_namespace(body: &TSNamespaceDeclarationBody<'_>) -> bool {
+    match body {
+        TSNamespaceDeclarationBody::TSNamespaceDeclaration(inner) => {
+            is_empty_namespace(&inner.body)
+        }
+        TSNamespaceDeclarationBody::TSModuleBlock(block) => block.body.iter().all(is_type_only),
+    }
+}
+
+/// Where the word `class` of a class declaration begins.
+pub(crate) fn class_keyword(source: &str, class: &Class<'_>) -> u32 {
+    let mut start = class.span.start;
+    if let Some(last) = class.decorators.last() {
+        start = start.max(last.span.end);
+    }
+    let end = class
+        .id
+        .as_ref()
+        .map_or(class.body.span.start, |id| id.span.start);
+    let head = &source[start as usize..end as usize];
+    start + head.rfind("class").unwrap_or(0) as u32
+}
+
+struct Eraser<'e, 's, 'a> {
+    edits: &'e mut Edits<'s>,
+    found: Found<'a>,
+    /// How many functions surround the node.
+    functions: usize,
+    /// The enum whose initialisers are visited, and its members so far.
+    enums: Option<(&'a str, Vec<String>)>,
+}
+
+impl<'a> Eraser<'_, '_, 'a> {
+    fn text(&self, start: u32, end: u32) -> &str {
+        &self.edits.source()[start as usize..end as usize]
+    }
+
+    fn blank(&mut self, span: Span) {
+        self.edits.blank(span.start, span.end);
+    }
+
+    /// Blanks a whole statement or class member. The semicolon keeps what
+    /// stands before and after apart, as the erased text did.
+    fn blank_statement(&mut self, span: Span) {
+        self.edits.replace(span.start, span.start + 1, ";");
+        self.edits.blank(span.start + 1, span.end);
+    }
+
+    /// Blanks the first `mark` in a gap between two nodes.
+    fn blank_mark(&mut self, start: u32, end: u32, mark: char) {
+        if start < end
+            && let Some(at) = self.text(start, end).find(mark)
+        {
+            let at = start + at as u32;
+            self.edits.blank(at, at + 1);
+        }
+    }
+
+    /// Blanks a node in a list, and the comma behind it.
+    fn blank_item(&mut self, span: Span) {
+        let rest = &self.edits.source()[span.end as usize..];
+        let gap = rest.len() - rest.trim_start().len();
+        let end = match rest.trim_start().starts_with(',') {
+            true => span.end + gap as u32 + 1,
+            false => span.end,
+        };
+        self.edits.blank(span.start, end);
+    }
+
+    /// Blanks what TypeScript puts before the name of a class member.
+    fn blank_modifiers(&mut self, start: u32, end: u32) {
+        const MODIFIERS: [&str; 7] = [
+            "public", "private", "protected", "readonly", "override", "abstract", "declare",
+        ];
+        let head = self.text(start, end).to_owned();
+        let mut first = true;
+        let mut at = 0;
+        for word in head.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_') {
+            let name = word.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_');
+            if MODIFIERS.contains(&name) {
+                let from = start + at as u32;
+                let span = Span::new(from, from + name.len() as u32);
+                // What follows may begin with `[` or `*`, and the member
+                // before may have no semicolon.
+                if first && head[..at].trim().is_empty() {
+                    self.blank_statement(span);
+                } else {
+                    self.blank(span);
+                }
+                first = false;
+            }
+            at += word.len();
+        }
+    }
+
+    /// Blanks `as T` and the like. Where a statement ended there, the line
+    /// break that ended it no longer does if the next line could go on.
+    fn blank_suffix(&mut self, start: u32, end: u32) {
+        let rest = &self.edits.source()[end as usize..];
+        let line = rest.trim_start_matches([' ', '\t', '\r']);
+        let goes_on = line.starts_with('\n') && line.trim_start().starts_with(['(', '[', '`']);
+        let own = self.text(start, end);
+        let space = own.len() - own.trim_start().len();
+        if goes_on && (space as u32) < end - start {
+            let at = start + space as u32;
+            self.blank_statement(Span::new(at, end));
+        } else {
+            self.edits.blank(start, end);
+        }
+    }
+
+    fn end_of_decorators(decorators: &[Decorator<'a>], start: u32) -> u32 {
+        decorators.last().map_or(start, |last| last.span.end.max(start))
+    }
+
+    /// Removes the names from imports and exports that stand for types.
+    fn module_names(&mut self, program: &Program<'a>) {
+        for statement in &program.body {
+            match statement {
+                Statement::ImportDeclaration(import) if !import.import_kind.is_type() => {
+                    let Some(specifiers) = &import.specifiers else {
+                        continue;
+                    };
+                    let is_type = |specifier: &ImportDeclarationSpecifier<'a>| match specifier {
+                        ImportDeclarationSpecifier::ImportSpecifier(specifier) => {
+                            specifier.import_kind.is_type()
+                                || !self.found.uses(&specifier.local.name)
+                        }
+                        other => !self.found.uses(&other.local().name),
+                    };
+                    let types: Vec<bool> = specifiers.iter().map(is_type).collect();
+                    if !types.is_empty() && types.iter().all(|&is_type| is_type) {
+                        self.blank_statement(import.span);
+                        continue;
+                    }
+                    for (specifier, is_type) in specifiers.iter().zip(types) {
+                        let named = matches!(
+                            specifier,
+                            ImportDeclarationSpecifier::ImportSpecifier(_)
+                        );
+                        if is_type && named {
+                            self.blank_item(specifier.span());
+                        }
+                    }
+                }
+                Statement::ExportNamedDeclaration(export) if !export.export_kind.is_type() => {
+                    for specifier in &export.specifiers {
+                        let name = specifier.local.name();
+                        if specifier.export_kind.is_type()
+                            || self.found.types.contains(&name.as_str())
+                        {
+                            self.blank_item(specifier.span);
+                        }
+                    }
+                }
+                Statement::ExportFromDeclaration(export) if !export.export_kind.is_type() => {
+                    for specifier in &export.specifiers {
+                        if specifier.export_kind.is_type() {
+                            self.blank_item(specifier.span);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
+    fn visit_statement(&mut self, it: &Statement<'a>) {
+        if !is_type_only(it) {
+            return walk::walk_statement(self, it);
+        }
+        let declaration = match it {
+            Statement::ExportDeclaration(export) => Some(&export.declaration),
+            other => other.as_declaration(),
+        };
+        match declaration {
+            Some(Declaration::TSTypeAliasDeclaration(alias)) => {
+                self.found.types.push(alias.id.name.as_str());
+            }
+            Some(Declaration::TSInterfaceDeclaration(interface)) => {
+                self.found.types.push(interface.id.name.as_str());
+            }
+            _ => {}
+        }
+        self.blank_statement(it.span());
+    }
+
+    fn visit_identifier_reference(&mut self, it: &IdentifierReference<'a>) {
+        let name = it.name.as_str();
+        if let Some((owner, members)) = &self.enums
+            && members.iter().any(|member| member == name)
+        {
+            let text = format!("{owner}.");
+            self.edits.insert(it.span.start, text);
+            return;
+        }
+        self.found.uses.push(name);
+    }
+
+    fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {
+        self.found.returns |= self.functions == 0;
+        walk::walk_return_statement(self, it);
+    }
+
+    // ---- types, wherever they stand
+
+    fn visit_ts_type_annotation(&mut self, it: &TSTypeAnnotation<'a>) {
+        self.blank(it.span);
+    }
+
+    fn visit_ts_type_parameter_declaration(&mut self, it: &TSTypeParameterDeclaration<'a>) {
+        self.blank(it.span);
+    }
+
+    fn visit_ts_type_parameter_instantiation(&mut self, it: &TSTypeParameterInstantiation<'a>) {
+        self.blank(it.span);
+    }
+
+    fn visit_ts_this_parameter(&mut self, it: &TSThisParameter<'a>) {
+        self.blank_item(it.span);
+    }
+
+    fn visit_ts_as_expression(&mut self, it: &TSAsExpression<'a>) {
+        self.visit_expression(&it.expression);
+        self.blank_suffix(it.expression.span().end, it.span.end);
+    }
+
+    fn visit_ts_satisfies_expression(&mut self, it: &TSSatisfiesExpression<'a>) {
+        self.visit_expression(&it.expression);
+        self.blank_suffix(it.expression.span().end, it.span.end);
+    }
+
+    fn visit_ts_non_null_expression(&mut self, it: &TSNonNullExpression<'a>) {
+        self.visit_expression(&it.expression);
+        self.blank_suffix(it.expression.span().end, it.span.end);
+    }
+
+    fn visit_ts_type_assertion(&mut self, it: &TSTypeAssertion<'a>) {
+        self.edits.blank(it.span.start, it.expression.span().start);
+        self.visit_expression(&it.expression);
+    }
+
+    fn visit_decorator(&mut self, _: &Decorator<'a>) {}
+
+    // ---- functions and variables
+
+    fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
+        self.functions += 1;
+        walk::walk_function(self, it, flags);
+        self.functions -= 1;
+    }
+
+    fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
+        self.functions += 1;
+        if let Some(parameters) = &it.type_parameters {
+            self.blank(parameters.span);
+        }
+        self.visit_formal_parameters(&it.params);
+        if let Some(result) = &it.return_type {
+            // No line break may stand between `)` and `=>`.
+            let close = it.params.span.end;
+            if self.text(close - 1, close) == ")" && self.text(close, result.span.end).contains('\n') {
+                self.edits.blank(close - 1, close);
+                self.edits.blank(close, result.span.end - 1);
+                self.edits.replace(result.span.end - 1, result.span.end, ")");
+            } else {
+                self.blank(result.span);
+            }
+        }
+        self.visit_arrow_function_body(&it.body);
+        self.functions -= 1;
+    }
+
+    fn visit_static_block(&mut self, it: &StaticBlock<'a>) {
+        self.functions += 1;
+        walk::walk_static_block(self, it);
+        self.functions -= 1;
+    }
+
+    fn visit_formal_parameter(&mut self, it: &FormalParameter<'a>) {
+        let start = Self::end_of_decorators(&it.decorators, it.span.start);
+        self.edits.blank(start, it.pattern.span().start);
+        if it.optional {
+            let end = it.type_annotation.as_ref().map_or(it.span.end, |kind| kind.span.start);
+            self.blank_mark(it.pattern.span().end, end, '?');
+        }
+        walk::walk_formal_parameter(self, it);
+    }
+
+    fn visit_variable_declarator(&mut self, it: &VariableDeclarator<'a>) {
+        if it.definite {
+            let end = it.type_annotation.as_ref().map_or(it.span.end, |kind| kind.span.start);
+            self.blank_mark(it.id.span().end, end, '!');
+        }
+        walk::walk_variable_declarator(self, it);
+    }
+
+    // ---- classes
+
+    fn visit_class(&mut self, it: &Class<'a>) {
+        if it.r#abstract {
+            let start = Self::end_of_decorators(&it.decorators, it.span.start);
+            let keyword = class_keyword(self.edits.source(), it);
+            self.edits.blank(start, keyword);
+        }
+        if let Some(last) = it.implements.last() {
+            let heritage = it.heritage.as_ref();
+            let start = heritage
+                .and_then(|heritage| heritage.type_arguments.as_ref().map(|types| types.span.end))
+                .or_else(|| heritage.map(|heritage| heritage.expression.span().end))
+                .or_else(|| it.type_parameters.as_ref().map(|types| types.span.end))
+                .or_else(|| it.id.as_ref().map(|id| id.span.end))
+                .unwrap_or_else(|| class_keyword(self.edits.source(), it) + 5);
+            self.edits.blank(start, last.span.end);
+        }
+        if let Some(parameters) = &it.type_parameters {
+            self.blank(parameters.span);
+        }
+        if let Some(heritage) = &it.heritage {
+            self.visit_class_heritage(heritage);
+        }
+        self.visit_class_body(&it.body);
+    }
+
+    fn visit_class_element(&mut self, it: &ClassElement<'a>) {
+        match it {
+            ClassElement::TSIndexSignature(signature) => self.blank_statement(signature.span),
+            ClassElement::MethodDefinition(method) if method.value.body.is_none() => {
+                self.blank_statement(method.span);
+            }
+            ClassElement::PropertyDefinition(property)
+                if property.declare
+                    || property.r#type == PropertyDefinitionType::TSAbstractPropertyDefinition =>
+            {
+                self.blank_statement(property.span);
+            }
+            _ => walk::walk_class_element(self, it),
+        }
+    }
+
+    fn visit_method_definition(&mut self, it: &MethodDefinition<'a>) {
+        let start = Self::end_of_decorators(&it.decorators, it.span.start);
+        self.blank_modifiers(start, it.key.span().start);
+        if it.optional {
+            self.blank_mark(it.key.span().end, it.value.span.start, '?');
+        }
+        if it.kind.is_constructor() {
+            self.parameter_properties(&it.value);
+        }
+        walk::walk_method_definition(self, it);
+    }
+
+    fn visit_property_definition(&mut self, it: &PropertyDefinition<'a>) {
+        let start = Self::end_of_decorators(&it.decorators, it.span.start);
+        self.blank_modifiers(start, it.key.span().start);
+        let end = it
+            .type_annotation
+            .as_ref()
+            .map(|kind| kind.span.start)
+            .or_else(|| it.value.as_ref().map(|value| value.span().start))
+            .unwrap_or(it.span.end);
+        if it.optional {
+            self.blank_mark(it.key.span().end, end, '?');
+        }
+        if it.definite {
+            self.blank_mark(it.key.span().end, end, '!');
+        }
+        walk::walk_property_definition(self, it);
+    }
+
+    // ---- what is code
+
+    fn visit_ts_enum_declaration(&mut self, it: &TSEnumDeclaration<'a>) {
+        self.write_enum(it);
+    }
+
+    fn visit_ts_namespace_declaration(&mut self, it: &TSNamespaceDeclaration<'a>) {
+        self.write_namespace(it, it.span.start);
+    }
+
+    fn visit_ts_import_equals_declaration(&mut self, it: &TSImportEqualsDeclaration<'a>) {
+        self.edits.replace(it.span.start, it.span.start + 6, "var   ");
+    }
+}
+
+/// Enums, namespaces and parameter properties.
+impl<'a> Eraser<'_, '_, 'a> {
+    /// Replaces a range by code, keeping its line breaks behind the code.
+    fn write(&mut self, start: u32, end: u32, mut code: String) {
+        let breaks = self.text(start, end).matches('\n').count();
+        code.extend(std::iter::repeat_n('\n', breaks));
+        self.edits.replace(start, end, code);
+    }
+
+    /// `enum E { A, B = 5 }` becomes
+    /// `var E;(E=>{ E[E["A"]=0]="A"; E[E["B"]=5]="B" })(E||(E={}));`.
+    fn write_enum(&mut self, it: &TSEnumDeclaration<'a>) {
+        let name = it.id.name.as_str();
+        self.write(it.span.start, it.body.span.start + 1, format!("var {name};({name}=>{{"));
+        let outer = self.enums.replace((name, Vec::new()));
+        let mut known = Some(0i64);
+        let mut previous = String::new();
+        for (index, member) in it.body.members.iter().enumerate() {
+            let key = match &member.id {
+                TSEnumMemberName::Identifier(id) => id.name.to_string(),
+                TSEnumMemberName::String(text) | TSEnumMemberName::ComputedString(text) => {
+                    text.value.to_string()
+                }
+                TSEnumMemberName::ComputedTemplateString(text) => text
+                    .quasis
+                    .first()
+                    .map_or(String::new(), |quasi| quasi.value.raw.to_string()),
+            };
+            let quoted = quote(&key);
+            match &member.initializer {
+                None => {
+                    let value = match known {
+                        Some(value) => value.to_string(),
+                        None => format!("{name}[{previous}]+1"),
+                    };
+                    self.write(
+                        member.span.start,
+                        member.span.end,
+                        format!("{name}[{name}[{quoted}]={value}]={quoted}"),
+                    );
+                    known = known.map(|value| value + 1);
+                }
+                Some(value) if is_text(value) => {
+                    let start = value.span().start;
+                    self.write(member.span.start, start, format!("{name}[{quoted}]="));
+                    self.visit_expression(value);
+                    known = None;
+                }
+                Some(value) => {
+                    let span = value.span();
+                    self.write(member.span.start, span.start, format!("{name}[{name}[{quoted}]="));
+                    self.visit_expression(value);
+                    self.edits.insert(span.end, format!("]={quoted}"));
+                    known = match value {
+                        Expression::NumericLiteral(number) if number.value.fract() == 0.0 => {
+                            Some(number.value as i64 + 1)
+                        }
+                        _ => None,
+                    };
+                }
+            }
+            if let Some((_, members)) = &mut self.enums {
+                members.push(key);
+            }
+            previous = quoted;
+            let next = it
+                .body
+                .members
+                .get(index + 1)
+                .map_or(it.body.span.end - 1, |next| next.span.start);
+            if let Some(at) = self.text(member.span.end, next).find(',') {
+                let at = member.span.end + at as u32;
+                self.edits.replace(at, at + 1, ";");
+            }
+        }
+        self.enums = outer;
+        let end = it.body.span.end;
+        self.edits
+            .replace(end - 1, end, format!("}})({name}||({name}={{}}));"));
+    }
+
+    /// `namespace N { export const x = 1 }` becomes
+    /// `var N;(N=>{ const x = 1;N.x=x; })(N||(N={}));`.
+    fn write_namespace(&mut self, it: &TSNamespaceDeclaration<'a>, start: u32) {
+        let name = it.id.name.as_str();
+        let open = format!("var {name};({name}=>{{");
+        let close = format!("}})({name}||({name}={{}}));");
+        match &it.body {
+            TSNamespaceDeclarationBody::TSNamespaceDeclaration(inner) => {
+                let inner_name = inner.id.name.as_str();
+                self.write(start, inner.span.start, open);
+                self.write_namespace(inner, inner.span.start);
+                self.edits
+                    .insert(it.span.end, format!("{name}.{inner_name}={inner_name};{close}"));
+            }
+            TSNamespaceDeclarationBody::TSModuleBlock(block) => {
+                let mut hoisted = open;
+                for statement in &block.body {
+                    if let Statement::ExportDeclaration(export) = statement
+                        && let Declaration::FunctionDeclaration(function) = &export.declaration
+                        && function.body.is_some()
+                        && let Some(id) = &function.id
+                    {
+                        hoisted.push_str(&format!("{name}.{0}={0};", id.name));
+                    }
+                }
+                self.write(start, block.span.start + 1, hoisted);
+                for statement in &block.body {
+                    self.visit_statement(statement);
+                    let Statement::ExportDeclaration(export) = statement else {
+                        continue;
+                    };
+                    if is_type_only(statement) {
+                        continue;
+                    }
+                    let inner = export.declaration.span();
+                    self.edits.blank(export.span.start, inner.start);
+                    let exported = declared_names(&export.declaration);
+                    let code: String = exported
+                        .iter()
+                        .map(|exported| format!(";{name}.{exported}={exported};"))
+                        .collect();
+                    self.edits.insert(export.span.end, code);
+                }
+                let end = block.span.end;
+                self.edits.replace(end - 1, end, close);
+            }
+        }
+    }
+
+    /// `constructor(private x)` gets `this.x=x;` where its body begins, or
+    /// behind the call of `super`.
+    fn parameter_properties(&mut self, constructor: &Function<'a>) {
+        let Some(body) = &constructor.body else {
+            return;
+        };
+        let code: String = constructor
+            .params
+            .items
+            .iter()
+            .filter(|each| each.accessibility.is_some() || each.readonly || each.r#override)
+            .filter_map(|each| each.pattern.get_identifier_name())
+            .map(|name| format!("this.{name}={name};"))
+            .collect();
+        if code.is_empty() {
+            return;
+        }
+        let after_super = body.statements.iter().find_map(|statement| match statement {
+            Statement::ExpressionStatement(statement) => match &statement.expression {
+                Expression::CallExpression(call) if matches!(call.callee, Expression::Super(_)) => {
+                    Some(statement.span.end)
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+        match after_super {
+            Some(at) => self.edits.insert(at, format!(";{code}")),
+            None => {
+                let at = body.directives.last().map_or(body.span.start + 1, |last| last.span.end);
+                self.edits.insert(at, format!(" {code}"));
+            }
+        }
+    }
+}
+
+/// Names that a declaration in a namespace adds, functions excepted: those are
+/// there from the start.
+fn declared_names(declaration: &Declaration<'_>) -> Vec<String> {
+    match declaration {
+        Declaration::VariableDeclaration(variables) => variables
+            .declarations
+            .iter()
+            .flat_map(|declarator| declarator.id.get_binding_identifiers())
+            .map(|id| id.name.to_string())
+            .collect(),
+        Declaration::ClassDeclaration(class) => class.id.iter().map(|id| id.name.to_string()).collect(),
+        Declaration::TSEnumDeclaration(declaration) => vec![declaration.id.name.to_string()],
+        Declaration::TSNamespaceDeclaration(namespace) => vec![namespace.id.name.to_string()],
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the value of an enum member is certainly text, which has no
+/// reverse entry.
+fn is_text(value: &Expression<'_>) -> bool {
+    match value.get_inner_expression() {
+        Expression::StringLiteral(_) | Expression::TemplateLiteral(_) => true,
+        Expression::BinaryExpression(sum) => is_text(&sum.left) || is_text(&sum.right),
+        _ => false,
+    }
+}
+
+/// A text as a JavaScript literal.
+fn quote(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\u{2028}' => quoted.push_str("\\u2028"),
+            '\u{2029}' => quoted.push_str("\\u2029"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

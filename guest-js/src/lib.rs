@@ -1,0 +1,48 @@
+//! The guest for JavaScript and TypeScript.
+//!
+//! A pump, as `wit/sandbox.wit` demands: `run` and `resume` execute until the
+//! program ends or waits for something outside, then return; between them no
+//! frame of the guest is alive. QuickJS runs the program; [`source`] turns
+//! what people write into a script for it; the JavaScript in `js/` gives it
+//! the names people expect. The engine is made before the guest is shipped
+//! (`guest-initialise`) and its memory is part of the component.
+
+mod address;
+mod edits;
+mod engine;
+mod erase;
+mod files;
+mod frames;
+mod modules;
+mod natives;
+mod random;
+mod session;
+mod source;
+
+mod bindings {
+    wit_bindgen::generate!({ path: "../wit", world: "guest", pub_export_macro: true });
+}
+
+use bindings::wasm_coordinator::sandbox::types;
+
+struct Component;
+
+impl bindings::Guest for Component {
+    fn run(program: types::Program) -> types::Step {
+        session::run(program)
+    }
+
+    fn resume(completions: Vec<types::Completion>) -> types::Step {
+        session::resume(completions)
+    }
+}
+
+bindings::export!(Component with_types_in bindings);
+
+/// Makes the engine. Called once, when the guest is built.
+#[unsafe(export_name = "guest-initialise")]
+extern "C" fn initialise() {
+    // The constructors of the C library; the snapshot remembers that they ran.
+    wit_bindgen::rt::run_ctors_once();
+    engine::initialise();
+}

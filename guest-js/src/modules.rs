@@ -1,0 +1,248 @@
+//! What can be imported: servers, and files of the workspace and the skills.
+//!
+//! Files are read through WASI; the host decides which exist. Nothing is ever
+//! loaded from an address or a package registry.
+
+use crate::{engine, files, frames, natives, source};
+use rquickjs::loader::{ImportAttributes, Loader, Resolver};
+use rquickjs::module::Declared;
+use rquickjs::{Array, Ctx, Exception, Module, Object, Promise, Result};
+
+/// The largest file that is loaded as code.
+const LARGEST: u64 = 16 << 20;
+
+/// Where the relative imports of a program begin.
+const WORKSPACE: &str = "/workspace";
+
+/// Finds and loads modules for the engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Modules;
+
+/// The server, and perhaps the tool, that a specifier names: `servers/github`,
+/// `./servers/github/listIssues.js`, `mcp_tools/github`.
+pub(crate) fn server_of(specifier: &str) -> Option<(String, Option<String>)> {
+    let mut path = specifier;
+    while let Some(rest) = ["./", "../", "/", "@/", "~/"]
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix))
+    {
+        path = rest;
+    }
+    let path = ["servers/", "mcp_tools/", "mcp-tools/", "tools/"]
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix))?;
+    let path = [".js", ".ts", ".mjs", ".mts"]
+        .iter()
+        .find_map(|suffix| path.strip_suffix(suffix))
+        .unwrap_or(path)
+        .trim_end_matches('/');
+    match path.split_once('/') {
+        None if path.is_empty() => None,
+        None => Some((path.to_owned(), None)),
+        Some((server, tool)) if !tool.contains('/') => {
+            let tool = Some(tool).filter(|&tool| tool != "index");
+            Some((server.to_owned(), tool.map(str::to_owned)))
+        }
+        Some(_) => None,
+    }
+}
+
+/// Imports a file for the top level of a program.
+pub(crate) fn import_file<'js>(ctx: Ctx<'js>, specifier: String) -> Result<Promise<'js>> {
+    Module::import(&ctx, specifier)
+}
+
+impl Resolver for Modules {
+    fn resolve<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        base: &str,
+        name: &str,
+        _: Option<ImportAttributes<'js>>,
+    ) -> Result<String> {
+        if let Some(path) = file_path(base, name) {
+            if let Some(found) = existing(&path) {
+                return Ok(found);
+            }
+            if server_of(name).is_none() {
+                return Err(Exception::throw_reference(
+                    ctx,
+                    &format!("cannot import `{name}`: there is no file `{path}`"),
+                ));
+            }
+        }
+        if let Some((server, tool)) = server_of(name) {
+            return Ok(match tool {
+                None => format!("servers/{server}"),
+                Some(tool) => format!("servers/{server}/{tool}"),
+            });
+        }
+        let builtin: bool = engine::call_internal(ctx, "isBuiltin", (name,))?;
+        if builtin {
+            return Ok(format!("builtin:{}", name.trim_start_matches("node:")));
+        }
+        let message: String = engine::call_internal(ctx, "missingModule", (name,))?;
+        Err(Exception::throw_reference(ctx, &message))
+    }
+}
+
+impl Loader for Modules {
+    fn load<'js>(
+        &mut self,
+        ctx: &Ctx<'js>,
+        name: &str,
+        attributes: Option<ImportAttributes<'js>>,
+    ) -> Result<Module<'js, Declared>> {
+        if let Some(builtin) = name.strip_prefix("builtin:") {
+            let object: Object = engine::call_internal(ctx, "builtin", (builtin,))?;
+            let names: Vec<String> = object.keys().collect::<Result<_>>()?;
+            return declare(ctx, name, &object, &object, &names);
+        }
+        if let Some((server, tool)) = name.starts_with("servers/").then(|| server_of(name)).flatten() {
+            let found: Object = engine::call_internal(ctx, "serverModule", (server, tool))?;
+            let names: Vec<String> = found.get("exports")?;
+            let module: Object = found.get("module")?;
+            let default: Object = found.get("default")?;
+            return declare(ctx, name, &module, &default, &names);
+        }
+        let text = read(ctx, name)?;
+        let kind = attributes.as_ref().and_then(|attributes| attributes.get_type().ok().flatten());
+        if name.ends_with(".json") || kind.as_deref() == Some("json") {
+            let value = ctx.json_parse(text)?;
+            let module = Module::declare(ctx.clone(), name, "export default import.meta.value;")?;
+            module.meta()?.set("value", value)?;
+            return Ok(module);
+        }
+        let typescript = name.ends_with(".ts") || name.ends_with(".mts");
+        match source::module(&text, typescript) {
+            Ok((code, shifts)) => {
+                frames::remember(name, shifts);
+                Module::declare(ctx.clone(), name, code)
+            }
+            Err(error) => {
+                let thrown = engine::call_internal(
+                    ctx,
+                    "syntaxError",
+                    (error.message, name, error.line, error.column),
+                )?;
+                Err(ctx.throw(thrown))
+            }
+        }
+    }
+}
+
+/// A module whose exports are properties of an object. Only names that are
+/// identifiers become exports: nothing of a stranger gets into the code.
+fn declare<'js>(
+    ctx: &Ctx<'js>,
+    name: &str,
+    module: &Object<'js>,
+    default: &Object<'js>,
+    names: &[String],
+) -> Result<Module<'js, Declared>> {
+    let mut code = String::from("const $m = import.meta.exports;");
+    for (index, name) in names.iter().enumerate().filter(|(_, name)| is_identifier(name)) {
+        code.push_str(&format!("const $e{index} = $m.{name};export {{ $e{index} as {name} }};"));
+    }
+    code.push_str("export default import.meta.default;");
+    let declared = Module::declare(ctx.clone(), name, code)?;
+    let meta = declared.meta()?;
+    meta.set("exports", module.clone())?;
+    meta.set("default", default.clone())?;
+    Ok(declared)
+}
+
+fn is_identifier(name: &str) -> bool {
+    let mut chars = name.chars();
+    name != "then"
+        && name != "default"
+        && chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
+}
+
+/// The absolute path a specifier means; `None` if it does not mean a file.
+fn file_path(base: &str, name: &str) -> Option<String> {
+    let path = if name.starts_with('/') {
+        name.to_owned()
+    } else if name.starts_with("./") || name.starts_with("../") {
+        let folder = match base.rsplit_once('/') {
+            Some((folder, _)) if base.starts_with('/') => folder,
+            _ => WORKSPACE,
+        };
+        format!("{folder}/{name}")
+    } else if name.starts_with("workspace/") || name.starts_with("skills/") {
+        format!("/{name}")
+    } else {
+        return None;
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// The file that a path without its ending, or with the ending of the
+/// compiled file, means.
+fn existing(path: &str) -> Option<String> {
+    let compiled = path
+        .strip_suffix(".js")
+        .or_else(|| path.strip_suffix(".mjs"))
+        .map(|stem| format!("{stem}.ts"));
+    let endings = [".js", ".ts", ".mjs", ".mts", "/index.js", "/index.ts"];
+    std::iter::once(path.to_owned())
+        .chain(compiled)
+        .chain(endings.iter().map(|ending| format!("{path}{ending}")))
+        .find(|candidate| files::exists(candidate))
+}
+
+fn read<'js>(ctx: &Ctx<'js>, path: &str) -> Result<String> {
+    let refuse = |why: &str| Exception::throw_reference(ctx, &format!("cannot import `{path}`: {why}"));
+    files::ready();
+    let metadata = std::fs::metadata(path).map_err(|_| refuse("there is no such file"))?;
+    if metadata.len() > LARGEST {
+        return Err(refuse("the file is larger than 16 MiB"));
+    }
+    let bytes = std::fs::read(path).map_err(|_| refuse("the file cannot be read"))?;
+    String::from_utf8(bytes).map_err(|_| refuse("the file is not valid utf-8"))
+}
+
+/// The imports of a program, for `link` in `js/program.js`.
+pub(crate) fn imports<'js>(ctx: &Ctx<'js>, imports: &[source::Import]) -> Result<Array<'js>> {
+    let array = Array::new(ctx.clone())?;
+    for (index, import) in imports.iter().enumerate() {
+        let object = Object::new(ctx.clone())?;
+        object.set("specifier", import.specifier.as_str())?;
+        object.set("namespace", import.namespace.as_deref())?;
+        object.set("optional", import.optional)?;
+        object.set("line", import.line)?;
+        object.set("column", import.column)?;
+        let names = Array::new(ctx.clone())?;
+        for (index, name) in import.names.iter().enumerate() {
+            let entry = Object::new(ctx.clone())?;
+            entry.set("exported", name.exported.as_str())?;
+            entry.set("local", name.local.as_str())?;
+            entry.set("optional", name.optional)?;
+            names.set(index, entry)?;
+        }
+        object.set("names", names)?;
+        array.set(index, object)?;
+    }
+    Ok(array)
+}
+
+/// Declares what must exist before a program starts.
+pub(crate) fn predeclare(ctx: &Ctx<'_>, names: &[String]) -> Result<()> {
+    for name in names {
+        if !ctx.globals().contains_key(name.as_str())? {
+            natives::define_global(ctx.clone(), name.clone(), rquickjs::Value::new_undefined(ctx.clone()))?;
+        }
+    }
+    Ok(())
+}

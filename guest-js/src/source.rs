@@ -1,0 +1,506 @@
+//! From what people write to what the engine runs.
+//!
+//! A program is run as a script with top-level `await`, so that its variables
+//! stay for the next program of the session. What a script cannot say is
+//! rewritten in place, line by line: imports are taken out and bound before
+//! the program starts, `export` is dropped, `const` and `class` can be
+//! declared again as in a notebook, a top-level `return` ends the program, a
+//! Markdown fence is ignored, types are erased. Files that programs import
+//! stay modules; only types are erased in them.
+//!
+//! All of that costs a parse. Programs that need none of it skip the parser.
+
+use crate::edits::{Edits, Shifts};
+use crate::erase;
+use oxc_allocator::Allocator;
+use oxc_ast::ast::{
+    Declaration, ExportDefaultDeclarationKind, Expression, ImportDeclaration,
+    ImportDeclarationSpecifier, Program, Statement, VariableDeclarationKind,
+};
+use oxc_parser::{ParseOptions, Parser};
+use oxc_span::{GetSpan, SourceType};
+
+/// Brackets deeper than this are refused before the parser sees them: it
+/// recurses, and would end the whole guest where an error will do.
+const DEEPEST: usize = 600;
+
+/// A program, ready to run.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    pub(crate) code: String,
+    pub(crate) shifts: Shifts,
+    pub(crate) imports: Vec<Import>,
+    /// Classes to be declared before the program starts.
+    pub(crate) classes: Vec<String>,
+    pub(crate) tail: Tail,
+}
+
+/// What the value of the last statement means.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tail {
+    /// It is the result.
+    #[default]
+    Value,
+    /// There is no result: the last statement is not an expression.
+    Nothing,
+    /// It is a function to call; what that returns is the result.
+    Call,
+    /// It is the program itself as a function, which takes a function that
+    /// keeps its variables.
+    Wrapped,
+}
+
+/// One `import` declaration of a program.
+pub(crate) struct Import {
+    pub(crate) specifier: String,
+    /// The name for the whole module (`* as name`).
+    pub(crate) namespace: Option<String>,
+    pub(crate) names: Vec<ImportName>,
+    /// Nothing of it is used but, perhaps, types: failing to load it is fine.
+    pub(crate) optional: bool,
+    /// The place of the declaration: line and column, from 1.
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// One name of an import.
+pub(crate) struct ImportName {
+    /// In the module.
+    pub(crate) exported: String,
+    /// In the program.
+    pub(crate) local: String,
+    /// No expression uses it: it may be a type.
+    pub(crate) optional: bool,
+}
+
+/// Why a text is no program.
+pub(crate) struct SyntaxError {
+    pub(crate) message: String,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
+/// Prepares a program.
+pub(crate) fn program(source: &str, typescript: bool) -> Result<Prepared, SyntaxError> {
+    if !typescript && is_plain(source) {
+        return Ok(Prepared {
+            code: source.to_owned(),
+            ..Prepared::default()
+        });
+    }
+    let (source, fenced_typescript) = without_fence(source);
+    let source = source.as_ref();
+    check_depth(source)?;
+    let allocator = Allocator::default();
+    let first = parse(&allocator, source, typescript || fenced_typescript);
+    match first {
+        Ok(program) => Ok(script(source, &program)),
+        Err(error) if typescript => Err(error),
+        Err(error) => {
+            // JavaScript with types in it is common; anything else that the
+            // parser refuses is left to the engine, whose word counts.
+            let again = Allocator::default();
+            match parse(&again, source, true) {
+                Ok(program) => Ok(script(source, &program)),
+                Err(_) if needs_rewriting(source) => Err(error),
+                Err(_) => Ok(Prepared {
+                    code: source.to_owned(),
+                    ..Prepared::default()
+                }),
+            }
+        }
+    }
+}
+
+/// Prepares a file that a program imports.
+pub(crate) fn module(source: &str, typescript: bool) -> Result<(String, Shifts), SyntaxError> {
+    if !typescript {
+        return Ok((source.to_owned(), Shifts::default()));
+    }
+    check_depth(source)?;
+    let allocator = Allocator::default();
+    let program = parse(&allocator, source, true)?;
+    let mut edits = Edits::new(source);
+    erase::erase(&program, &mut edits, true);
+    Ok(edits.apply())
+}
+
+/// Whether a program is certainly fine as it is. Words that only look like
+/// keywords make the answer "no", which costs time and nothing else.
+fn is_plain(source: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "{", "=>", "const", "let ", "let\n", "class", "import", "export", "return", "```", "for",
+        "while",
+    ];
+    source.len() <= 400 && !WORDS.iter().any(|word| source.contains(word))
+}
+
+/// Whether the engine could not even try a program as a script.
+fn needs_rewriting(source: &str) -> bool {
+    ["import", "export", "return"]
+        .iter()
+        .any(|word| source.contains(word))
+}
+
+/// Blanks a Markdown fence around the whole text. Also says whether the fence
+/// calls it TypeScript.
+fn without_fence(source: &str) -> (std::borrow::Cow<'_, str>, bool) {
+    let trimmed = source.trim_start();
+    let start = source.len() - trimmed.len();
+    if !trimmed.starts_with("```") {
+        return (source.into(), false);
+    }
+    let Some(line) = trimmed.find('\n') else {
+        return (source.into(), false);
+    };
+    let language = trimmed[3..line].trim().to_ascii_lowercase();
+    let body_end = source.trim_end().len();
+    let end = source[..body_end]
+        .strip_suffix("```")
+        .map_or(body_end, str::len)
+        .max(start + line);
+    let mut edits = Edits::new(source);
+    edits.blank(start as u32, (start + line) as u32);
+    edits.blank(end as u32, body_end as u32);
+    let typescript = matches!(language.as_str(), "ts" | "typescript" | "mts");
+    (edits.apply().0.into(), typescript)
+}
+
+/// Refuses what is nested so deeply that the parser's stack might not do.
+/// Brackets in strings and comments count too, which no real program notices.
+fn check_depth(source: &str) -> Result<(), SyntaxError> {
+    let mut depth = 0usize;
+    for (at, byte) in source.bytes().enumerate() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => continue,
+        }
+        if depth > DEEPEST {
+            let (line, column) = line_and_column(source, at);
+            return Err(SyntaxError {
+                message: format!("more than {DEEPEST} brackets are open at once"),
+                line,
+                column,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn parse<'a>(
+    allocator: &'a Allocator,
+    source: &'a str,
+    typescript: bool,
+) -> Result<Program<'a>, SyntaxError> {
+    let source_type = if typescript {
+        SourceType::ts()
+    } else {
+        SourceType::mjs()
+    };
+    let options = ParseOptions {
+        allow_return_outside_function: true,
+        enable_ident_hashes: false,
+        ..ParseOptions::default()
+    };
+    let parsed = Parser::new(allocator, source, source_type)
+        .with_options(options)
+        .parse();
+    let Some(diagnostic) = parsed.diagnostics.errors().next() else {
+        return Ok(parsed.program);
+    };
+    let at = diagnostic.labels.first().map_or(0, |label| label.offset());
+    let (line, column) = line_and_column(source, at as usize);
+    let mut message = diagnostic.message.to_string();
+    if let Some(help) = &diagnostic.help {
+        message = format!("{message}: {help}");
+    }
+    Err(SyntaxError {
+        message,
+        line,
+        column,
+    })
+}
+
+/// Rewrites a parsed program into a script.
+fn script(source: &str, program: &Program<'_>) -> Prepared {
+    let mut edits = Edits::new(source);
+    let mut prepared = Prepared::default();
+    if let Some(hashbang) = &program.hashbang {
+        edits.blank(hashbang.span.start, hashbang.span.end);
+    }
+    let found = erase::erase(program, &mut edits, false);
+
+    let mut top = TopLevel {
+        edits: &mut edits,
+        imports: Vec::new(),
+        classes: Vec::new(),
+        names: Vec::new(),
+        functions: Vec::new(),
+        only_declares: program.directives.is_empty(),
+        tail: Tail::Nothing,
+        last: None,
+    };
+    for statement in &program.body {
+        top.statement(statement);
+    }
+    let TopLevel {
+        mut imports,
+        classes,
+        names,
+        functions,
+        only_declares,
+        mut tail,
+        last,
+        ..
+    } = top;
+    if program.source_type.is_typescript() {
+        for import in &mut imports {
+            for name in &mut import.names {
+                name.optional = !found.uses(&name.local);
+            }
+            import.optional = import.namespace.is_none()
+                && !import.names.is_empty()
+                && import.names.iter().all(|name| name.optional);
+        }
+    }
+
+    if program.body.is_empty() && !program.directives.is_empty() {
+        tail = Tail::Value; // a string alone is a directive to the parser
+    }
+    let end = source.len() as u32;
+    if found.returns {
+        if let Some(at) = last {
+            edits.insert(at, "return ");
+        }
+        let keep = names
+            .iter()
+            .chain(&functions)
+            .filter(|name| name.as_str() != "undefined")
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(",");
+        let start = program.hashbang.as_ref().map_or(0, |hashbang| hashbang.span.end);
+        edits.insert(start, format!("(async($keep)=>{{$keep(()=>({{{keep}}}));"));
+        edits.insert(end, "\n})");
+        tail = Tail::Wrapped;
+    } else if only_declares && functions.iter().any(|name| name == "main") && !found.uses("main") {
+        edits.insert(end, "\n;main()");
+        tail = Tail::Value;
+    }
+    let (code, shifts) = if edits.is_empty() {
+        (source.to_owned(), Shifts::default())
+    } else {
+        edits.apply()
+    };
+    prepared.code = code;
+    prepared.shifts = shifts;
+    prepared.imports = imports;
+    prepared.classes = classes;
+    prepared.tail = tail;
+    prepared
+}
+
+/// The statements at the top level of a program.
+struct TopLevel<'e, 's> {
+    edits: &'e mut Edits<'s>,
+    imports: Vec<Import>,
+    classes: Vec<String>,
+    /// Variables.
+    names: Vec<String>,
+    functions: Vec<String>,
+    /// Nothing was seen so far but imports and declarations.
+    only_declares: bool,
+    tail: Tail,
+    /// Where the last statement begins, if it is an expression.
+    last: Option<u32>,
+}
+
+impl TopLevel<'_, '_> {
+    fn statement(&mut self, statement: &Statement<'_>) {
+        let span = statement.span();
+        if erase::is_type_only(statement) {
+            return;
+        }
+        match statement {
+            Statement::EmptyStatement(_) => return,
+            Statement::ImportDeclaration(import) => {
+                self.edits.blank(span.start, span.end);
+                self.import(import);
+                return;
+            }
+            Statement::ExportAllDeclaration(_)
+            | Statement::ExportNamedDeclaration(_)
+            | Statement::ExportFromDeclaration(_) => {
+                self.edits.blank(span.start, span.end);
+                return;
+            }
+            Statement::ExportDeclaration(export) => {
+                self.edits.blank(span.start, export.declaration.span().start);
+                self.declaration(&export.declaration);
+            }
+            Statement::ExportDefaultDeclaration(export) => {
+                self.export_default(span.start, &export.declaration);
+                return;
+            }
+            _ => match statement.as_declaration() {
+                Some(declaration) => self.declaration(declaration),
+                None => self.only_declares = false,
+            },
+        }
+        self.tail = Tail::Nothing;
+        self.last = None;
+        if let Statement::ExpressionStatement(statement) = statement {
+            self.expression(span.start, &statement.expression);
+        }
+    }
+
+    fn expression(&mut self, start: u32, expression: &Expression<'_>) {
+        self.last = Some(start);
+        self.tail = match expression.get_inner_expression() {
+            Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_) => {
+                Tail::Call
+            }
+            _ => Tail::Value,
+        };
+    }
+
+    fn declaration(&mut self, declaration: &Declaration<'_>) {
+        match declaration {
+            Declaration::VariableDeclaration(variables) => {
+                let start = variables.span.start;
+                match variables.kind {
+                    VariableDeclarationKind::Const => self.edits.replace(start, start + 5, "var  "),
+                    VariableDeclarationKind::Let => self.edits.replace(start, start + 3, "var"),
+                    _ => {}
+                }
+                for declarator in &variables.declarations {
+                    for name in declarator.id.get_binding_identifiers() {
+                        self.names.push(name.name.to_string());
+                    }
+                }
+            }
+            Declaration::FunctionDeclaration(function) => {
+                if let Some(name) = &function.id {
+                    self.functions.push(name.name.to_string());
+                }
+            }
+            Declaration::ClassDeclaration(class) => {
+                if let Some(name) = &class.id {
+                    self.class(class, name.span.end, &name.name);
+                }
+            }
+            Declaration::TSEnumDeclaration(declaration) => {
+                self.names.push(declaration.id.name.to_string());
+            }
+            Declaration::TSNamespaceDeclaration(declaration) => {
+                self.names.push(declaration.id.name.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// `class A` becomes `A=class`, of the same length: an assignment can be
+    /// made again by a later program, a declaration cannot.
+    fn class(&mut self, class: &oxc_ast::ast::Class<'_>, name_end: u32, name: &str) {
+        let start = erase::class_keyword(self.edits.source(), class);
+        let old = &self.edits.source()[start as usize..name_end as usize];
+        let mut text = format!("{name}=class");
+        let missing = old.chars().count().saturating_sub(text.chars().count());
+        let breaks: String = old.chars().filter(|&c| c == '\n').collect();
+        text.extend(std::iter::repeat_n(' ', missing - breaks.len().min(missing)));
+        text.push_str(&breaks);
+        self.edits.replace(start, name_end, text);
+        self.edits.insert(class.span.end, ";");
+        self.classes.push(name.to_owned());
+    }
+
+    fn export_default(&mut self, start: u32, exported: &ExportDefaultDeclarationKind<'_>) {
+        let inner = exported.span();
+        self.tail = Tail::Nothing;
+        self.last = None;
+        match exported {
+            ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
+                if let Some(name) = &function.id {
+                    self.edits.blank(start, inner.start);
+                    self.functions.push(name.name.to_string());
+                } else {
+                    // Without a name it is an expression, and there to be called.
+                    self.edits.blank(start, inner.start - 1);
+                    self.edits.replace(inner.start - 1, inner.start, "(");
+                    self.edits.insert(inner.end, ")");
+                    if self.only_declares {
+                        self.tail = Tail::Call;
+                    }
+                }
+            }
+            ExportDefaultDeclarationKind::ClassDeclaration(class) => {
+                if let Some(name) = &class.id {
+                    self.edits.blank(start, inner.start);
+                    self.class(class, name.span.end, &name.name);
+                } else {
+                    self.edits.blank(start, inner.start - 1);
+                    self.edits.replace(inner.start - 1, inner.start, "(");
+                    self.edits.insert(inner.end, ")");
+                }
+            }
+            ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => {}
+            _ => {
+                self.edits.blank(start, inner.start);
+                if let Some(expression) = exported.as_expression() {
+                    self.expression(inner.start, expression);
+                }
+            }
+        }
+    }
+
+    fn import(&mut self, import: &ImportDeclaration<'_>) {
+        if import.import_kind.is_type() {
+            return;
+        }
+        let (line, column) =
+            line_and_column(self.edits.source(), import.source.span.start as usize);
+        let mut made = Import {
+            specifier: import.source.value.to_string(),
+            namespace: None,
+            names: Vec::new(),
+            optional: false,
+            line,
+            column,
+        };
+        let name = |exported: &str, local: &str| ImportName {
+            exported: exported.to_owned(),
+            local: local.to_owned(),
+            optional: false,
+        };
+        for specifier in import.specifiers.iter().flatten() {
+            match specifier {
+                ImportDeclarationSpecifier::ImportSpecifier(specifier) => {
+                    if !specifier.import_kind.is_type() {
+                        made.names
+                            .push(name(&specifier.imported.name(), &specifier.local.name));
+                    }
+                }
+                ImportDeclarationSpecifier::ImportDefaultSpecifier(specifier) => made
+                    .names
+                    .push(name("default", &specifier.local.name)),
+                ImportDeclarationSpecifier::ImportNamespaceSpecifier(specifier) => {
+                    made.namespace = Some(specifier.local.name.to_string());
+                }
+            }
+        }
+        self.imports.push(made);
+    }
+}
+
+/// Line and column of a byte, both from 1, columns in characters.
+pub(crate) fn line_and_column(source: &str, at: usize) -> (u32, u32) {
+    let mut at = at.min(source.len());
+    while !source.is_char_boundary(at) {
+        at -= 1;
+    }
+    let before = &source[..at];
+    let line = before.matches('\n').count() as u32 + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
+    (line, column)
+}
