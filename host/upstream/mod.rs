@@ -22,6 +22,7 @@ mod server;
 mod spec;
 mod stdio;
 mod stragglers;
+mod watchdog;
 
 use std::{
     fmt,

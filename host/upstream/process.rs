@@ -6,8 +6,8 @@
 //!
 //! Invariants: no path out of here leaves a process behind. Dropping a
 //! [`Process`] kills the group at once, and those who left it soon after; if we
-//! are killed ourselves, the kernel ends the leader (Linux) and everybody else
-//! sees the end of standard input.
+//! are killed ourselves, the kernel ends the leader (Linux), and a watchdog the
+//! rest.
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{lock, spec::Stdio, stragglers};
+use super::{lock, spec::Stdio, stragglers, watchdog};
 
 /// What a server may know of our environment: where programs, its own files
 /// and temporary files are, and how to speak to its user. No credentials.
@@ -148,6 +148,7 @@ impl Group {
             .id()
             .and_then(|id| Pid::from_raw(id.cast_signed()))
             .ok_or_else(|| io::Error::other("the process ended while it was started"))?;
+        watchdog::watch(id, &mark);
         Ok(Self {
             id,
             mark,
@@ -177,6 +178,7 @@ async fn reap(mut child: Child, group: Arc<Group>, ended: watch::Sender<Option<S
     // What is left of the group lost its parent and its purpose.
     group.signal(Signal::KILL);
     group.is_gone.store(true, Ordering::Release);
+    watchdog::forget(group.id);
     let mark = group.mark.clone();
     let _ = tokio::task::spawn_blocking(move || stragglers::kill(&mark)).await;
     ended.send_replace(Some(match status {
