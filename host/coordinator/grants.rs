@@ -16,8 +16,11 @@ use globset::{GlobBuilder, GlobMatcher};
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// use wasm_coordinator::Grants;
+///
 /// let grants = Grants::new(["github.*", "*.list_*"], ["github.delete_*"])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Grants {

@@ -50,11 +50,17 @@ const LONGEST_DESCRIPTION: usize = 1 << 10;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// use serde_json::json;
+/// use wasm_coordinator::{Bounds, Grants, LocalTools, ServerSpec, Toolbox};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let tools = LocalTools::new().tool("now", "The time", json!({}), |_| async { Ok("noon".into()) });
 /// let toolbox = Toolbox::new(vec![ServerSpec::local("clock", tools)], Bounds::default())?;
 /// let now = toolbox.call(&Grants::default(), "clock.now", "{}").await?;
 /// assert_eq!(now, r#""noon""#);
+/// # Ok(()) }
 /// ```
 pub struct Toolbox {
     upstream: Upstream,

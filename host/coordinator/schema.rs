@@ -18,7 +18,7 @@ const DEEPEST: usize = 48;
 const MOST_COST: u64 = 20_000;
 
 /// The work of one check: cost of the schema times size of the arguments.
-const MOST_WORK: u64 = 20_000_000;
+const MOST_WORK: u64 = 5_000_000;
 
 /// Parameters that are shown.
 const MOST_PARAMETERS: usize = 256;

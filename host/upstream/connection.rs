@@ -372,8 +372,7 @@ impl StartError {
         let unavailable = |message: &str| Fault::new(FaultKind::Unavailable, message);
         let (error, ended) = match self {
             Self::Spawn(error) => {
-                return unavailable("it could not be started")
-                    .because(format!("its command cannot be run: {error}"));
+                return unavailable("it could not be started").because(error.to_string());
             }
             Self::Handshake(error, ended) => (*error, ended),
         };

@@ -89,3 +89,39 @@ pub(super) fn text_of(result: ServerResult) -> serde_json::Result<String> {
         result => serde_json::to_string(&result),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str, asked: Asked) -> Result<String, String> {
+        let frame: Frame<'_> = serde_json::from_str(text).unwrap();
+        match frame.answer(text.as_bytes(), RequestId::Number(7), asked) {
+            JsonRpcMessage::Response(response) => Ok(text_of(response.result).unwrap()),
+            JsonRpcMessage::Error(error) => Err(error.error.message.into_owned()),
+            other => panic!("expected an answer, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_result_passes_as_it_was_written() {
+        let text =
+            r#"{"jsonrpc":"2.0","id":7,"result":{"n": 12345678901234567890123, "x": [1.10]}}"#;
+        let expected = r#"{"n": 12345678901234567890123, "x": [1.10]}"#;
+        assert_eq!(answer(text, Asked::Other).as_deref(), Ok(expected));
+        assert_eq!(answer(text, Asked::List).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn an_answer_without_sense_is_an_error_of_its_request() {
+        let text = r#"{"jsonrpc":"2.0","id":7}"#;
+        let start = "the server's answer cannot be understood: ";
+        let expected = format!("{start}it has neither `result` nor `error`");
+        assert_eq!(answer(text, Asked::Other), Err(expected));
+        let text = r#"{"jsonrpc":"2.0","id":7,"result":1,"error":"odd"}"#;
+        let expected = format!("{start}its error is not one of JSON-RPC");
+        assert_eq!(answer(text, Asked::Other), Err(expected));
+        let text = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no"}}"#;
+        assert_eq!(answer(text, Asked::Other), Err("no".to_owned()));
+    }
+}

@@ -292,21 +292,30 @@ async fn body(mut response: Response, longest: usize) -> Result<Vec<u8>, Failure
 
 /// The events of a body, each of bounded length.
 fn events(response: Response, longest: usize) -> impl Stream<Item = Result<Sse, SseError>> + Send {
-    SseStream::from_bytes_stream(BoundedEvents {
-        bytes: response.bytes_stream().boxed(),
-        since_blank_line: 0,
-        line: 0,
-        longest,
-    })
+    let bytes = response
+        .bytes_stream()
+        .map(|chunk| chunk.map_err(std::io::Error::other));
+    SseStream::from_bytes_stream(BoundedEvents::new(bytes.boxed(), longest))
 }
 
 /// A stream of bytes that ends when an event gets too long.
 struct BoundedEvents {
-    bytes: BoxStream<'static, reqwest::Result<Bytes>>,
+    bytes: BoxStream<'static, std::io::Result<Bytes>>,
     since_blank_line: usize,
     /// Bytes of the current line, without what ends lines.
     line: usize,
     longest: usize,
+}
+
+impl BoundedEvents {
+    fn new(bytes: BoxStream<'static, std::io::Result<Bytes>>, longest: usize) -> Self {
+        Self {
+            bytes,
+            since_blank_line: 0,
+            line: 0,
+            longest,
+        }
+    }
 }
 
 impl Stream for BoundedEvents {
@@ -318,8 +327,7 @@ impl Stream for BoundedEvents {
     ) -> Poll<Option<Self::Item>> {
         let chunk = match std::task::ready!(self.bytes.poll_next_unpin(context)) {
             Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => return Poll::Ready(Some(Err(std::io::Error::other(error)))),
-            None => return Poll::Ready(None),
+            end => return Poll::Ready(end),
         };
         for &byte in &chunk {
             match byte {
@@ -337,5 +345,81 @@ impl Stream for BoundedEvents {
             }
         }
         Poll::Ready(Some(Ok(chunk)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn read(text: &'static str, longest: usize) -> Result<usize, String> {
+        let chunks = text
+            .as_bytes()
+            .chunks(3)
+            .map(|chunk| Ok(Bytes::from_static(chunk)));
+        let chunks = futures_util::stream::iter(chunks).boxed();
+        let mut events = BoundedEvents::new(chunks, longest);
+        let mut bytes = 0;
+        while let Some(chunk) = events.next().await {
+            bytes += chunk.map_err(|error| error.to_string())?.len();
+        }
+        Ok(bytes)
+    }
+
+    #[tokio::test]
+    async fn each_event_is_bounded_and_their_number_is_not() {
+        let text = "data: 12\n\ndata: 34\r\n\r\n: note\n\ndata: 56\n\n";
+        assert_eq!(read(text, 8).await, Ok(text.len()));
+        let too_long = Err("an event has more than 7 bytes".to_owned());
+        assert_eq!(read(text, 7).await, too_long);
+        assert_eq!(read("data: endless", 7).await, too_long);
+    }
+
+    fn question(asked: Asked) -> Question {
+        Question {
+            id: RequestId::Number(7),
+            asked,
+            is_probe: false,
+        }
+    }
+
+    #[test]
+    fn only_the_answer_to_the_request_is_taken_for_it() {
+        let question = question(Asked::Other);
+        assert!(
+            question
+                .answer(br#"{"jsonrpc":"2.0","id":7,"result":{}}"#)
+                .is_some()
+        );
+        assert!(
+            question
+                .answer(br#"{"jsonrpc":"2.0","id":"7","result":{}}"#)
+                .is_some()
+        );
+        for other in [
+            r#"{"jsonrpc":"2.0","id":8,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/progress"}"#,
+            "rubbish",
+        ] {
+            assert!(question.answer(other.as_bytes()).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn one_unreadable_tool_does_not_hide_the_others() {
+        let text = r#"{"jsonrpc":"2.0","id":7,"result":{"resultType":"complete","tools":[
+            {"name":"good","inputSchema":{}},{"name":"bad","inputSchema":true}],"nextCursor":"2"}}"#;
+        let Some(JsonRpcMessage::Response(response)) =
+            question(Asked::List).answer(text.as_bytes())
+        else {
+            panic!("it is an answer");
+        };
+        let ServerResult::ListToolsResult(tools) = response.result else {
+            panic!("it is a list of tools");
+        };
+        assert_eq!(tools.tools.len(), 1);
+        assert_eq!(tools.next_cursor.as_deref(), Some("2"));
     }
 }

@@ -22,7 +22,10 @@ type Handler =
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
+/// use serde_json::json;
+/// use wasm_coordinator::LocalTools;
+///
 /// let tools = LocalTools::new().tool(
 ///     "add",
 ///     "Adds two numbers",

@@ -34,24 +34,7 @@ use super::{lock, spec::Stdio, stragglers, watchdog};
 /// What a server may know of our environment: where programs, its own files
 /// and temporary files are, and how to speak to its user. No credentials.
 const INHERITED: &[&str] = &[
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "SHELL",
-    "LANG",
-    "LANGUAGE",
-    "TZ",
-    "TERM",
-    "TMPDIR",
-    "TEMP",
-    "TMP",
-    "SYSTEMROOT",
-    "COMSPEC",
-    "APPDATA",
-    "LOCALAPPDATA",
-    "USERPROFILE",
-    "PATHEXT",
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR",
 ];
 const INHERITED_PREFIXES: &[&str] = &["LC_", "XDG_"];
 
@@ -78,7 +61,13 @@ impl Process {
     /// Starts a server. What it writes to standard error goes to `errors`.
     pub(super) async fn start(spec: &Stdio, errors: &Errors) -> io::Result<(Self, Streams)> {
         let mark = stragglers::new_mark();
-        let mut child = spawn(command(spec, &mark)).await?;
+        let spawned = spawn(command(spec, &mark)).await;
+        let mut child = spawned.map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("`{}` cannot be run: {error}", spec.command),
+            )
+        })?;
         let missing = || io::Error::other("a standard stream is missing");
         let streams = Streams {
             stdin: child.stdin.take().ok_or_else(missing)?,
@@ -254,8 +243,14 @@ async fn spawn(command: Command) -> io::Result<Child> {
         let work = move || {
             for mut order in inbox {
                 let _in_runtime = order.runtime.enter();
+                // Panics in a runtime without what processes need. The thread
+                // must live on.
+                let spawn = std::panic::AssertUnwindSafe(|| order.command.spawn());
+                let spawned = std::panic::catch_unwind(spawn).unwrap_or_else(|_| {
+                    Err(io::Error::other("the runtime cannot watch over processes"))
+                });
                 // If nobody waits any more, the child is killed on drop.
-                let _ = order.done.send(order.command.spawn());
+                let _ = order.done.send(spawned);
             }
         };
         let thread = std::thread::Builder::new().name("server-starter".to_owned());

@@ -34,6 +34,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A server that ran for this long starts with a clean record.
 const PROBATION: Duration = Duration::from_secs(60);
 
+/// Why a server may be late, for the operator.
+const LATE: &str = "the handshake was not complete; a package runner may have to download the server first, which a longer `startTimeout` allows";
+
 pub(super) struct Server {
     pub(super) name: String,
     pub(super) call_timeout: Duration,
@@ -316,12 +319,8 @@ impl Start {
             Ok(started) => started,
             Err(_) => {
                 let message = format!("it did not start within {:?}", self.timeout);
-                Err(
-                    Fault::new(FaultKind::Unavailable, message).because(with_errors(
-                        "it did not complete the handshake".to_owned(),
-                        &errors,
-                    )),
-                )
+                Err(Fault::new(FaultKind::Unavailable, message)
+                    .because(with_errors(LATE.to_owned(), &errors)))
             }
         };
         let started = started.map(Arc::new).map_err(|mut fault| {

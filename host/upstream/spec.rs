@@ -110,10 +110,10 @@ pub struct Http {
 /// What all servers together may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Calls in flight to all servers. 128 by default.
+    /// Calls in flight to all servers. 256 by default.
     pub in_flight: usize,
-    /// Calls in flight to one server that does not say otherwise. 32 by
-    /// default: what a server on standard streams works off without choking.
+    /// Calls in flight to one server that does not say otherwise. 128 by
+    /// default: a hundred calls that a program makes at once run at once.
     pub in_flight_per_server: usize,
     /// Bytes of one message from a server. 8 MiB by default.
     pub message: usize,
@@ -127,11 +127,28 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            in_flight: 128,
-            in_flight_per_server: 32,
+            in_flight: 256,
+            in_flight_per_server: 128,
             message: 8 << 20,
             tools: 2_000,
             listing: 16 << 20,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let bounds = Bounds::default();
+        assert_eq!((bounds.in_flight, bounds.in_flight_per_server), (256, 128));
+        assert_eq!((bounds.message, bounds.listing), (8 << 20, 16 << 20));
+        assert_eq!(bounds.tools, 2_000);
+        let spec = ServerSpec::local("a", LocalTools::new());
+        assert_eq!(spec.call_timeout, Duration::from_secs(60));
+        assert_eq!(spec.start_timeout, Duration::from_secs(20));
+        assert_eq!((spec.max_in_flight, spec.secrets.len()), (None, 0));
     }
 }

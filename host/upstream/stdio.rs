@@ -25,7 +25,7 @@ use rmcp::{
 };
 use serde_json::value::RawValue;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader},
     process::{ChildStdin, ChildStdout},
     sync::watch,
     time::Instant,
@@ -74,7 +74,7 @@ impl Signals {
 
 /// The transport of one process.
 pub(super) struct StdioTransport {
-    lines: Lines,
+    lines: Lines<ChildStdout>,
     writer: Arc<Writer>,
     signals: Arc<Signals>,
     /// What was asked and not answered.
@@ -300,14 +300,14 @@ impl Writer {
 }
 
 /// Lines of bounded length.
-struct Lines {
-    reader: BufReader<ChildStdout>,
+struct Lines<R> {
+    reader: BufReader<R>,
     line: Vec<u8>,
     longest: usize,
 }
 
-impl Lines {
-    fn new(stdout: ChildStdout, longest: usize) -> Self {
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn new(stdout: R, longest: usize) -> Self {
         Self {
             reader: BufReader::with_capacity(64 << 10, stdout),
             line: Vec::new(),
@@ -337,6 +337,44 @@ impl Lines {
             if end.is_some() {
                 self.line.clear();
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lines(text: &[u8], longest: usize) -> (Vec<String>, Option<String>) {
+        let mut lines = Lines::new(text, longest);
+        let mut read = Vec::new();
+        loop {
+            match lines.next().await {
+                Ok(Some(line)) => read.push(String::from_utf8(line).unwrap()),
+                Ok(None) => return (read, None),
+                Err(error) => return (read, Some(error.to_string())),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn lines_are_split_and_blank_ones_skipped() {
+        let (read, error) = lines(b"{}\n\n  \r\n[1]\r\nrest", 10).await;
+        assert_eq!(
+            (read, error),
+            (vec!["{}".to_owned(), "[1]\r".to_owned()], None)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_line_may_be_as_long_as_the_bound_and_no_longer() {
+        let long = vec![b'x'; 100_000];
+        let with_end = [&long[..], b"\n"].concat();
+        assert_eq!(lines(&with_end, long.len()).await.0[0].len(), long.len());
+        let too_long = "it sent a message of more than 99999 bytes";
+        for text in [&with_end, &long] {
+            let (read, error) = lines(text, long.len() - 1).await;
+            assert_eq!((read.len(), error.as_deref()), (0, Some(too_long)));
         }
     }
 }
