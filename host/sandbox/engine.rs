@@ -30,7 +30,12 @@ pub type Observer = Arc<dyn Fn(Compilation) + Send + Sync>;
 #[non_exhaustive]
 pub enum Compilation {
     /// Compilation of this guest starts.
-    Started(Guest),
+    Started {
+        /// The guest.
+        guest: Guest,
+        /// How many functions it has, which tells how long it takes.
+        functions: u64,
+    },
     /// It ended, well or not.
     Ended(Guest),
 }
@@ -198,16 +203,15 @@ impl Engine {
         guest: Guest,
         name: &str,
     ) -> wasmtime::Result<Component> {
-        let observe = |step: fn(Guest) -> Compilation| {
+        let observe = |step| {
             if let Some(observer) = &self.shared.options.observer {
-                observer(step(guest));
+                observer(step);
             }
         };
-        observe(Compilation::Started);
-        let compiled = guest
-            .component()
-            .and_then(|bytes| engine.precompile_component(&bytes));
-        observe(Compilation::Ended);
+        let bytes = guest.component()?;
+        observe(Compilation::Started { guest, functions: functions(&bytes) });
+        let compiled = engine.precompile_component(&bytes);
+        observe(Compilation::Ended(guest));
         let compiled = compiled?;
         if let Some(cache) = &self.shared.cache {
             match cache.store(name, &compiled) {
@@ -219,7 +223,7 @@ impl Engine {
                 Err(error) => tracing::warn!("compiled code is not kept: {error}"),
             }
         }
-        Component::new(engine, guest.component()?)
+        Component::from_binary(engine, &bytes)
     }
 }
 
@@ -277,6 +281,44 @@ fn pooling(sandboxes: u32) -> PoolingAllocationConfig {
     pool
 }
 
+/// How many functions the core modules of a component define: the sum over
+/// their code sections (section 10 of each module, which is section 1 of the
+/// component; WebAssembly binary format).
+fn functions(component: &[u8]) -> u64 {
+    sections(component)
+        .filter(|(id, _)| *id == 1)
+        .flat_map(|(_, module)| sections(module))
+        .filter(|(id, _)| *id == 10)
+        .filter_map(|(_, code)| Some(number(code)?.0))
+        .sum()
+}
+
+/// The sections of a module or component: their ids and contents.
+fn sections(binary: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    /// The magic number and the version.
+    const HEADER: usize = 8;
+    let mut rest = binary.get(HEADER..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (id, tail) = rest.split_first()?;
+        let (size, tail) = number(tail)?;
+        let (content, tail) = tail.split_at_checked(usize::try_from(size).ok()?)?;
+        rest = tail;
+        Some((*id, content))
+    })
+}
+
+/// An unsigned LEB128 number of up to 32 bits, and what follows it.
+fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (place, byte) in bytes.iter().take(5).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * place);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[place + 1..]));
+        }
+    }
+    None
+}
+
 /// Names compiled code by everything it depends on: the component, and the
 /// version, settings and processor it was compiled for.
 fn entry_name(engine: &wasmtime::Engine, digest: &str) -> String {
@@ -299,5 +341,27 @@ impl std::hash::Hasher for Digest {
     fn finish(&self) -> u64 {
         let bytes = *self.0.finalize().as_bytes();
         u64::from_le_bytes(bytes[..8].try_into().expect("a digest has 32 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_counted_over_all_modules() {
+        let text = "(component (core module (func) (func)) (core module (func)))";
+        assert_eq!(functions(&wat::parse_str(text).unwrap()), 3);
+        assert_eq!(functions(b""), 0);
+        assert_eq!(functions(b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff"), 0);
+    }
+
+    #[test]
+    fn compiled_code_is_named_by_what_it_depends_on() {
+        let plain = wasmtime::Engine::new(&config(false, None)).unwrap();
+        let metered = wasmtime::Engine::new(&config(true, None)).unwrap();
+        assert_eq!(entry_name(&plain, "a"), entry_name(&plain, "a"));
+        assert_ne!(entry_name(&plain, "a"), entry_name(&plain, "b"));
+        assert_ne!(entry_name(&plain, "a"), entry_name(&metered, "a"));
     }
 }
