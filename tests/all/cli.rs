@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::harness::{Place, contains, ok};
+use crate::harness::{Place, contains, ends, ok};
 
 #[test]
 fn code_on_the_command_line_prints_its_value() {
@@ -186,8 +186,7 @@ fn ctrl_c_stops_the_run_and_its_servers() {
     assert_eq!(status.code(), Some(130));
     assert!(asked.elapsed() < Duration::from_secs(8));
     for child in children {
-        let gone = !std::path::Path::new(&format!("/proc/{child}")).exists();
-        assert!(gone, "process {child} is left");
+        ends(child.into());
     }
 }
 

@@ -242,3 +242,19 @@ pub fn contains(text: &Value, part: &str) {
         .unwrap_or_else(|| panic!("not a text: {text:#}"));
     assert!(text.contains(part), "expected `{part}` in:\n{text}");
 }
+
+/// Whether a process runs; one that only waits to be reaped does not.
+pub fn alive(pid: u64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// Waits some seconds for a process to end.
+#[track_caller]
+pub fn ends(pid: u64) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while alive(pid) && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(!alive(pid), "process {pid} is left");
+}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, contains, error, fixture, fixture_server, ok};
+use crate::harness::{Place, contains, ends, error, fixture, fixture_server, ok};
 
 /// A place with a healthy server `good` and one with these arguments, `bad`.
 fn place(arguments: &[&str]) -> Place {
@@ -171,7 +171,7 @@ fn floods_are_cut() {
 
 #[test]
 fn wrong_answers_are_not_taken_for_the_right_one() {
-    for kind in ["other", "next", "string", "null", "big", "missing", "twice"] {
+    for kind in ["other", "next", "null", "big", "missing", "twice"] {
         let outcome = misbehaves(
             &[],
             &format!("call_tool('bad.answer', {{'kind': '{kind}'}})"),
@@ -226,21 +226,11 @@ fn nothing_is_left_running() {
             ok(place.python("await call_tool('bad.echo', {'text': 'x'})"))["tool"],
             "echo"
         );
-        let deadline = Instant::now() + Duration::from_secs(5);
         for line in place.read("log").lines() {
             let event: Value = serde_json::from_str(line).unwrap();
-            let Some(pid) = event["pid"].as_u64() else {
-                continue;
-            };
-            let alive = || {
-                let status =
-                    std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-                !status.is_empty() && !status.contains(") Z ")
-            };
-            while alive() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(20));
+            if let Some(pid) = event["pid"].as_u64() {
+                ends(pid);
             }
-            assert!(!alive(), "{vice}: process {pid} is left");
         }
     }
 }
