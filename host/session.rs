@@ -12,7 +12,7 @@ use crate::coordinator::{CallLog, Grants, Toolbox};
 use crate::limits::{Limit, Limits};
 use crate::program::Program;
 use crate::report::{ErrorReport, Position, Report, Status, Usage};
-use crate::sandbox::files::{FilesCtx, Quota, Workspace};
+use crate::sandbox::files::{self, FilesCtx, Quota, Workspace};
 use crate::sandbox::{
     Ending, Engine, Exception, Failure, Output, Sandbox, Stop, Value, Watcher, Wire,
 };
@@ -234,7 +234,12 @@ fn verdict(ending: Ending, limits: &Limits, printed: u64) -> Verdict {
         Err(Failure::Stuck(exception)) => {
             Verdict::failed(Status::Error, exception_error(exception))
         }
-        Err(Failure::Raised(exception)) => raised(exception, ending.memory_refused, limits),
+        Err(Failure::Raised(exception)) => raised(
+            exception,
+            ending.memory_refused,
+            ending.files_refused,
+            limits,
+        ),
     };
     Verdict {
         warnings: outcome.warnings,
@@ -244,7 +249,12 @@ fn verdict(ending: Ending, limits: &Limits, printed: u64) -> Verdict {
 
 /// An uncaught exception: the program's own failure, unless it says that it
 /// was refused something.
-fn raised(exception: Exception, memory_refused: bool, limits: &Limits) -> Verdict {
+fn raised(
+    exception: Exception,
+    memory_refused: bool,
+    files_refused: Option<files::Limit>,
+    limits: &Limits,
+) -> Verdict {
     let out_of_memory = memory_refused
         && (exception.kind == "MemoryError"
             || matches!(exception.kind.as_str(), "RangeError" | "InternalError")
@@ -267,7 +277,17 @@ fn raised(exception: Exception, memory_refused: bool, limits: &Limits) -> Verdic
         "ToolLimit" => Status::Limit,
         _ => Status::Error,
     };
-    Verdict::failed(status, exception_error(exception))
+    // Languages say "I/O error" where a limit of the files was met.
+    let hint = files_refused
+        .filter(|_| {
+            matches!(
+                exception.kind.as_str(),
+                "OSError" | "Error" | "OperationalError"
+            )
+        })
+        .map(|limit| limit.to_string());
+    let error = exception_error(exception);
+    Verdict::failed(status, ErrorReport { hint, ..error })
 }
 
 /// The value as JSON, if it fits into what is left of the output limit.

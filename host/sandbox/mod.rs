@@ -66,6 +66,8 @@ pub(crate) struct Ending {
     pub(crate) memory_peak: u64,
     /// Memory was refused, so an exception that says so is a limit reached.
     pub(crate) memory_refused: bool,
+    /// The limit of the files that refused something last.
+    pub(crate) files_refused: Option<files::Limit>,
     /// The interpreter's variables are gone; the next run starts fresh.
     pub(crate) state_lost: bool,
 }
@@ -77,6 +79,7 @@ impl Ending {
             fuel: None,
             memory_peak: 0,
             memory_refused: false,
+            files_refused: None,
             state_lost: false,
         }
     }
@@ -101,7 +104,9 @@ impl Sandbox {
     /// Runs a program. Nothing of it is left behind if the future is dropped.
     pub(crate) async fn run(&mut self, program: &Program, limits: &Limits, wire: Wire) -> Ending {
         self.console.begin(limits.max_output);
-        match &program.code {
+        // What an earlier program was refused is no news.
+        self.files.take_refused();
+        let ending = match &program.code {
             Code::Source { language, text } => {
                 self.run_source(*language, text, program, limits, wire)
                     .await
@@ -110,6 +115,10 @@ impl Sandbox {
                 self.run_component(Arc::clone(bytes), program, limits, wire)
                     .await
             }
+        };
+        Ending {
+            files_refused: self.files.take_refused(),
+            ..ending
         }
     }
 
@@ -235,6 +244,7 @@ async fn run(
         fuel,
         memory_peak: state.meter.memory_peak(),
         memory_refused: state.meter.memory_refused(),
+        files_refused: None,
     }
 }
 

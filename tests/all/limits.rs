@@ -300,3 +300,19 @@ fn limits_in_the_configuration_hold_and_flags_win() {
         "{report:#}"
     );
 }
+
+#[test]
+fn files_have_limits_that_are_named() {
+    let write = |bytes: u64| {
+        format!(
+            "f = open('/workspace/x', 'wb')\nfor _ in range({bytes}): f.write(b'x' * 1_000_000)\nf.close()"
+        )
+    };
+    let report = Place::new().python(&write(30));
+    assert_eq!(report["error"]["kind"], "OSError", "{report:#}");
+    contains(
+        &report["error"]["hint"],
+        "a file of the workspace may have at most 10485760 bytes",
+    );
+    assert_eq!(Place::new().python(&write(10))["status"], "ok");
+}
