@@ -123,6 +123,11 @@ impl Toolbox {
         record: &Recording,
     ) -> Result<String, CallError> {
         let result = self.call_with(grants, tool, arguments, record).await;
+        if let Err(error) = &result
+            && !error.server.is_empty()
+        {
+            record.target(&error.server, &error.tool);
+        }
         record.end(match &result {
             Ok(_) => CallStatus::Finished,
             Err(error) => match error.kind {

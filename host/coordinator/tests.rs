@@ -363,7 +363,7 @@ async fn a_run_that_hangs_up_leaves_the_record_of_what_was_in_flight() {
         ("wait", CallStatus::Unknown),
         // It waited for its turn, so it was never sent.
         ("wait", CallStatus::Failed),
-        ("t.nothing", CallStatus::Failed),
+        ("nothing", CallStatus::Failed),
     ];
     assert_eq!(
         records,

@@ -14,6 +14,7 @@ mod fault;
 mod frame;
 mod http;
 mod http_client;
+mod late_probe;
 mod listing;
 mod local;
 mod process;

@@ -33,6 +33,7 @@ use tokio::{
 
 use super::{
     frame::{Asked, Frame},
+    late_probe::LateProbe,
     lock,
     process::Streams,
 };
@@ -79,6 +80,7 @@ pub(super) struct StdioTransport {
     signals: Arc<Signals>,
     /// What was asked and not answered.
     asked: HashMap<i64, Asked>,
+    late_probe: LateProbe,
     ended: watch::Receiver<Option<String>>,
     /// Until when to read after the end of the process.
     deadline: Option<Instant>,
@@ -101,6 +103,7 @@ impl StdioTransport {
             }),
             signals,
             asked: HashMap::new(),
+            late_probe: LateProbe::default(),
             ended,
             deadline: None,
             rubbish_in_a_row: 0,
@@ -110,9 +113,11 @@ impl StdioTransport {
     /// Remembers what a request asks, so that its answer is known.
     fn expect_answer(&mut self, request: &ClientRequest, id: &RequestId) {
         if matches!(request, ClientRequest::InitializeRequest(_)) {
-            // The answer to a probe that was given up may still come, and must
-            // not be taken for the answer to this.
-            self.asked.clear();
+            // The answer to the probe may still come, and must not be taken
+            // for the answer to this.
+            if let Some((id, _)) = self.asked.drain().next() {
+                self.late_probe.give_up(id);
+            }
         }
         if let RequestId::Number(id) = id {
             self.asked.insert(*id, Asked::of(request));
@@ -163,10 +168,19 @@ impl StdioTransport {
         // Some servers return a number as text.
         let number: Option<i64> = id.get().trim_matches('"').parse().ok();
         let Some((number, asked)) = number.and_then(|n| Some((n, self.asked.remove(&n)?))) else {
-            self.signals.unmatched.fetch_add(1, Ordering::Relaxed);
+            if !number.is_some_and(|number| self.late_probe.take(number, frame.result)) {
+                self.signals.unmatched.fetch_add(1, Ordering::Relaxed);
+            }
             return None;
         };
-        Some(frame.answer(line, RequestId::Number(number), asked))
+        let id = RequestId::Number(number);
+        if asked == Asked::Handshake
+            && frame.error.is_some()
+            && let Some(greeting) = self.late_probe.instead_of_refusal(&id)
+        {
+            return Some(greeting);
+        }
+        Some(frame.answer(line, id, asked))
     }
 }
 
