@@ -1,5 +1,7 @@
 //! The arguments of a call: from the text a program wrote to what is sent.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 use wasm_coordinator_stubs::names::{folded, nearest};
 
@@ -112,28 +114,33 @@ fn problems(tool: &Tool, arguments: &Value) -> Vec<String> {
         return Vec::new();
     };
     let mut problems = Vec::new();
-    let mut unknown: Vec<&str> = Vec::new();
+    let is_strange = |name: &&str| !tool.parameters.iter().any(|p| p.name == **name);
+    let names = fields.keys().map(String::as_str);
+    let strange: Vec<&str> = match tool.welcomes_other_names || tool.parameters.is_empty() {
+        true => Vec::new(),
+        false => names.filter(is_strange).collect(),
+    };
     // A misspelt optional name would be ignored by most servers, silently.
-    if !tool.welcomes_other_names {
-        let names = fields.keys().map(String::as_str);
-        let strange = names.filter(|name| !tool.parameters.iter().any(|p| p.name == *name));
-        unknown.extend(strange.filter(|name| suggestion(tool, fields, name).is_some()));
-    }
+    let is_misspelt = |name: &&str| suggestion(tool, fields, name).is_some();
+    let mut unknown: Vec<&str> = strange.iter().copied().filter(is_misspelt).collect();
     if let Some(check) = tool.check() {
         for problem in check.problems(arguments, MOST_PROBLEMS) {
             match problem {
                 Problem::Unknown(name) => {
-                    if let Some((name, _)) = fields.get_key_value(&name)
-                        && !unknown.contains(&name.as_str())
-                    {
-                        unknown.push(name);
-                    }
+                    let given = fields.get_key_value(&name);
+                    unknown.extend(given.map(|(name, _)| name.as_str()));
                 }
-                Problem::Missing(name) => problems.push(format!("`{}` is missing", shown(&name))),
+                Problem::Missing(name) => {
+                    problems.push(format!("`{}` is missing", shown(&name)));
+                    // One of these was probably meant to be it.
+                    unknown.extend(&strange);
+                }
                 Problem::Unfit(sentence) => problems.push(sentence),
             }
         }
     }
+    let mut named = HashSet::new();
+    unknown.retain(|name| named.insert(*name));
     let unknown = unknown
         .into_iter()
         .map(|name| match suggestion(tool, fields, name) {
@@ -281,6 +288,11 @@ mod tests {
             sent(r#"{"owner": "a", "zzz": 3}"#),
             json!({"owner": "a", "zzz": 3})
         );
+    }
+
+    #[test]
+    fn a_strange_name_is_named_where_a_required_one_is_missing() {
+        assert!(message(r#"{"zzz": 3}"#).contains("`zzz` is not a parameter; `owner` is missing"));
     }
 
     #[test]
