@@ -119,6 +119,7 @@ fn log() {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(terminal::colours())
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        // The protocol library logs whole messages, secrets included.
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("{filter},rmcp=warn")))
         .init();
 }
