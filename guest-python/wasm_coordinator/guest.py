@@ -19,7 +19,8 @@ import componentize_py_types as wit_results
 import wit_world
 from wit_world.imports import types as wit
 
-from . import absent, calls, console, loop, preload, program, report, scrub, servers
+from . import absent, calls, console, immortal, loop, preload, program, report
+from . import scrub, servers, warm
 
 _OK = wit_results.Ok
 _ERR = wit_results.Err
@@ -65,6 +66,8 @@ class Guest:
         setattr(builtins, program.RETURN, program.Return)
         setattr(builtins, program.RUN, loop.run_awaited)
         setattr(builtins, program.RUN_UNTIL_COMPLETE, loop.run_until_complete_awaited)
+        # So that a call that was never awaited can be shown.
+        sys.set_coroutine_origin_tracking_depth(1)
         self.loop.set_exception_handler(self._unhandled)
         warnings._warn_unawaited_coroutine = self._unawaited
         asyncio.to_thread = asyncio.threads.to_thread = _to_thread
@@ -89,6 +92,12 @@ class Guest:
         self.calls.deliver(completions)
         return self._pump()
 
+    def forget_programs(self):
+        """Forgets that anything ran."""
+        self.main = types.ModuleType("__main__")
+        self.started = False
+        program.forget()
+
     def _start(self, given):
         if not self.started:
             self.started = True
@@ -97,7 +106,6 @@ class Guest:
             except OSError:
                 # A host without a workspace: files cannot be had at all.
                 pass
-            sys.set_coroutine_origin_tracking_depth(1)
         variables = self.main.__dict__
         variables["__builtins__"] = builtins
         variables["__file__"] = given.name
@@ -273,9 +281,11 @@ def _left_behind(task):
     where = ""
     if frame is not None and report.of_author(frame.f_code.co_filename):
         where = f", which is at line {frame.f_lineno} of {frame.f_code.co_filename}"
+    given = task.get_name()
+    called = "" if given.startswith("Task-") else f" {given!r}"
     return (
-        f"the task `{task.get_name()}` (`{name}`{where}) had not ended when the program "
-        "did, and was cancelled: await it"
+        f"the task{called} of `{name}`{where} had not ended when the program did, "
+        "and was cancelled: await it"
     )
 
 
@@ -304,7 +314,10 @@ class WitWorld(wit_world.WitWorld):
 preload.load()
 _guest = Guest()
 preload.settle()
+warm.warm(_guest)
 gc.collect()
-scrub.scrub()
-gc.collect()
+# Kept, so that it is in the snapshot.
+_immortal = immortal.note()
+gc.freeze()
+_holes = scrub.scrub(_immortal[0])
 gc.freeze()

@@ -1,9 +1,9 @@
-"""The rest of the standard library.
+"""The standard library.
 
-What programs commonly import is imported before the snapshot. The rest is in
-here as compressed code objects, one by one, so that a late import needs no
-file system and no parser. Only code: the text of the standard library is not
-in the guest.
+What programs commonly import is imported before the snapshot, once for all:
+it is neither read again nor made anew. The rest is in here as compressed code
+objects, one by one, so that a late import needs no file system and no parser.
+Only code: the text of the standard library is not in the guest.
 """
 
 import marshal
@@ -46,17 +46,29 @@ _LEFT_OUT = {
 
 
 class Library:
-    """Finds and loads what `pack` packed."""
+    """Finds and loads what `pack` packed, and what it found loaded."""
 
     def __init__(self, index, data):
         # Name: (offset, length, whether it is a package).
         self._index = index
         self._data = data
+        self._loaded = {}
+
+    def keep_loaded(self):
+        """Remembers the modules there are, for programs that drop one from
+        `sys.modules` and import it again."""
+        self._loaded = dict(sys.modules)
 
     def find_spec(self, name, path=None, target=None):
         entry = self._index.get(name)
         if entry is None:
-            return None
+            loaded = self._loaded.get(name)
+            if loaded is None:
+                return None
+            spec = ModuleSpec(name, self, is_package=hasattr(loaded, "__path__"))
+            if spec.submodule_search_locations is not None:
+                spec.submodule_search_locations = list(loaded.__path__)
+            return spec
         file = f"{HOME}/{name.replace('.', '/')}"
         package = entry[2]
         origin = f"{file}/__init__.py" if package else f"{file}.py"
@@ -67,9 +79,11 @@ class Library:
         return spec
 
     def create_module(self, spec):
-        return None
+        return self._loaded.get(spec.name)
 
     def exec_module(self, module):
+        if module.__name__ in self._loaded:
+            return
         exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name):

@@ -58,15 +58,7 @@ def settle():
     sys.argv = [""]
     # There was no workspace while we built, and that is remembered here.
     sys.path_importer_cache.clear()
-
     sys.modules.pop("__main__", None)
-    _warm()
-
-
-def _warm():
-    """Takes the common paths once, so that caches are filled."""
-    import ast
-    import inspect
-
-    compile("import json\nprint(f'{1+1}')\n", "<warm>", "exec", ast.PyCF_ONLY_AST)
-    inspect.signature(_warm)
+    for finder in sys.meta_path:
+        if isinstance(finder, library.Library):
+            finder.keep_loaded()

@@ -82,6 +82,12 @@ def _lines(source):
     ]
 
 
+def forget():
+    """Forgets all programs."""
+    _codes.clear()
+    linecache.clearcache()
+
+
 def lines_of(code):
     """The lines of the program that this code is of.
 

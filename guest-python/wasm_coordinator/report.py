@@ -231,10 +231,14 @@ def _in_asyncio(walk):
 
 
 def _needless():
-    if any(name.startswith("mcp_tools") for name in sys.modules):
+    servers = [
+        name.partition(".")[2] for name in sys.modules if name.startswith("mcp_tools.")
+    ]
+    if servers:
+        instead = " or ".join(f"`servers.{name}`" for name in servers[:3])
         return (
             "functions of `mcp_tools` return their result at once: leave `await` out, "
-            "or import the function from `servers` instead"
+            f"or import the function from {instead}"
         )
     return "what is awaited is a value already: leave `await` out"
 

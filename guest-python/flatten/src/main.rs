@@ -16,6 +16,7 @@
 mod outline;
 mod refusals;
 mod rewrite;
+mod snapshot;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -52,8 +53,13 @@ fn main() -> Result<()> {
     let outline = Outline::read(&component)?;
     let merged = merge(binaryen, &work, &outline)?;
     let optimised = optimise(binaryen, &work, &merged)?;
-    let flat = encode(&component, &optimised)?;
+    let mut memory = snapshot::read(&optimised)?;
+    let objects = snapshot::immortalise(&mut memory)?;
+    let segments = snapshot::segments(&memory)?;
+    let finished = rewrite::data(&optimised, &segments)?;
+    let flat = encode(&component, &finished)?;
     fs::write(output, flat)?;
+    println!("{objects} objects, {} data segments", segments.len());
     fs::remove_dir_all(&work)?;
     Ok(())
 }

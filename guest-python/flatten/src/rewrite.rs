@@ -2,7 +2,9 @@
 
 use anyhow::Result;
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
-use wasm_encoder::{ExportSection, ImportSection, Module, RawSection};
+use wasm_encoder::{
+    DataCountSection, DataSection, ExportSection, ImportSection, Module, RawSection,
+};
 use wasmparser::{Parser, Payload};
 
 /// Gives each import the module name and name that `name` says.
@@ -44,9 +46,24 @@ pub fn exports(module: &[u8], mut names: impl FnMut(&str) -> Vec<String>) -> Res
     })
 }
 
+/// Replaces the data segments.
+pub fn data(module: &[u8], segments: &DataSection) -> Result<Vec<u8>> {
+    sections(module, |payload| {
+        Ok(match payload {
+            Payload::DataSection(_) => Some(Section::Data(segments.clone())),
+            Payload::DataCountSection { .. } => Some(Section::DataCount(DataCountSection {
+                count: segments.len(),
+            })),
+            _ => None,
+        })
+    })
+}
+
 enum Section {
     Imports(ImportSection),
     Exports(ExportSection),
+    DataCount(DataCountSection),
+    Data(DataSection),
 }
 
 fn sections(
@@ -62,6 +79,12 @@ fn sections(
             }
             Some(Section::Exports(exports)) => {
                 rewritten.section(&exports);
+            }
+            Some(Section::DataCount(count)) => {
+                rewritten.section(&count);
+            }
+            Some(Section::Data(data)) => {
+                rewritten.section(&data);
             }
             None => {
                 if let Some((id, range)) = payload.as_section()
