@@ -219,3 +219,15 @@ fn what_is_no_component_says_what_it_is() {
         "exports neither",
     );
 }
+
+#[test]
+fn the_shipped_guest_is_an_ordinary_component() {
+    let archive = std::fs::read(crate::harness::root().join("guest-js/js.wasm.zst")).unwrap();
+    let place = Place::new();
+    place.write("guest.wasm", zstd::decode_all(&archive[..]).unwrap());
+    let report = place.run(&["exec", "--json", "guest.wasm"]).json();
+    assert_eq!(
+        report["status"], "ok",
+        "it imports tools and files, which are granted: {report:#}"
+    );
+}

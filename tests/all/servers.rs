@@ -151,3 +151,52 @@ fn the_servers_command_lists_them() {
     );
     assert_eq!(ran.status, 1, "one of them failed");
 }
+
+/// A real server over HTTP, ended with the test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_real_server_over_http() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let words = &real_servers()["everything"];
+    let child = Command::new(&words[0])
+        .args(&words[1..])
+        .arg("streamableHttp")
+        .env("PORT", port.to_string())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the server starts");
+    let _running = Running(child);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the server does not listen"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let place = Place::with_servers(
+        json!({ "everything": { "url": format!("http://127.0.0.1:{port}/mcp") } }),
+    );
+    let source = "\
+import asyncio
+from servers.everything import echo, get_sum
+said, total = await asyncio.gather(echo(message='hello'), get_sum(a=20, b=22))
+[str(said), str(total)]";
+    let result = ok(place.python(source));
+    assert!(result[0].as_str().unwrap().contains("hello"), "{result}");
+    assert!(result[1].as_str().unwrap().contains("42"), "{result}");
+}
