@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The bounds of one run.
 ///
@@ -43,8 +44,10 @@ impl Default for Limits {
 }
 
 /// A limit that ended a run, with the value it had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+///
+/// Serialized as its [name](Self::name) and a number: milliseconds, bytes or a
+/// count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Wall time.
     Timeout(Duration),
@@ -99,6 +102,25 @@ impl Limit {
             Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
             Self::Handles(_) => "it is fixed; close what is no longer needed",
         }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = match *self {
+            Self::Timeout(time) => u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            Self::Calls(count) => count.into(),
+            Self::Memory(value)
+            | Self::Fuel(value)
+            | Self::Output(value)
+            | Self::Stack(value)
+            | Self::Transfer(value)
+            | Self::Handles(value) => value,
+        };
+        let mut fields = serializer.serialize_struct("Limit", 2)?;
+        fields.serialize_field("name", self.name())?;
+        fields.serialize_field("value", &value)?;
+        fields.end()
     }
 }
 

@@ -176,12 +176,22 @@ fn print_json(report: &Report) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(report.status.exit_code()))
 }
 
+/// Bytes of a result that is shown on one line.
+const ONE_LINE: usize = 100;
+
 /// What is left to say after the output was shown.
 fn print(report: &Report) -> ExitCode {
     if let Some(result) = &report.result {
         let text = match result {
             Value::String(text) => text.clone(),
-            Value::Array(_) | Value::Object(_) => format!("{result:#}"),
+            Value::Array(_) | Value::Object(_) => {
+                let line = result.to_string();
+                if line.len() <= ONE_LINE {
+                    line
+                } else {
+                    format!("{result:#}")
+                }
+            }
             other => other.to_string(),
         };
         let text = if std::io::stdout().is_terminal() {

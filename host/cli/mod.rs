@@ -120,6 +120,8 @@ fn log() {
         .with_writer(std::io::stderr)
         .with_ansi(terminal::colours())
         // The protocol library logs whole messages, secrets included.
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("{filter},rmcp=warn")))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!(
+            "{filter},rmcp=warn"
+        )))
         .init();
 }

@@ -56,7 +56,9 @@ fn started(guest: &str, functions: u64) -> ProgressBar {
     let template = "{msg} {wide_bar} {percent:>3} % {elapsed}";
     let style = ProgressStyle::with_template(template).expect("the template is well-formed");
     let bar = ProgressBar::new(functions).with_style(style);
-    bar.set_message(format!("compiling the {guest} guest, once for this machine"));
+    bar.set_message(format!(
+        "compiling the {guest} guest, once for this machine"
+    ));
     bar.tick();
     bar
 }

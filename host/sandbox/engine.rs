@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::bindings::GuestPre;
 use super::cache::Cache;
@@ -15,9 +15,11 @@ use super::state::State;
 use super::ticker::Ticker;
 use crate::error::Error;
 
-/// The stack of a guest's functions, in bytes. CPython and QuickJS check their
-/// own depth first and raise an exception well before.
-pub(super) const WASM_STACK: usize = 8 << 20;
+/// The stack of a guest's functions, in bytes: address space, of which little
+/// is touched. CPython counts only the stack in its own memory, 1 MiB, and some
+/// of its recursion in C takes far more here for each level; with 32 MiB all of
+/// it ends as `RecursionError`, where 8 MiB is a trap for nested JSON.
+pub(super) const WASM_STACK: usize = 32 << 20;
 
 /// What host functions may add on the same stack.
 const HOST_STACK: usize = 1 << 20;
@@ -209,7 +211,10 @@ impl Engine {
             }
         };
         let bytes = guest.component()?;
-        observe(Compilation::Started { guest, functions: functions(&bytes) });
+        observe(Compilation::Started {
+            guest,
+            functions: functions(&bytes),
+        });
         let compiled = engine.precompile_component(&bytes);
         observe(Compilation::Ended(guest));
         let compiled = compiled?;
@@ -276,6 +281,8 @@ fn pooling(sandboxes: u32) -> PoolingAllocationConfig {
         .max_component_instance_size(1 << 20)
         .max_core_instance_size(1 << 20)
         .linear_memory_keep_resident(KEEP_RESIDENT)
+        // Clears only what was written, where the kernel can tell.
+        .pagemap_scan(Enabled::Auto)
         .table_keep_resident(1 << 20)
         .async_stack_keep_resident(64 << 10);
     pool

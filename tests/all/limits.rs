@@ -20,6 +20,10 @@ fn times_out(name: &str, source: &str) -> Value {
         "the time limit of 1 s was reached"
     );
     contains(&report["error"]["hint"], "--timeout");
+    assert_eq!(
+        report["error"]["limit"],
+        serde_json::json!({ "name": "timeout", "value": 1000 })
+    );
     // Compiling the guest is not part of the run, so the report's own clock
     // is the one to look at first.
     let wall = Duration::from_secs_f64(report["usage"]["wall_ms"].as_f64().unwrap() / 1e3);
