@@ -238,3 +238,45 @@ fn a_terminal_escape_of_the_program_reaches_a_pipe_unchanged() {
         .succeeds();
     assert_eq!(ran.stdout, "\u{1b}[31mred\n");
 }
+
+#[test]
+fn the_examples_run_as_the_readme_says() {
+    let place = Place::new();
+    for (name, listed) in [
+        ("quickstart.py", "10,000 orders."),
+        ("quickstart.ts", "10000 orders."),
+    ] {
+        let example = crate::harness::root().join("examples").join(name);
+        let ran = place.run(&["exec", example.to_str().unwrap()]).succeeds();
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines.len(), 3, "{}", ran.stdout);
+        assert!(lines[0].ends_with(listed), "{}", ran.stdout);
+        assert!(
+            lines[1].starts_with("745 of them were returned"),
+            "{}",
+            ran.stdout
+        );
+        assert_eq!(lines[2], "Most came back from GB (87), SE (82), FR (81).");
+    }
+}
+
+#[test]
+fn files_that_the_readme_and_the_documents_name_exist() {
+    let root = crate::harness::root();
+    for document in [
+        "README.md",
+        "docs/README.md",
+        "docs/configuration.md",
+        "docs/security.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let folder = root.join(document).parent().unwrap().to_owned();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            assert!(folder.join(link).exists(), "{document} names {link}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! A session with a Rust function as a tool: `cargo run --example embed`.
+
+use serde_json::json;
+use wasm_coordinator::{
+    Bounds, Engine, EngineOptions, LocalTools, Program, ServerSpec, Session, SessionOptions,
+    Toolbox,
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let shop = LocalTools::new().tool(
+        "price",
+        "The price of an article in cents.",
+        json!({ "type": "object", "properties": { "article": { "type": "string" } }, "required": ["article"] }),
+        |arguments| async move {
+            match arguments["article"].as_str() {
+                Some("tea") => Ok(json!(300)),
+                _ => Err("there is no such article".to_owned()),
+            }
+        },
+    );
+    let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default())?;
+
+    // An engine for the process; its cache keeps what was compiled.
+    let cache = std::env::temp_dir().join("wasm-coordinator-example");
+    let engine = Engine::new(EngineOptions {
+        cache: Some(cache),
+        ..EngineOptions::default()
+    })?;
+
+    let mut session = Session::new(&engine, tools, SessionOptions::default());
+    let source = "from servers.shop import price\ntotal = await price(article='tea') * 2";
+    session.run(Program::python(source)).await;
+    let report = session
+        .run(Program::python("print('variables stay')\ntotal"))
+        .await;
+    println!("{}{:?}", report.stdout, report.result);
+    assert_eq!(report.result, Some(600.into()));
+    Ok(())
+}
