@@ -9,7 +9,7 @@
   const ENTRIES = 100;
   const STRING = 10_000;
   const TOTAL = 1_000_000;
-  const WIDTH = 76;
+  const WIDTH = 80;
 
   const { getOwnPropertyDescriptor, getOwnPropertySymbols, getPrototypeOf, keys } = Object;
   const tagOf = (value) => Object.prototype.toString.call(value).slice(8, -1);
@@ -32,15 +32,23 @@
     return mark + body + mark;
   }
 
-  function shorten(text) {
-    if (text.length <= STRING) return quote(text);
-    return `${quote(text.slice(0, STRING))}... ${text.length - STRING} more characters`;
+  /** A text in quotes; a long one in its lines. */
+  function shorten(text, indent) {
+    const rest = text.length - STRING;
+    if (rest > 0) text = text.slice(0, STRING);
+    let shown;
+    if (text.length > 16 && text.length > WIDTH - indent - 4) {
+      shown = text.split(/(?<=\n)/).map(quote).join(` +\n${" ".repeat(indent + 2)}`);
+    } else {
+      shown = quote(text);
+    }
+    return rest > 0 ? `${shown}... ${rest} more character${rest === 1 ? "" : "s"}` : shown;
   }
 
-  function primitive(value) {
+  function primitive(value, indent = 0) {
     switch (typeof value) {
       case "string":
-        return shorten(value);
+        return shorten(value, indent);
       case "number":
         return Object.is(value, -0) ? "-0" : String(value);
       case "bigint":
@@ -71,23 +79,79 @@
     return `[${kind}${name ? `: ${String(name)}` : " (anonymous)"}]`;
   }
 
+  /** Whether items fit on one line with what is around them. */
+  function fits(items, start, base) {
+    let length = items.length + start;
+    if (length + items.length > WIDTH) return false;
+    for (const item of items) {
+      length += item.length;
+      if (length > WIDTH) return false;
+    }
+    return base === "" || !base.includes("\n");
+  }
+
+  /** Short items of an array in columns, as Node has them. */
+  function columns(items, value, indent) {
+    const more = value.length > ENTRIES ? 1 : 0;
+    const count = items.length - more;
+    let total = 0;
+    let longest = 0;
+    for (let index = 0; index < count; index++) {
+      total += items[index].length + 2;
+      longest = Math.max(longest, items[index].length);
+    }
+    const widest = longest + 2;
+    if (widest * 3 + indent >= WIDTH || !(total / widest > 5 || longest <= 6)) return items;
+    const biased = Math.max(widest - 3 - Math.sqrt(widest - total / items.length), 1);
+    const width = Math.min(
+      Math.round(Math.sqrt(2.5 * biased * count) / biased),
+      Math.floor((WIDTH - indent) / widest),
+      12,
+    );
+    if (width <= 1) return items;
+    const widths = [];
+    for (let column = 0; column < width; column++) {
+      let length = 0;
+      for (let index = column; index < count; index += width) length = Math.max(length, items[index].length);
+      widths.push(length + 2);
+    }
+    const numbers = value.every?.((item) => typeof item === "number" || typeof item === "bigint");
+    const rows = [];
+    for (let start = 0; start < count; start += width) {
+      const end = Math.min(start + width, count);
+      let row = "";
+      for (let index = start; index < end - 1; index++) {
+        const cell = `${items[index]}, `;
+        row += numbers ? cell.padStart(widths[index - start]) : cell.padEnd(widths[index - start]);
+      }
+      row += numbers ? items[end - 1].padStart(widths[end - 1 - start] - 2) : items[end - 1];
+      rows.push(row);
+    }
+    if (more) rows.push(items[count]);
+    return rows;
+  }
+
   function propertyKey(key) {
     if (typeof key === "symbol") return `[${key.toString()}]`;
     return IDENTIFIER.test(key) ? key : quote(key);
   }
 
-  /** One inspection: what was seen, how much room is left. */
+  /** One inspection: what was seen, where it is, how much room is left. */
   class Inspection {
     constructor(depth) {
       this.depth = depth;
       this.room = TOTAL;
       this.path = [];
       this.circular = new Map();
+      /** The column that nested lines are indented to. */
+      this.indent = 0;
+      /** The depth of the object that was entered last. */
+      this.deepest = 0;
     }
 
     value(value, depth) {
       if (value === null || (typeof value !== "object" && typeof value !== "function")) {
-        const text = primitive(value);
+        const text = primitive(value, this.indent);
         this.room -= text.length;
         return text;
       }
@@ -99,28 +163,39 @@
       this.path.push(value);
       try {
         const text = this.object(value, depth);
-        this.room -= Math.min(text.length, 80);
+        this.room -= Math.min(text.length, WIDTH);
         return this.circular.has(value) ? `<ref *${this.circular.get(value)}> ${text}` : text;
       } finally {
         this.path.pop();
       }
     }
 
-    object(value, depth) {
-      if (native.isProxy(value)) return internal.proxyLabel?.(value) ?? "[Proxy]";
-      const custom = typeof value[CUSTOM] === "function" ? value[CUSTOM] : null;
-      if (custom) {
-        const shown = custom.call(value, depth, {}, inspect);
-        return typeof shown === "string" ? shown : this.value(shown, depth);
+    /** A value inside of another one. */
+    inner(value, depth) {
+      this.indent += 2;
+      try {
+        return this.value(value, depth + 1);
+      } finally {
+        this.indent -= 2;
       }
+    }
+
+    object(value, depth) {
+      if (native.isProxy(value)) {
+        const label = internal.proxyLabel?.(value);
+        return label ?? this.value(native.proxyTarget(value), depth);
+      }
+      const custom = value[CUSTOM];
+      if (typeof custom === "function") {
+        const shown = custom.call(value, this.depth - depth, {}, inspect);
+        return typeof shown === "string" ? shown.replaceAll("\n", "\n" + " ".repeat(this.indent)) : this.value(shown, depth);
+      }
+      this.deepest = depth;
       if (value instanceof Error) return this.error(value, depth);
       const tag = tagOf(value);
-      const name = constructorName(value);
-      if (typeof value === "function") return this.withProperties(functionLabel(value), value, depth, true);
-      if (value instanceof Date && tag === "Date") {
-        return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
-      }
-      if (value instanceof RegExp && tag === "RegExp") return String(value);
+      if (typeof value === "function") return this.braces(functionLabel(value), "{", this.properties(value, depth), "}", depth, true);
+      if (tag === "Date") return this.braces(Number.isNaN(+value) ? "Invalid Date" : value.toISOString(), "{", this.properties(value, depth), "}", depth, true);
+      if (tag === "RegExp") return this.braces(RegExp.prototype.toString.call(value), "{", this.properties(value, depth), "}", depth, true);
       if (tag === "String" || tag === "Number" || tag === "Boolean" || tag === "Symbol" || tag === "BigInt") {
         try {
           return `[${tag}: ${primitive(value.valueOf())}]`;
@@ -128,41 +203,39 @@
           // An object that only claims the tag.
         }
       }
+      const name = constructorName(value);
+      if (depth > this.depth) return Array.isArray(value) ? "[Array]" : `[${name ?? "Object: null prototype"}]`;
+      if (Array.isArray(value)) return this.array(value, name, depth);
       if (value instanceof Promise) {
         const [state, result] = native.promiseState(value);
-        if (state === "pending") return "Promise { <pending> }";
-        const shown = this.value(result, depth + 1);
-        return state === "rejected" ? `Promise { <rejected> ${shown} }` : `Promise { ${shown} }`;
+        const shown = state === "pending" ? "<pending>" : this.inner(result, depth);
+        return this.braces("", "Promise {", [state === "rejected" ? `<rejected> ${shown}` : shown], "}", depth);
       }
       if (value instanceof WeakMap || value instanceof WeakSet) return `${name} { <items unknown> }`;
-
-      const prefix = name === null ? `[${tag === "Object" ? "Object" : tag}: null prototype] ` : `${name} `;
-      if (depth > this.depth) return Array.isArray(value) ? "[Array]" : `[${name ?? "Object"}]`;
-      if (Array.isArray(value)) return this.array(value, name, depth);
       if (value instanceof TypedArray) {
         const items = Array.prototype.slice.call(value, 0, ENTRIES).map((item) => primitive(item));
-        return this.join(`${name}(${value.length}) [`, this.more(items, value.length), "]", true);
+        return this.braces("", `${name}(${value.length}) [`, this.more(items, value.length), "]", depth, false, value);
       }
-      if (value instanceof ArrayBuffer) return `ArrayBuffer { byteLength: ${value.byteLength} }`;
-      if (value instanceof DataView) return `DataView { byteLength: ${value.byteLength} }`;
+      if (value instanceof ArrayBuffer || value instanceof DataView) return `${name} { byteLength: ${value.byteLength} }`;
       if (value instanceof Map && tag === "Map") {
         const items = [];
         for (const [key, item] of Map.prototype.entries.call(value)) {
           if (items.length >= ENTRIES) break;
-          items.push(`${this.value(key, depth + 1)} => ${this.value(item, depth + 1)}`);
+          items.push(`${this.inner(key, depth)} => ${this.inner(item, depth)}`);
         }
-        return this.join(`${name}(${value.size}) {`, this.more(items, value.size), "}");
+        return this.braces("", `${name}(${value.size}) {`, this.more(items, value.size).concat(this.properties(value, depth)), "}", depth);
       }
       if (value instanceof Set && tag === "Set") {
         const items = [];
         for (const item of Set.prototype.values.call(value)) {
           if (items.length >= ENTRIES) break;
-          items.push(this.value(item, depth + 1));
+          items.push(this.inner(item, depth));
         }
-        return this.join(`${name}(${value.size}) {`, this.more(items, value.size), "}");
+        return this.braces("", `${name}(${value.size}) {`, this.more(items, value.size).concat(this.properties(value, depth)), "}", depth);
       }
-      const label = tag !== "Object" && tag !== name ? `${prefix}[${tag}] ` : prefix === "Object " ? "" : prefix;
-      return this.join(`${label}{`, this.properties(value, depth), "}");
+      const prefix = name === null ? "[Object: null prototype] " : name === "Object" ? "" : `${name} `;
+      const label = tag === "Object" || tag === name ? prefix : `${name ?? "Object"} [${tag}] `;
+      return this.braces("", `${label}{`, this.properties(value, depth), "}", depth);
     }
 
     array(value, name, depth) {
@@ -178,29 +251,28 @@
         while (index + 1 < value.length && !(index + 1 in value) && holes < 1e6) index++, holes++;
         items.push(`<${holes} empty item${holes === 1 ? "" : "s"}>`);
       }
-      if (index < value.length) {
-        const rest = value.length - index;
-        items.push(`... ${rest} more item${rest === 1 ? "" : "s"}`);
-      }
-      const simple = value.length > 6 && items.every((item) => item.length <= 12 && !item.includes("\n"));
+      const rest = value.length - index;
+      if (rest > 0) items.push(`... ${rest} more item${rest === 1 ? "" : "s"}`);
       const extra = this.properties(value, depth, (key) => typeof key === "symbol" || !/^\d+$/.test(key));
-      const prefix = name === "Array" ? "" : `${name}(${value.length}) `;
-      return this.join(`${prefix}[`, items.concat(extra), "]", simple);
+      const prefix = name === "Array" ? "" : `${name ?? "[Array: null prototype]"}(${value.length}) `;
+      return this.braces("", `${prefix}[`, items.concat(extra), "]", depth, false, value);
     }
 
     error(error, depth) {
       let text = internal.headline(error);
       const name = constructorName(error);
       if (name && name !== "Error" && !text.includes(name)) text = `${name} [${text}]`;
-      text += depth === 0 ? internal.frames(error) : "";
-      if (depth > 0 && !this.path.slice(0, -1).some((other) => other instanceof Error)) text = `[${text}]`;
+      // The frames of the error that was asked for are of interest; those of
+      // errors inside of it would bury it.
+      if (depth > 0) text = `[${text}]`;
+      else text += internal.frames(error);
       const known = new Set(["stack", "message", "name", "cause", "errors"]);
       const items = this.properties(error, depth, (key) => !known.has(key));
       for (const key of ["cause", "errors"]) {
         const found = getOwnPropertyDescriptor(error, key);
-        if (found && "value" in found) items.push(`[${key}]: ${this.value(found.value, depth + 1)}`);
+        if (found && "value" in found) items.push(`[${key}]: ${this.inner(found.value, depth)}`);
       }
-      return items.length ? this.join(`${text} {`, items, "}") : text;
+      return this.braces(text, "{", items, "}", depth, true);
     }
 
     properties(value, depth, wanted = () => true) {
@@ -222,14 +294,9 @@
     }
 
     descriptor(found, depth) {
-      if ("value" in found) return this.value(found.value, depth + 1);
+      if ("value" in found) return this.inner(found.value, depth);
       if (found.get) return found.set ? "[Getter/Setter]" : "[Getter]";
       return "[Setter]";
-    }
-
-    withProperties(label, value, depth, quiet) {
-      const items = depth > this.depth ? [] : this.properties(value, depth);
-      return items.length ? this.join(`${label} {`, items, "}") : quiet ? label : `${label} {}`;
     }
 
     more(items, size) {
@@ -238,25 +305,24 @@
       return items;
     }
 
-    /** On one line where it fits, several short items a line if `compact`. */
-    join(open, items, close, compact = false) {
-      if (items.length === 0) return open + close;
-      const length = items.reduce((sum, item) => sum + item.length + 2, open.length + 2);
-      if (length <= WIDTH && !items.some((item) => item.includes("\n"))) {
-        return `${open} ${items.join(", ")} ${close}`;
-      }
-      const indent = "  ";
-      const lines = [];
-      if (compact) {
-        const width = Math.max(...items.map((item) => item.length)) + 2;
-        const columns = Math.max(1, Math.min(16, Math.floor(WIDTH / width)));
-        for (let start = 0; start < items.length; start += columns) {
-          lines.push(items.slice(start, start + columns).join(", "));
+    /**
+     * Items between braces, behind `base`: on one line where they fit and no
+     * more than three levels are in them. `array` has the values of columns.
+     */
+    braces(base, open, items, close, depth, quiet = false, array = null) {
+      if (items.length === 0) return quiet ? base : open + close;
+      const count = items.length;
+      if (array !== null && count > 6) items = columns(items, array, this.indent);
+      const before = base === "" ? "" : `${base} `;
+      if (this.deepest - depth < 3 && count === items.length) {
+        const start = items.length + this.indent + open.length + base.length + 10;
+        if (fits(items, start, base)) {
+          const line = items.join(", ");
+          if (!line.includes("\n")) return `${before}${open} ${line} ${close}`;
         }
-      } else {
-        for (const item of items) lines.push(item.replaceAll("\n", "\n" + indent));
       }
-      return `${open}\n${indent}${lines.join(",\n" + indent)}\n${close}`;
+      const gap = "\n" + " ".repeat(this.indent);
+      return `${before}${open}${gap}  ${items.join(`,${gap}  `)}${gap}${close}`;
     }
   }
 

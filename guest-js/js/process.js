@@ -3,7 +3,9 @@
 (function (native, internal) {
   "use strict";
 
-  const started = native.now();
+  let script = "";
+  let given = [];
+  let argv = null;
 
   class ExitError extends Error {}
 
@@ -17,18 +19,22 @@
   });
 
   const process = {
-    argv: ["js", "main.js"],
+    get argv() {
+      return (argv ??= ["js", script, ...given]);
+    },
+    set argv(values) {
+      argv = values;
+    },
     env: {},
     platform: "wasi",
     arch: "wasm32",
     pid: 1,
     version: "v0.0.0",
     versions: { quickjs: native.version },
-    exitCode: undefined,
     stdout: stream(1),
     stderr: stream(2),
     cwd: () => "/workspace",
-    uptime: () => (native.now() - started) / 1000,
+    uptime: () => native.now() / 1000,
     nextTick(callback, ...values) {
       queueMicrotask(() => callback(...values));
     },
@@ -44,7 +50,7 @@
       { bigint: () => BigInt(Math.round(native.now() * 1e6)) },
     ),
     memoryUsage: () => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 }),
-    exit(status = process.exitCode ?? 0) {
+    exit(status = 0) {
       internal.hooks.exit(Number(status) | 0);
       native.exit(new ExitError("exit"));
     },
@@ -63,10 +69,10 @@
   };
 
   internal.setArguments = (name, values) => {
-    process.argv = ["js", name, ...values];
-    process.exitCode = undefined;
+    script = name;
+    given = values;
+    argv = null;
   };
-  internal.exitCode = () => process.exitCode;
 
   const servers = () => {
     const names = native.servers().map((server) => `"servers/${server.identifier}"`);
@@ -78,9 +84,18 @@
   const NODE = new Set(["assert", "async_hooks", "buffer", "console", "constants", "crypto", "diagnostics_channel", "domain", "events", "inspector", "module", "os", "perf_hooks", "process", "punycode", "querystring", "readline", "readline/promises", "repl", "stream", "stream/promises", "string_decoder", "sys", "timers", "timers/promises", "trace_events", "tty", "url", "util", "v8", "vm", "wasi", "zlib", "std", "os"]);
 
   // Modules of Node that exist here, by name.
-  const builtins = { process: () => process };
+  const builtins = {
+    process,
+    url: { URL, URLSearchParams },
+    timers: { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate },
+    "timers/promises": { setTimeout: (delay, value) => new Promise((resolve) => setTimeout(resolve, delay, value)) },
+    util: { inspect: internal.inspect, format: (...values) => internal.format(values), TextEncoder, TextDecoder },
+    crypto: { randomUUID: () => crypto.randomUUID(), getRandomValues: (array) => crypto.getRandomValues(array), webcrypto: crypto },
+    perf_hooks: { performance },
+  };
+  for (const module of Object.values(builtins)) module.default ??= module;
   internal.isBuiltin = (specifier) => Object.hasOwn(builtins, specifier.replace(/^node:/, ""));
-  internal.builtin = (specifier) => (internal.isBuiltin(specifier) ? builtins[specifier.replace(/^node:/, "")]() : null);
+  internal.builtin = (specifier) => (internal.isBuiltin(specifier) ? builtins[specifier.replace(/^node:/, "")] : null);
   internal.builtins = builtins;
 
   /** Why a module that is no server and no file cannot be imported. */
@@ -103,8 +118,8 @@
 
   function require(specifier) {
     specifier = String(specifier);
-    const builtin = internal.builtin(specifier);
-    if (builtin) return builtin;
+    const ready = internal.builtin(specifier) ?? internal.allServers(specifier);
+    if (ready) return ready;
     const found = native.serverOf(specifier);
     if (found) {
       const server = internal.serverModule(found[0], found[1] ?? null);

@@ -6,51 +6,59 @@
 (function (native, internal) {
   "use strict";
 
-  /** What `turn` tells the host side to do. */
-  const RAN = 0;
-  const FINISHED = 1;
-  const WAIT = 2;
-  const STUCK = 3;
+  /** What `turn` answers when something ran. */
+  const RAN = -1;
 
   /** A limit for texts about errors; a program can make them as long as it likes. */
   const LONGEST = 16_384;
   const WARNINGS = 20;
 
+  const { timers, calls } = internal;
   let state = null;
 
   function fresh(name) {
-    return { name, settled: false, value: undefined, failure: null, exit: null, variables: null, warnings: [], unhandled: new Map() };
+    return { name, settled: false, value: undefined, failure: null, exit: null, variables: null, warnings: [], unhandled: null };
   }
 
   internal.warn = (text) => {
     if (state && state.warnings.length < WARNINGS && !state.warnings.includes(text)) state.warnings.push(text);
   };
 
-  const fail = (reason) => {
-    state.settled = true;
-    state.failure ??= { reason };
+  // `own` is the state of the program that something belongs to: what is left
+  // of one that exited may still run when the next one does.
+  const failed = (own, reason) => {
+    own.settled = true;
+    own.failure ??= { reason };
   };
-  const succeed = (value) => {
-    state.settled = true;
-    state.value = value;
+  const succeeded = (own, value) => {
+    own.settled = true;
+    own.value = value;
   };
 
-  // An error in a callback of ours, where no caller of the program could see it.
+  // An error that no caller of the program could see.
+  const fail = (reason) => {
+    if (state !== null) failed(state, reason);
+  };
   internal.uncaught = fail;
 
-  function settle(value, tail) {
+  /** Takes the value of a top level; `tail` says what it means. */
+  function settle(own, value, tail) {
     if (typeof value === "function" && (tail === "call" || tail === "wrapped")) {
       try {
-        value = value(tail === "call" ? globalThis.tools : (variables) => (state.variables = variables));
+        value = value(tail === "call" ? globalThis.tools : (variables) => (own.variables = variables));
       } catch (error) {
-        return fail(error);
+        return failed(own, error);
       }
     }
     if (value !== null && typeof value === "object" && native.promiseState(value)) {
-      Promise.resolve(value).then(succeed, fail);
+      Promise.resolve(value).then((value) => succeeded(own, value), (reason) => failed(own, reason));
     } else {
-      succeed(value);
+      succeeded(own, value);
     }
+  }
+
+  function follow(own, promise, tail) {
+    promise.then((result) => settle(own, tail === "nothing" ? undefined : result.value, tail), (reason) => failed(own, reason));
   }
 
   // ---- imports
@@ -77,6 +85,11 @@
       const builtin = internal.builtin(one.specifier);
       if (builtin) {
         bind(one, builtin, (name) => exported(builtin, name, one.specifier, builtin));
+        return true;
+      }
+      const all = internal.allServers(one.specifier);
+      if (all) {
+        bind(one, all, (name) => exported(all, name, one.specifier, all));
         return true;
       }
       const named = native.serverOf(one.specifier);
@@ -106,11 +119,30 @@
     }
   }
 
+  /** `import(...)` in programs; see `IMPORT_FUNCTION` in src/erase.rs. */
+  internal.global("$mport", async function $mport(specifier) {
+    const sites = internal.captureSites($mport);
+    try {
+      specifier = String(specifier);
+      const ready = internal.builtin(specifier) ?? internal.allServers(specifier);
+      if (ready) return ready;
+      const named = native.serverOf(specifier);
+      if (named) {
+        const found = internal.serverModule(named[0], named[1] ?? null);
+        return found.default === found.module ? found.module : internal.withDefault(found);
+      }
+      return await native.importFile(specifier);
+    } catch (error) {
+      throw error instanceof Error && internal.frames(error) === "" ? internal.setFrames(error, internal.rawFrames(sites)) : error;
+    }
+  });
+
+  /** An export of a module that is no server; `whole` is its default one. */
   function exported(module, name, specifier, whole) {
     if (name in module) return module[name];
     if (name === "default" && whole) return whole;
     const near = native.nearest(name, Object.keys(module));
-    throw new SyntaxError(`\`${specifier}\` has no export \`${name}\`; the closest are ${near.map((each) => `\`${each}\``).join(", ") || "none"}`);
+    throw new SyntaxError(`\`${specifier}\` has no export \`${name}\`; did you mean ${near.map((each) => `\`${each}\``).join(", ")}?`);
   }
 
   internal.syntaxError = (message, file, line, column) => {
@@ -159,17 +191,18 @@
     }
   }
 
+  /** A value as a text: `n` for none, `j` and JSON, or `t` and plain text. */
   function result(value) {
-    if (value === undefined || internal.timers.isHandle(value)) return ["nothing"];
+    if (value === undefined || timers.isHandle(value)) return "n";
     try {
       if (typeof value !== "object" ? expressible(value, 0) : expressible(value, 0, new Set())) {
         const text = JSON.stringify(value);
-        if (typeof text === "string") return ["json", text];
+        if (typeof text === "string") return "j" + text;
       }
     } catch {
       // A getter or `toJSON` of the program threw: show the value instead.
     }
-    return ["text", typeof value === "string" ? value : internal.inspect(value)];
+    return "t" + (typeof value === "string" ? value : internal.inspect(value));
   }
 
   // ---- errors
@@ -178,12 +211,39 @@
 
   function trace(error, depth) {
     if (!(error instanceof Error)) return `Uncaught ${internal.inspect(error)}`;
-    let text = internal.headline(error) + internal.frames(error);
+    let text = internal.headline(error) + (depth === 0 ? hint(error) : "") + internal.frames(error);
     if (Array.isArray(error.errors)) {
       for (const each of error.errors.slice(0, 3)) text += "\n  - " + trace(each, 9).replaceAll("\n", "\n    ");
     }
     if (error.cause !== undefined && depth < 4) text += "\ncaused by: " + trace(error.cause, depth + 1);
     return text;
+  }
+
+  const NO_BROWSER = "there is no browser here";
+  const HINTS = {
+    Buffer: "use `Uint8Array`, `TextEncoder`, `TextDecoder`, `btoa` and `atob`",
+    Deno: 'this sandbox is not Deno: files are read with `import fs from "fs"`, arguments are in `process.argv`',
+    Bun: 'this sandbox is not Bun: files are read with `import fs from "fs"`, arguments are in `process.argv`',
+    Intl: "there is no `Intl`: write numbers and dates with `toFixed`, `toISOString` and the like",
+    __dirname: 'files are in "/workspace"',
+    __filename: 'files are in "/workspace"',
+    window: NO_BROWSER,
+    document: NO_BROWSER,
+    localStorage: `${NO_BROWSER}; variables stay for the next program of a session`,
+    XMLHttpRequest: `${NO_BROWSER}, and no network: call a tool instead`,
+    WebSocket: "there is no network: call a tool instead",
+  };
+
+  /** What to do about a name that is not defined. */
+  function hint(error) {
+    if (!(error instanceof ReferenceError)) return "";
+    const name = /^(?:can't find variable: )?'?([\w$]+)'? is not defined$/.exec(error.message)?.[1];
+    if (name === undefined) return "";
+    if (Object.hasOwn(HINTS, name)) return `\nhint: ${HINTS[name]}`;
+    const server = native.servers().find((each) => each.identifier === name || each.name === name);
+    if (server) return `\nhint: write \`import * as ${name} from "servers/${server.identifier}"\``;
+    const owner = internal.ownerOf(name);
+    return owner ? `\nhint: write \`import { ${name} } from "servers/${owner}"\`` : "";
   }
 
   function exception(tag, error) {
@@ -194,7 +254,7 @@
     try {
       if (error instanceof Error) {
         kind = String(error.name || error.constructor?.name || "Error");
-        message = String(error.message);
+        message = String(error.message) + hint(error);
         at = native.position(internal.frames(error));
       } else if (error !== null && typeof error === "object") {
         kind = String(error.constructor?.name ?? "Object");
@@ -229,35 +289,116 @@
     return exception("stuck", error);
   }
 
+  // ---- turns
+
+  /**
+   * Runs one timer, if one is due. Answers `RAN`, how many milliseconds the
+   * program waits, or, if it has ended, its outcome.
+   */
+  function turn() {
+    if (state.exit !== null || state.failure !== null) return finish(false);
+    if (timers.size() === 0) {
+      if (calls.size() > 0) return Infinity;
+      return finish(!state.settled);
+    }
+    try {
+      if (timers.runOne()) return RAN;
+    } catch (error) {
+      fail(error);
+      return finish(false);
+    }
+    if (state.settled && calls.size() === 0 && !timers.counting()) return finish(false);
+    return timers.size() === 0 ? RAN : timers.remaining();
+  }
+
+  /** Nothing is left that a warning or a cleaning up could be about. */
+  const isClean = () =>
+    state.exit === null &&
+    state.failure === null &&
+    state.unhandled === null &&
+    state.variables === null &&
+    state.warnings.length === 0 &&
+    timers.size() === 0 &&
+    calls.isClean();
+
+  /**
+   * Ends the program and says how it ended: a text, whose first character says
+   * what it is, or an array of the details and the warnings.
+   */
+  function finish(isStuck) {
+    if (!isStuck && isClean()) {
+      const shown = result(state.value);
+      state = null;
+      return shown;
+    }
+    let outcome;
+    const rejected = state.unhandled ? [...state.unhandled.values()] : [];
+    if (state.exit !== null) outcome = state.exit === 0 ? ["n"] : ["exited", state.exit];
+    else if (state.failure) outcome = exception("raised", state.failure.reason);
+    else if (rejected.length) outcome = exception("raised", rejected[0]);
+    else if (isStuck) outcome = stuck();
+    else outcome = [result(state.value)];
+
+    keep();
+    const { warnings } = state;
+    for (const reason of rejected) {
+      const shown = exception("raised", reason);
+      if (outcome[0] === "raised" && shown[3] === outcome[3]) continue;
+      internal.warn(`a promise was rejected and nothing handled it: ${shown[1]}: ${shown[2]}`);
+    }
+    const abandoned = calls.abandon();
+    if (abandoned.length) {
+      internal.warn(`${abandoned.length} tool call${abandoned.length === 1 ? " was" : "s were"} cancelled at the end: ${abandoned.slice(0, 5).join(", ")}`);
+    }
+    const left = timers.size();
+    if (left && state.exit === null) {
+      internal.warn(`${left} timer${left === 1 ? " was" : "s were"} stopped at the end`);
+    }
+    timers.clear();
+    const unused = calls.unused();
+    if (state.exit === null && !state.failure) for (const text of unused) internal.warn(text);
+    state = null;
+    return [outcome, warnings];
+  }
+
   // ---- what the Rust side calls
 
   internal.hooks = {
     begin(name, values) {
+      if (state !== null) {
+        // The host gave up on the program before.
+        calls.abandon();
+        timers.clear();
+      }
       state = fresh(name);
       internal.setArguments(name, values);
     },
 
     /** Follows the promise of the top level; `tail` says what its value means. */
-    follow(promise, tail) {
-      promise.then((result) => settle(tail === "nothing" ? undefined : result.value, tail), fail);
+    follow: (promise, tail) => follow(state, promise, tail),
+
+    /** The top level has settled already, with a value that is no object. */
+    done(value) {
+      state.settled = true;
+      state.value = value;
+      return turn();
     },
 
     /** Binds the imports of a program, then starts it. */
     link(imports, tail) {
+      const own = state;
       const later = imports.filter((each) => !linkServer(each));
-      if (later.length === 0) return internal.hooks.follow(native.evaluate(), tail);
-      linkFiles(later)
-        .then(() => native.evaluate())
-        .then((result) => settle(tail === "nothing" ? undefined : result.value, tail))
-        .catch(fail);
+      if (later.length === 0) return follow(own, native.evaluate(), tail);
+      linkFiles(later).then(
+        () => follow(own, native.evaluate(), tail),
+        (reason) => failed(own, reason),
+      ).catch((reason) => failed(own, reason));
     },
 
     fail,
 
-    /** The value of a program whose top level has settled already. */
-    settle,
-
     exit(status) {
+      if (state === null) return;
       state.exit = status;
       state.settled = true;
     },
@@ -265,58 +406,12 @@
     /** Keeps track of rejections; only those left at the end count. */
     rejection(promise, reason, handled) {
       if (state === null) return;
-      if (handled) state.unhandled.delete(promise);
-      else state.unhandled.set(promise, reason);
+      if (handled) state.unhandled?.delete(promise);
+      else (state.unhandled ??= new Map()).set(promise, reason);
     },
 
-    complete: internal.calls.complete,
+    complete: calls.complete,
 
-    turn() {
-      if (state.exit !== null || state.failure !== null) return FINISHED;
-      try {
-        if (internal.timers.runOne()) return RAN;
-      } catch (error) {
-        fail(error);
-        return FINISHED;
-      }
-      if (internal.calls.size() > 0) return WAIT;
-      if (state.settled) return internal.timers.counting() ? WAIT : FINISHED;
-      return internal.timers.size() > 0 ? WAIT : STUCK;
-    },
-
-    /** Milliseconds until the next timer, or -1. */
-    remaining: internal.timers.remaining,
-
-    /** Ends the program and says how it ended. */
-    finish(isStuck) {
-      let outcome;
-      const rejected = [...state.unhandled.values()];
-      if (state.exit !== null) outcome = state.exit === 0 ? ["nothing"] : ["exited", state.exit];
-      else if (state.failure) outcome = exception("raised", state.failure.reason);
-      else if (rejected.length) outcome = exception("raised", rejected[0]);
-      else if (isStuck) outcome = stuck();
-      else outcome = result(state.value);
-
-      keep();
-      const { warnings } = state;
-      for (const reason of rejected) {
-        const shown = exception("raised", reason);
-        if (outcome[0] === "raised" && shown[3] === outcome[3]) continue;
-        internal.warn(`a promise was rejected and nothing handled it: ${shown[1]}: ${shown[2]}`);
-      }
-      const abandoned = internal.calls.abandon();
-      if (abandoned.length) {
-        internal.warn(`${abandoned.length} tool call${abandoned.length === 1 ? " was" : "s were"} cancelled at the end: ${abandoned.slice(0, 5).join(", ")}`);
-      }
-      const timers = internal.timers.size();
-      if (timers && state.exit === null) {
-        internal.warn(`${timers} timer${timers === 1 ? " was" : "s were"} stopped at the end`);
-      }
-      internal.timers.clear();
-      const unused = internal.calls.unused();
-      if (state.exit === null && !state.failure) for (const text of unused) internal.warn(text);
-      state = null;
-      return [outcome, warnings];
-    },
+    turn,
   };
 })

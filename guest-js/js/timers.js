@@ -83,9 +83,9 @@
       timer.callback.apply(undefined, timer.values);
       return true;
     },
-    /** Milliseconds until the next timer, or -1. */
+    /** Milliseconds until the next timer. There must be one. */
     remaining() {
-      return timers.size === 0 ? -1 : Math.max(0, first().at - native.now());
+      return Math.max(0, first().at - native.now());
     },
     /** Whether a timer is left that a program that is done should wait for. */
     counting() {

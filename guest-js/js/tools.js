@@ -8,7 +8,7 @@
 
   const CALL = Symbol("call");
   const withResolvers = Promise.withResolvers.bind(Promise);
-  const rawStack = internal.rawStack;
+  const { captureSites, rawFrames } = internal;
 
   const calls = new Map(); // id -> call in flight
   const unused = new Set(); // calls whose promise nobody has looked at
@@ -51,16 +51,17 @@
   });
 
   function place(call) {
-    const found = native.position(native.programFrames(rawStack.call(call.site)));
+    const found = native.position(native.programFrames(rawFrames(call.sites)));
     return found ? ` (${found[0]}:${found[1]}:${found[2]})` : "";
   }
 
-  /** Starts a call. Whatever is wrong becomes a rejection, never a throw. */
-  function start(name, label, values, options) {
-    const call = { label, resolve: null, reject: null, site: new Error(), signal: null, onAbort: null };
+  /**
+   * Starts a call. Whatever is wrong becomes a rejection, never a throw.
+   * `from` is the function that the program called.
+   */
+  function start(name, label, values, options, from) {
     const { promise, resolve, reject } = withResolvers();
-    call.resolve = resolve;
-    call.reject = reject;
+    const call = { label, resolve, reject, sites: captureSites(from), signal: null, onAbort: null };
     Object.setPrototypeOf(promise, prototype);
     promise[CALL] = call;
     try {
@@ -90,7 +91,7 @@
 
   /** The error of a call, with the place where the call was made. */
   function failed(call, failure) {
-    return internal.setFrames(internal.toolError(failure), rawStack.call(call.site));
+    return internal.setFrames(internal.toolError(failure), rawFrames(call.sites));
   }
 
   const plain = (value) => {
@@ -126,14 +127,14 @@
     const name = `${server.name}.${tool.name}`;
     const label = `${server.identifier}.${tool.javascript}`;
     const run = function (...values) {
-      if (values.length === 1 && plain(values[0])) return start(name, label, values[0]);
+      if (values.length === 1 && plain(values[0])) return start(name, label, values[0], undefined, run);
       let bound;
       try {
         bound = bind(label, tool.parameters, values);
       } catch (error) {
         return Promise.reject(error);
       }
-      return start(name, label, bound[0], bound[1]);
+      return start(name, label, bound[0], bound[1], run);
     };
     Object.defineProperty(run, "name", { value: tool.javascript });
     return run;
@@ -177,8 +178,8 @@
 
   const absent = (server, name) => {
     const near = native.nearest(name, server.names);
-    const cure = near.length ? `the closest are ${list(near)}` : "it has no tools";
-    return `server \`${server.name}\` has no tool \`${name}\`; ${cure}`;
+    const cure = near.length ? `did you mean ${list(near)}?` : "it has no tools";
+    return `the server \`${server.name}\` has no tool \`${name}\`; ${cure}`;
   };
 
   const proxies = new WeakMap();
@@ -194,7 +195,7 @@
     if (!plain(values)) {
       return Promise.reject(new TypeError(`callTool("${name}", ...) takes one object of arguments, not ${internal.inspect(values)}`));
     }
-    return start(name, name, values, options);
+    return start(name, name, values, options, callTool);
   }
 
   /** `tools.server.tool(...)`: names are looked up when the call is made. */
@@ -228,14 +229,29 @@
   });
   proxies.set(tools, () => `[Tools] { ${native.servers().map((each) => each.identifier).join(", ")} }`);
 
+  /** All servers as one module: `import { github } from "servers"`. */
+  const all = new Proxy(Object.create(null), {
+    get(_, key) {
+      if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
+      return server(key).module;
+    },
+    has: (_, key) => native.servers().some((each) => each.identifier === key || each.name === key),
+    ownKeys: () => native.servers().map((each) => each.identifier),
+    getOwnPropertyDescriptor: (_, key) => ({ value: undefined, enumerable: true, configurable: true, key }),
+  });
+  proxies.set(all, () => internal.proxyLabel(tools));
+  internal.allServers = (specifier) => (/^[./]*(?:servers|mcp_tools)(?:\/index)?(?:\.[jt]s)?\/?$/.test(specifier) ? all : null);
+
   /** "servers/github", "./servers/github/listIssues.js", "mcp_tools/x" ... */
   internal.serverModule = (server_, tool) => {
     const found = server(server_);
-    if (tool === null) return { module: found.module, default: found.module, exports: found.exports, server: found };
+    if (tool === null || tool === undefined) return { module: found.module, default: found.module, exports: found.exports, server: found };
     const run = found.tools.get(tool);
     if (!run) throw new SyntaxError(absent(found, tool));
     return { module: found.module, default: run, exports: found.exports, server: found };
   };
+  /** The module of one tool, `servers/github/listIssues`, as an object. */
+  internal.withDefault = (found) => new Proxy(found.module, { get: (module, key) => (key === "default" ? found.default : module[key]) });
   internal.serverExport = (found, name) => {
     if (name === "default") return found.default;
     const run = found.server.tools.get(name);
@@ -243,8 +259,15 @@
     return run;
   };
 
+  /** The server, of those in use, that has a tool of this name. */
+  internal.ownerOf = (name) => {
+    for (const each of servers.values()) if (each.tools.has(name)) return each.identifier;
+    return null;
+  };
+
   internal.calls = {
     size: () => calls.size,
+    isClean: () => calls.size === 0 && unused.size === 0,
     complete(id, ok, value) {
       const call = calls.get(id);
       if (call === undefined) return;

@@ -124,7 +124,7 @@
 
     constructor(url, base) {
       const parts = native.url(String(url), base === undefined ? null : String(base));
-      if (parts === null) {
+      if (parts === undefined) {
         const error = new TypeError(`Invalid URL: \`${String(url)}\`${base === undefined ? "" : ` with base \`${String(base)}\``}`);
         error.code = "ERR_INVALID_URL";
         error.input = String(url);
@@ -133,14 +133,14 @@
       this.#parts = parts;
     }
     static canParse(url, base) {
-      return native.url(String(url), base === undefined ? null : String(base)) !== null;
+      return native.url(String(url), base === undefined ? null : String(base)) !== undefined;
     }
     static parse(url, base) {
       return URL.canParse(url, base) ? new URL(url, base) : null;
     }
     #set(part, value) {
       const parts = native.urlSet(this.#parts[0], part, String(value));
-      if (parts === null) {
+      if (parts === undefined) {
         if (part === "href") throw new TypeError(`Invalid URL: \`${String(value)}\``);
         return;
       }

@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 const STACK: usize = 7 << 18; // `engine.h` has seven eighths of it
 
 /// The JavaScript that is run before the snapshot, in this order.
-const PRELUDE: [(&str, &str); 9] = [
+const PRELUDE: [(&str, &str); 10] = [
     ("internal:errors.js", include_str!("../js/errors.js")),
     ("internal:inspect.js", include_str!("../js/inspect.js")),
     ("internal:console.js", include_str!("../js/console.js")),
@@ -21,6 +21,7 @@ const PRELUDE: [(&str, &str); 9] = [
     ("internal:url.js", include_str!("../js/url.js")),
     ("internal:tools.js", include_str!("../js/tools.js")),
     ("internal:process.js", include_str!("../js/process.js")),
+    ("internal:files.js", include_str!("../js/files.js")),
 ];
 
 /// Comes last: what the Rust side calls.
@@ -73,7 +74,10 @@ pub(crate) fn initialise() {
             }
         }
         let hooks: Object = internal.get("hooks").expect("the hooks");
-        (Persistent::save(&ctx, internal), Persistent::save(&ctx, hooks))
+        (
+            Persistent::save(&ctx, internal),
+            Persistent::save(&ctx, hooks),
+        )
     });
     runtime.run_gc();
     let engine = Engine {

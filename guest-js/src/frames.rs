@@ -78,7 +78,12 @@ pub(crate) fn program_frames(raw: &str) -> String {
 /// The innermost position in frames that [`program_frames`] wrote; in the
 /// program's own file where there is one.
 pub(crate) fn position(frames: &str) -> Option<(String, u32, u32)> {
-    let positions = || frames.lines().filter_map(frame).map(|(_, position)| position);
+    let positions = || {
+        frames
+            .lines()
+            .filter_map(frame)
+            .map(|(_, position)| position)
+    };
     FILES.with_borrow(|files| {
         let found = positions()
             .find(|position| position.file == files.program)
@@ -91,7 +96,10 @@ pub(crate) fn position(frames: &str) -> Option<(String, u32, u32)> {
 /// and for native code.
 fn frame(line: &str) -> Option<(Option<&str>, Position<'_>)> {
     let rest = line.trim_start().strip_prefix("at ")?;
-    let (name, place) = match rest.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")) {
+    let (name, place) = match rest
+        .strip_suffix(')')
+        .and_then(|rest| rest.rsplit_once(" ("))
+    {
         Some((name, place)) => (Some(name), place),
         None => (None, rest),
     };

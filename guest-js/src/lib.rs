@@ -43,6 +43,7 @@ bindings::export!(Component with_types_in bindings);
 #[unsafe(export_name = "guest-initialise")]
 extern "C" fn initialise() {
     // The constructors of the C library; the snapshot remembers that they ran.
+    #[cfg(target_arch = "wasm32")]
     wit_bindgen::rt::run_ctors_once();
     engine::initialise();
 }

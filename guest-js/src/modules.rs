@@ -98,7 +98,11 @@ impl Loader for Modules {
             let names: Vec<String> = object.keys().collect::<Result<_>>()?;
             return declare(ctx, name, &object, &object, &names);
         }
-        if let Some((server, tool)) = name.starts_with("servers/").then(|| server_of(name)).flatten() {
+        if let Some((server, tool)) = name
+            .starts_with("servers/")
+            .then(|| server_of(name))
+            .flatten()
+        {
             let found: Object = engine::call_internal(ctx, "serverModule", (server, tool))?;
             let names: Vec<String> = found.get("exports")?;
             let module: Object = found.get("module")?;
@@ -106,7 +110,9 @@ impl Loader for Modules {
             return declare(ctx, name, &module, &default, &names);
         }
         let text = read(ctx, name)?;
-        let kind = attributes.as_ref().and_then(|attributes| attributes.get_type().ok().flatten());
+        let kind = attributes
+            .as_ref()
+            .and_then(|attributes| attributes.get_type().ok().flatten());
         if name.ends_with(".json") || kind.as_deref() == Some("json") {
             let value = ctx.json_parse(text)?;
             let module = Module::declare(ctx.clone(), name, "export default import.meta.value;")?;
@@ -141,8 +147,14 @@ fn declare<'js>(
     names: &[String],
 ) -> Result<Module<'js, Declared>> {
     let mut code = String::from("const $m = import.meta.exports;");
-    for (index, name) in names.iter().enumerate().filter(|(_, name)| is_identifier(name)) {
-        code.push_str(&format!("const $e{index} = $m.{name};export {{ $e{index} as {name} }};"));
+    for (index, name) in names
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| is_identifier(name))
+    {
+        code.push_str(&format!(
+            "const $e{index} = $m.{name};export {{ $e{index} as {name} }};"
+        ));
     }
     code.push_str("export default import.meta.default;");
     let declared = Module::declare(ctx.clone(), name, code)?;
@@ -156,7 +168,9 @@ fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     name != "then"
         && name != "default"
-        && chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$')
+        && chars
+            .next()
+            .is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '$')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '$')
 }
 
@@ -203,7 +217,8 @@ fn existing(path: &str) -> Option<String> {
 }
 
 fn read<'js>(ctx: &Ctx<'js>, path: &str) -> Result<String> {
-    let refuse = |why: &str| Exception::throw_reference(ctx, &format!("cannot import `{path}`: {why}"));
+    let refuse =
+        |why: &str| Exception::throw_reference(ctx, &format!("cannot import `{path}`: {why}"));
     files::ready();
     let metadata = std::fs::metadata(path).map_err(|_| refuse("there is no such file"))?;
     if metadata.len() > LARGEST {
@@ -241,7 +256,11 @@ pub(crate) fn imports<'js>(ctx: &Ctx<'js>, imports: &[source::Import]) -> Result
 pub(crate) fn predeclare(ctx: &Ctx<'_>, names: &[String]) -> Result<()> {
     for name in names {
         if !ctx.globals().contains_key(name.as_str())? {
-            natives::define_global(ctx.clone(), name.clone(), rquickjs::Value::new_undefined(ctx.clone()))?;
+            natives::define_global(
+                ctx.clone(),
+                name.clone(),
+                rquickjs::Value::new_undefined(ctx.clone()),
+            )?;
         }
     }
     Ok(())

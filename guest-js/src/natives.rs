@@ -5,7 +5,7 @@
 
 use crate::bindings::wasm_coordinator::sandbox::tools;
 use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind};
-use crate::{address, frames, modules, random, session};
+use crate::{address, files, frames, modules, random, session};
 use rquickjs::function::Rest;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, ArrayBuffer, Ctx, FromJs, Function, IntoJs, Object, Result, Value, qjs};
@@ -49,6 +49,7 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "decode": decode,
         "promiseState": promise_state,
         "isProxy": |value: Value<'js>| value.is_proxy(),
+        "proxyTarget": proxy_target,
         "programFrames": |raw: Text| frames::program_frames(&raw.0),
         "position": position,
         "startCall": start_call,
@@ -63,6 +64,7 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "evaluate": session::evaluate,
         "importFile": modules::import_file,
     }
+    native.set("files", files::object(ctx)?)?;
     native.set("version", "ng")?;
     Ok(native)
 }
@@ -89,7 +91,7 @@ impl<'js> FromJs<'js> for Text {
             if start.is_null() {
                 return Err(rquickjs::Error::Exception);
             }
-            let bytes = std::slice::from_raw_parts(start.cast::<u8>(), length as usize).to_vec();
+            let bytes = std::slice::from_raw_parts(start.cast::<u8>(), length as _).to_vec();
             qjs::JS_FreeCString(context, start);
             bytes
         };
@@ -200,6 +202,20 @@ fn promise_state<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Result<Value<'js>> {
     Ok(state.into_value())
 }
 
+/// What a proxy stands for.
+fn proxy_target<'js>(ctx: Ctx<'js>, value: Value<'js>) -> Value<'js> {
+    // SAFETY: the context is alive; of what is no proxy, the engine makes an
+    // error, which is dropped. The result is owned by the caller.
+    unsafe {
+        let target = qjs::JS_GetProxyTarget(ctx.as_raw().as_ptr(), value.as_raw());
+        if qjs::JS_IsException(target) {
+            ctx.catch();
+            return Value::new_null(ctx);
+        }
+        Value::from_raw(ctx.clone(), target)
+    }
+}
+
 fn position<'js>(ctx: Ctx<'js>, frames: Text) -> Result<Value<'js>> {
     let Some((file, line, column)) = frames::position(&frames.0) else {
         return Ok(Value::new_null(ctx));
@@ -303,7 +319,11 @@ fn distance(one: &[char], other: &[char]) -> usize {
         let mut corner = row[0];
         row[0] = i + 1;
         for (j, b) in other.iter().enumerate() {
-            let cost = if a == b { corner } else { corner.min(row[j]).min(row[j + 1]) + 1 };
+            let cost = if a == b {
+                corner
+            } else {
+                corner.min(row[j]).min(row[j + 1]) + 1
+            };
             corner = row[j + 1];
             row[j + 1] = cost;
         }
@@ -318,4 +338,3 @@ fn exit<'js>(ctx: Ctx<'js>, error: Value<'js>, _: Rest<Value<'js>>) -> Result<()
     unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), error.as_raw()) };
     Err(ctx.throw(error))
 }
-

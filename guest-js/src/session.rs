@@ -6,7 +6,8 @@ use crate::bindings::wasm_coordinator::sandbox::types::{
 };
 use crate::source::{self, Prepared, Tail};
 use crate::{engine, frames, modules, natives};
-use rquickjs::{Array, Ctx, IntoJs, Object, Result, Value};
+use rquickjs::promise::PromiseState;
+use rquickjs::{Array, Ctx, FromJs, IntoJs, Object, Result, Value};
 use std::cell::RefCell;
 
 thread_local! {
@@ -14,18 +15,22 @@ thread_local! {
     static NEXT: RefCell<Option<(String, Prepared)>> = const { RefCell::new(None) };
 }
 
-/// What `turn` in `js/program.js` answers.
-const RAN: u32 = 0;
-const FINISHED: u32 = 1;
-const WAIT: u32 = 2;
+/// What `turn` in `js/program.js` answers when something ran.
+const RAN: f64 = -1.0;
 
 /// Starts a program.
 pub(crate) fn run(program: Program) -> Step {
     natives::begin();
     frames::begin(&program.name);
     engine::enter(|ctx| {
-        if let Err(error) = start(ctx, &program) {
-            fail(ctx, error);
+        match start(ctx, program) {
+            Ok(Some(answer)) => {
+                if let Some(step) = step(ctx, answer) {
+                    return step;
+                }
+            }
+            Ok(None) => {}
+            Err(error) => fail(ctx, error),
         }
         pump(ctx)
     })
@@ -43,9 +48,10 @@ pub(crate) fn resume(completions: Vec<Completion>) -> Step {
     })
 }
 
-fn start<'js>(ctx: &Ctx<'js>, program: &Program) -> Result<()> {
+/// Starts the top level. Answers what `turn` does if that has settled at once.
+fn start<'js>(ctx: &Ctx<'js>, program: Program) -> Result<Option<Value<'js>>> {
     let name = program.name.as_str();
-    engine::call::<()>(ctx, "begin", (name, program.arguments.clone()))?;
+    engine::call::<()>(ctx, "begin", (name, program.arguments))?;
     let typescript = matches!(program.language, Language::Typescript);
     let prepared = match source::program(&program.source, typescript) {
         Ok(prepared) => prepared,
@@ -65,11 +71,36 @@ fn start<'js>(ctx: &Ctx<'js>, program: &Program) -> Result<()> {
     };
     if prepared.imports.is_empty() {
         let promise = engine::evaluate_program(ctx, name, &prepared.code)?;
-        return engine::call(ctx, "follow", (promise, tail));
+        engine::run_jobs(ctx);
+        if let Some(value) = settled(&promise, prepared.tail)? {
+            return engine::call(ctx, "done", (value,)).map(Some);
+        }
+        engine::call::<()>(ctx, "follow", (promise, tail))?;
+        return Ok(None);
     }
     let imports = modules::imports(ctx, &prepared.imports)?;
     NEXT.with_borrow_mut(|next| *next = Some((name.to_owned(), prepared)));
-    engine::call(ctx, "link", (imports, tail))
+    engine::call::<()>(ctx, "link", (imports, tail))?;
+    Ok(None)
+}
+
+/// The value of a top level that has settled, if there is nothing more to it:
+/// neither a function to call nor an object, which may be a promise.
+fn settled<'js>(promise: &Value<'js>, tail: Tail) -> Result<Option<Value<'js>>> {
+    let Some(promise) = promise.as_promise() else {
+        return Ok(None);
+    };
+    if promise.state() != PromiseState::Resolved || natives::has_exited() {
+        return Ok(None);
+    }
+    let Some(result) = promise.result::<Object>() else {
+        return Ok(None);
+    };
+    Ok(match tail {
+        Tail::Value => Some(result?.get::<_, Value>("value")?).filter(|value| !value.is_object()),
+        Tail::Nothing => Some(Value::new_undefined(promise.ctx().clone())),
+        Tail::Call | Tail::Wrapped => None,
+    })
 }
 
 /// Starts the program whose imports are there. Called from JavaScript.
@@ -96,7 +127,10 @@ fn complete<'js>(ctx: &Ctx<'js>, completion: Completion) -> Result<()> {
 fn fail(ctx: &Ctx<'_>, error: rquickjs::Error) {
     let thrown = match error {
         rquickjs::Error::Exception => ctx.catch(),
-        other => other.to_string().into_js(ctx).unwrap_or_else(|_| ctx.catch()),
+        other => other
+            .to_string()
+            .into_js(ctx)
+            .unwrap_or_else(|_| ctx.catch()),
     };
     let _ = engine::call::<()>(ctx, "fail", (thrown,));
 }
@@ -105,65 +139,82 @@ fn fail(ctx: &Ctx<'_>, error: rquickjs::Error) {
 fn pump(ctx: &Ctx<'_>) -> Step {
     loop {
         engine::run_jobs(ctx);
-        match engine::call::<u32>(ctx, "turn", ()) {
-            Ok(RAN) => {}
-            Ok(FINISHED) => return finish(ctx, false),
-            Ok(WAIT) => {
-                let milliseconds = engine::call::<f64>(ctx, "remaining", ()).unwrap_or(-1.0);
-                let wait = (milliseconds >= 0.0).then(|| (milliseconds * 1e6).ceil() as u64);
-                return Step::Waiting(wait);
+        let answer = engine::call::<Value>(ctx, "turn", ());
+        match answer {
+            Ok(answer) => {
+                if let Some(step) = step(ctx, answer) {
+                    return step;
+                }
             }
-            Ok(_) => return finish(ctx, true),
-            Err(error) => {
-                fail(ctx, error);
-                return finish(ctx, false);
-            }
+            Err(error) => return Step::Finished(broken(ctx, error)),
         }
     }
 }
 
-fn finish(ctx: &Ctx<'_>, stuck: bool) -> Step {
+/// What an answer of `turn` means; `None` where there is more to run.
+fn step<'js>(ctx: &Ctx<'js>, answer: Value<'js>) -> Option<Step> {
+    if let Some(milliseconds) = answer.as_number() {
+        if milliseconds == RAN {
+            return None;
+        }
+        let nanoseconds = (milliseconds * 1e6).ceil();
+        let wait = nanoseconds.is_finite().then_some(nanoseconds as u64);
+        return Some(Step::Waiting(wait));
+    }
     NEXT.take();
-    let outcome = engine::call::<Array>(ctx, "finish", (stuck,))
-        .and_then(|answer| outcome(&answer))
-        .unwrap_or_else(|error| Outcome {
-            result: Err(Failure::Raised(broken(ctx, error))),
-            warnings: Vec::new(),
-        });
-    Step::Finished(outcome)
+    let outcome = outcome(answer).unwrap_or_else(|error| broken(ctx, error));
+    Some(Step::Finished(outcome))
 }
 
 /// The program destroyed what the guest itself stands on, or memory is gone.
-fn broken(ctx: &Ctx<'_>, error: rquickjs::Error) -> Exception {
+fn broken(ctx: &Ctx<'_>, error: rquickjs::Error) -> Outcome {
     let thrown = ctx.catch();
     let message = thrown
         .as_object()
         .and_then(|object: &Object| object.get::<_, String>("message").ok())
         .unwrap_or_else(|| error.to_string());
-    Exception {
-        kind: "InternalError".to_owned(),
-        message: format!("the result cannot be shown: {message}"),
-        traceback: String::new(),
-        position: None,
+    Outcome {
+        result: Err(Failure::Raised(Exception {
+            kind: "InternalError".to_owned(),
+            message: format!("the result cannot be shown: {message}"),
+            traceback: String::new(),
+            position: None,
+        })),
+        warnings: Vec::new(),
     }
 }
 
 /// Reads what `finish` in `js/program.js` answers.
-fn outcome(answer: &Array<'_>) -> Result<Outcome> {
+fn outcome(answer: Value<'_>) -> Result<Outcome> {
+    let Some(answer) = answer.as_array() else {
+        return Ok(Outcome {
+            result: Ok(value(answer)?),
+            warnings: Vec::new(),
+        });
+    };
     let shown: Array = answer.get(0)?;
-    let warnings = answer.get::<Vec<rquickjs::Coerced<String>>>(1)?;
-    let tag: String = shown.get(0)?;
-    let result = match tag.as_str() {
-        "nothing" => Ok(Shown::Nothing),
-        "json" => Ok(Shown::Json(text(&shown, 1)?)),
-        "text" => Ok(Shown::Text(text(&shown, 1)?)),
+    let warnings = answer.get::<Vec<natives::Text>>(1)?;
+    let result = match text(&shown, 0)?.as_str() {
         "exited" => Err(Failure::Exited(shown.get(1)?)),
         "stuck" => Err(Failure::Stuck(exception(&shown)?)),
-        _ => Err(Failure::Raised(exception(&shown)?)),
+        "raised" => Err(Failure::Raised(exception(&shown)?)),
+        _ => Ok(value(shown.get(0)?)?),
     };
     Ok(Outcome {
         result,
         warnings: warnings.into_iter().map(|warning| warning.0).collect(),
+    })
+}
+
+/// A value as `result` in `js/program.js` writes it.
+fn value(shown: Value<'_>) -> Result<Shown> {
+    let ctx = shown.ctx().clone();
+    let mut text = natives::Text::from_js(&ctx, shown)?.0;
+    let tag = if text.is_empty() { 'n' } else { text.remove(0) };
+    Ok(match tag {
+        'j' => Shown::Json(text),
+        't' => Shown::Text(text),
+        _ => Shown::Nothing,
     })
 }
 
@@ -187,4 +238,3 @@ fn exception(shown: &Array<'_>) -> Result<Exception> {
 fn text(shown: &Array<'_>, index: usize) -> Result<String> {
     Ok(shown.get::<natives::Text>(index)?.0)
 }
-

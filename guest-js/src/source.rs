@@ -10,15 +10,15 @@
 //!
 //! All of that costs a parse. Programs that need none of it skip the parser.
 
+mod top_level;
+
 use crate::edits::{Edits, Shifts};
 use crate::erase;
 use oxc_allocator::Allocator;
-use oxc_ast::ast::{
-    Declaration, ExportDefaultDeclarationKind, Expression, ImportDeclaration,
-    ImportDeclarationSpecifier, Program, Statement, VariableDeclarationKind,
-};
+use oxc_ast::ast::Program;
 use oxc_parser::{ParseOptions, Parser};
-use oxc_span::{GetSpan, SourceType};
+use oxc_span::SourceType;
+use top_level::TopLevel;
 
 /// Brackets deeper than this are refused before the parser sees them: it
 /// recurses, and would end the whole guest where an error will do.
@@ -128,9 +128,9 @@ pub(crate) fn module(source: &str, typescript: bool) -> Result<(String, Shifts),
 /// Whether a program is certainly fine as it is. Words that only look like
 /// keywords make the answer "no", which costs time and nothing else.
 fn is_plain(source: &str) -> bool {
-    const WORDS: [&str; 12] = [
-        "{", "=>", "const", "let ", "let\n", "class", "import", "export", "return", "```", "for",
-        "while",
+    const WORDS: [&str; 15] = [
+        "{", "=>", "const", "let ", "let\n", "var", "class", "import", "export", "return", "```",
+        "for", "while", "if", "do",
     ];
     source.len() <= 400 && !WORDS.iter().any(|word| source.contains(word))
 }
@@ -231,16 +231,7 @@ fn script(source: &str, program: &Program<'_>) -> Prepared {
     }
     let found = erase::erase(program, &mut edits, false);
 
-    let mut top = TopLevel {
-        edits: &mut edits,
-        imports: Vec::new(),
-        classes: Vec::new(),
-        names: Vec::new(),
-        functions: Vec::new(),
-        only_declares: program.directives.is_empty(),
-        tail: Tail::Nothing,
-        last: None,
-    };
+    let mut top = TopLevel::new(&mut edits, program.directives.is_empty());
     for statement in &program.body {
         top.statement(statement);
     }
@@ -280,13 +271,16 @@ fn script(source: &str, program: &Program<'_>) -> Prepared {
             .cloned()
             .collect::<Vec<_>>()
             .join(",");
-        let start = program.hashbang.as_ref().map_or(0, |hashbang| hashbang.span.end);
+        let start = program
+            .hashbang
+            .as_ref()
+            .map_or(0, |hashbang| hashbang.span.end);
         edits.insert(start, format!("(async($keep)=>{{$keep(()=>({{{keep}}}));"));
         edits.insert(end, "\n})");
         tail = Tail::Wrapped;
     } else if only_declares && functions.iter().any(|name| name == "main") && !found.uses("main") {
-        edits.insert(end, "\n;main()");
-        tail = Tail::Value;
+        edits.insert(end, "\n;main");
+        tail = Tail::Call;
     }
     let (code, shifts) = if edits.is_empty() {
         (source.to_owned(), Shifts::default())
@@ -299,198 +293,6 @@ fn script(source: &str, program: &Program<'_>) -> Prepared {
     prepared.classes = classes;
     prepared.tail = tail;
     prepared
-}
-
-/// The statements at the top level of a program.
-struct TopLevel<'e, 's> {
-    edits: &'e mut Edits<'s>,
-    imports: Vec<Import>,
-    classes: Vec<String>,
-    /// Variables.
-    names: Vec<String>,
-    functions: Vec<String>,
-    /// Nothing was seen so far but imports and declarations.
-    only_declares: bool,
-    tail: Tail,
-    /// Where the last statement begins, if it is an expression.
-    last: Option<u32>,
-}
-
-impl TopLevel<'_, '_> {
-    fn statement(&mut self, statement: &Statement<'_>) {
-        let span = statement.span();
-        if erase::is_type_only(statement) {
-            return;
-        }
-        match statement {
-            Statement::EmptyStatement(_) => return,
-            Statement::ImportDeclaration(import) => {
-                self.edits.blank(span.start, span.end);
-                self.import(import);
-                return;
-            }
-            Statement::ExportAllDeclaration(_)
-            | Statement::ExportNamedDeclaration(_)
-            | Statement::ExportFromDeclaration(_) => {
-                self.edits.blank(span.start, span.end);
-                return;
-            }
-            Statement::ExportDeclaration(export) => {
-                self.edits.blank(span.start, export.declaration.span().start);
-                self.declaration(&export.declaration);
-            }
-            Statement::ExportDefaultDeclaration(export) => {
-                self.export_default(span.start, &export.declaration);
-                return;
-            }
-            _ => match statement.as_declaration() {
-                Some(declaration) => self.declaration(declaration),
-                None => self.only_declares = false,
-            },
-        }
-        self.tail = Tail::Nothing;
-        self.last = None;
-        if let Statement::ExpressionStatement(statement) = statement {
-            self.expression(span.start, &statement.expression);
-        }
-    }
-
-    fn expression(&mut self, start: u32, expression: &Expression<'_>) {
-        self.last = Some(start);
-        self.tail = match expression.get_inner_expression() {
-            Expression::ArrowFunctionExpression(_) | Expression::FunctionExpression(_) => {
-                Tail::Call
-            }
-            _ => Tail::Value,
-        };
-    }
-
-    fn declaration(&mut self, declaration: &Declaration<'_>) {
-        match declaration {
-            Declaration::VariableDeclaration(variables) => {
-                let start = variables.span.start;
-                match variables.kind {
-                    VariableDeclarationKind::Const => self.edits.replace(start, start + 5, "var  "),
-                    VariableDeclarationKind::Let => self.edits.replace(start, start + 3, "var"),
-                    _ => {}
-                }
-                for declarator in &variables.declarations {
-                    for name in declarator.id.get_binding_identifiers() {
-                        self.names.push(name.name.to_string());
-                    }
-                }
-            }
-            Declaration::FunctionDeclaration(function) => {
-                if let Some(name) = &function.id {
-                    self.functions.push(name.name.to_string());
-                }
-            }
-            Declaration::ClassDeclaration(class) => {
-                if let Some(name) = &class.id {
-                    self.class(class, name.span.end, &name.name);
-                }
-            }
-            Declaration::TSEnumDeclaration(declaration) => {
-                self.names.push(declaration.id.name.to_string());
-            }
-            Declaration::TSNamespaceDeclaration(declaration) => {
-                self.names.push(declaration.id.name.to_string());
-            }
-            _ => {}
-        }
-    }
-
-    /// `class A` becomes `A=class`, of the same length: an assignment can be
-    /// made again by a later program, a declaration cannot.
-    fn class(&mut self, class: &oxc_ast::ast::Class<'_>, name_end: u32, name: &str) {
-        let start = erase::class_keyword(self.edits.source(), class);
-        let old = &self.edits.source()[start as usize..name_end as usize];
-        let mut text = format!("{name}=class");
-        let missing = old.chars().count().saturating_sub(text.chars().count());
-        let breaks: String = old.chars().filter(|&c| c == '\n').collect();
-        text.extend(std::iter::repeat_n(' ', missing - breaks.len().min(missing)));
-        text.push_str(&breaks);
-        self.edits.replace(start, name_end, text);
-        self.edits.insert(class.span.end, ";");
-        self.classes.push(name.to_owned());
-    }
-
-    fn export_default(&mut self, start: u32, exported: &ExportDefaultDeclarationKind<'_>) {
-        let inner = exported.span();
-        self.tail = Tail::Nothing;
-        self.last = None;
-        match exported {
-            ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-                if let Some(name) = &function.id {
-                    self.edits.blank(start, inner.start);
-                    self.functions.push(name.name.to_string());
-                } else {
-                    // Without a name it is an expression, and there to be called.
-                    self.edits.blank(start, inner.start - 1);
-                    self.edits.replace(inner.start - 1, inner.start, "(");
-                    self.edits.insert(inner.end, ")");
-                    if self.only_declares {
-                        self.tail = Tail::Call;
-                    }
-                }
-            }
-            ExportDefaultDeclarationKind::ClassDeclaration(class) => {
-                if let Some(name) = &class.id {
-                    self.edits.blank(start, inner.start);
-                    self.class(class, name.span.end, &name.name);
-                } else {
-                    self.edits.blank(start, inner.start - 1);
-                    self.edits.replace(inner.start - 1, inner.start, "(");
-                    self.edits.insert(inner.end, ")");
-                }
-            }
-            ExportDefaultDeclarationKind::TSInterfaceDeclaration(_) => {}
-            _ => {
-                self.edits.blank(start, inner.start);
-                if let Some(expression) = exported.as_expression() {
-                    self.expression(inner.start, expression);
-                }
-            }
-        }
-    }
-
-    fn import(&mut self, import: &ImportDeclaration<'_>) {
-        if import.import_kind.is_type() {
-            return;
-        }
-        let (line, column) =
-            line_and_column(self.edits.source(), import.source.span.start as usize);
-        let mut made = Import {
-            specifier: import.source.value.to_string(),
-            namespace: None,
-            names: Vec::new(),
-            optional: false,
-            line,
-            column,
-        };
-        let name = |exported: &str, local: &str| ImportName {
-            exported: exported.to_owned(),
-            local: local.to_owned(),
-            optional: false,
-        };
-        for specifier in import.specifiers.iter().flatten() {
-            match specifier {
-                ImportDeclarationSpecifier::ImportSpecifier(specifier) => {
-                    if !specifier.import_kind.is_type() {
-                        made.names
-                            .push(name(&specifier.imported.name(), &specifier.local.name));
-                    }
-                }
-                ImportDeclarationSpecifier::ImportDefaultSpecifier(specifier) => made
-                    .names
-                    .push(name("default", &specifier.local.name)),
-                ImportDeclarationSpecifier::ImportNamespaceSpecifier(specifier) => {
-                    made.namespace = Some(specifier.local.name.to_string());
-                }
-            }
-        }
-        self.imports.push(made);
-    }
 }
 
 /// Line and column of a byte, both from 1, columns in characters.

@@ -13,7 +13,9 @@ use std::pin::pin;
 use std::task::{Poll, Waker};
 use wasi_preview1_component_adapter_provider as adapter;
 use wasmtime::error::Context as _;
-use wasmtime::{Caller, Config, Engine, Extern, Instance, Linker, Module, Result, Store, Val, bail};
+use wasmtime::{
+    Caller, Config, Engine, Extern, Instance, Linker, Module, Result, Store, Val, bail,
+};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// The export that prepares the engine. It is gone from the component.
@@ -91,7 +93,10 @@ fn report(mut caller: Caller<'_, ()>, _: i32, vectors: i32, count: i32, written:
     };
     let mut total = 0;
     for index in 0..count.max(0) as usize {
-        let (start, length) = (word(data, vectors as usize + 8 * index), word(data, vectors as usize + 8 * index + 4));
+        let (start, length) = (
+            word(data, vectors as usize + 8 * index),
+            word(data, vectors as usize + 8 * index + 4),
+        );
         let text = data.get(start..start + length).unwrap_or_default();
         eprint!("{}", String::from_utf8_lossy(text));
         total += length as u32;

@@ -1,0 +1,40 @@
+// What `console` prints, compared with Node by hand.
+console.log({ a: 1, b: 'x', c: [1, 2, 3], d: { e: { f: { g: { h: 1 } } } } });
+console.log([1, , 3, undefined, null], [], {}, [[]], [{}]);
+console.log(new Map([['a', { b: 1 }], [1, [1]]]), new Set([1, 'a', {}]));
+console.log(Array.from({ length: 120 }, (_, i) => i));
+console.log(['apple', 'banana', 'cherry', 'date', 'elderberry', 'fig', 'grape']);
+console.log("str", 'it\'s', ["it's", 'a"b', `a'b"c`, 'new\nline']);
+console.log(-0, [-0], 1n, [1n], Symbol('s'), [Symbol('s')], NaN, Infinity);
+console.log(function foo() {}, () => {}, class A {}, class B extends Array {}, async function af() {}, function* gf() {});
+console.log([function foo() {}], { f() {}, g: () => {} });
+class P { constructor() { this.x = 1 } get y() { return 2 } }
+console.log(new P(), [new P()], Object.create(null), Object.create({ a: 1 }), Object.create(P.prototype));
+console.log(new Date(0), [new Date(NaN)], /a+/gi, [/x/]);
+const o = { name: 'o' }; o.self = o; o.list = [o, { o }]; console.log(o);
+console.log({ get a() { return 1 }, set b(v) {}, get c() { return 1 }, set c(v) {} });
+console.log(new Uint8Array([1, 2, 3]), new ArrayBuffer(4), new Float64Array(2), new DataView(new ArrayBuffer(2)));
+console.log(Promise.resolve(5), Promise.reject(1).catch(() => {}) && 1, new Promise(() => {}));
+console.log(new Proxy({}, {}), new WeakMap(), Math, JSON, globalThis === this);
+console.log('%s is %d years and %i, %f, %j %o %O %%', 'Bob', 42.5, 42.9, '1.5', { a: 1 }, [1], { b: 2 }, 'extra', { c: 3 });
+console.log(new Error('msg').message, [new Error('in array')].length);
+console.log({ 'a-b': 1, 2: 3, [Symbol('k')]: 4, 'valid_id': 5 });
+console.log(Object(1), Object('s'), Object(true), [Object(1n)]);
+console.log({ long: 'x'.repeat(30), other: 'y'.repeat(30), third: 'z'.repeat(30) });
+console.log([{ id: 1, name: 'first', tags: ['a', 'b'] }, { id: 2, name: 'second', tags: ['c', 'd'] }]);
+console.log([['a', 1], ['b', 2]], { a: [], b: {}, c: new Map() });
+console.log([1.5, 2.25, 3.125, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27]);
+console.log(null, undefined, true, 'a', 1);
+console.log();
+console.log('');
+console.table([{ a: 1, b: 'x' }, { a: 2, c: true }]);
+console.table([1, 2]); console.table({ x: { v: 1 }, y: { v: 2 } });
+console.error('err'); console.assert(1 === 2, 'no %s', 'way'); console.group('G'); console.log('in\nner'); console.groupEnd(); console.log('out');
+console.count(); console.count(); console.dir({ a: { b: { c: { d: {} } } } }, { depth: 0 });
+console.log(new URL('https://u:p@example.com:8080/p?q=1#h'));
+console.log(new URLSearchParams('a=1&b=2&a=3'), new AbortController().signal, process.argv.length);
+console.log([undefined, null], { u: undefined }, 'x\ud800y', ['\ud800']);
+console.log(Object.assign(() => {}, { a: 1 }), Object.assign([1], { k: 2 }));
+class MyErr extends Error { constructor(m) { super(m); this.name = 'MyErr'; this.code = 7 } }
+console.log({ e: new MyErr('inner') });
+console.log(new MyErr('outer'));

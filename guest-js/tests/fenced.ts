@@ -1,0 +1,4 @@
+```typescript
+const answer: number = 42;
+export default answer;
+```

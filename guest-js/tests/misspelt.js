@@ -1,0 +1,1 @@
+import { getOrdr } from "servers/demo";

@@ -1,0 +1,3 @@
+const lost = Promise.reject(new RangeError("lost"));
+await new Promise((resolve) => setTimeout(resolve, 2));
+console.log("goes on");

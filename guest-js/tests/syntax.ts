@@ -1,0 +1,2 @@
+import { getOrder } from "servers/demo";
+const order: = await getOrder(1);
