@@ -9,6 +9,7 @@ mod cli;
 mod components;
 mod configuration;
 mod dialects;
+mod guests;
 mod input;
 mod javascript;
 mod library;
