@@ -84,6 +84,15 @@
     writable: true,
   });
 
+  /**
+   * JSON that every reader takes: half a surrogate pair, which JavaScript
+   * writes as an escape, is an error elsewhere.
+   */
+  internal.wellFormed = (json) =>
+    json !== undefined && json.includes("\\ud")
+      ? json.replace(/(?<=(?:^|[^\\])(?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g, "\\ufffd")
+      : json;
+
   /** Gives an error the frames of another place. */
   internal.setFrames = (error, raw) => {
     const value = headline(error) + native.programFrames(raw);

@@ -197,7 +197,7 @@
     try {
       if (typeof value !== "object" ? expressible(value, 0) : expressible(value, 0, new Set())) {
         const text = JSON.stringify(value);
-        if (typeof text === "string") return "j" + text;
+        if (typeof text === "string") return "j" + internal.wellFormed(text);
       }
     } catch {
       // A getter or `toJSON` of the program threw: show the value instead.
@@ -251,6 +251,8 @@
     let message;
     let text = "";
     let at = null;
+    // What the engine throws when there is no memory for an error.
+    if (error === null && native.isLow()) return [tag, "InternalError", "out of memory", "InternalError: out of memory", null];
     try {
       if (error instanceof Error) {
         kind = String(error.name || error.constructor?.name || "Error");

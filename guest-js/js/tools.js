@@ -67,7 +67,7 @@
     try {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
-      const text = JSON.stringify(values);
+      const text = internal.wellFormed(JSON.stringify(values));
       const id = native.startCall(name, text);
       if (typeof id !== "number") throw failed(call, id);
       calls.set(id, call);
@@ -224,6 +224,8 @@
     get(_, key) {
       if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
       if (key === "callTool" || key === "call") return callTool;
+      // A program that is a function may take `{ tools }`.
+      if (key === "tools") return tools;
       return toolsOfServer(key);
     },
   });

@@ -1,6 +1,6 @@
 //! The one engine of the guest: a QuickJS runtime and its only context.
 
-use crate::{modules, natives};
+use crate::{modules, natives, reserve};
 use rquickjs::function::{Args, IntoArgs};
 use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Runtime, Value, qjs};
 use std::cell::OnceCell;
@@ -46,7 +46,7 @@ struct Engine {
 /// Panics or aborts if that fails, which can only happen when the guest is
 /// built.
 pub(crate) fn initialise() {
-    let runtime = Runtime::new().expect("a runtime");
+    let runtime = Runtime::new_with_alloc(reserve::Memory).expect("a runtime");
     runtime.set_max_stack_size(STACK);
     runtime.set_loader(modules::Modules, modules::Modules);
     runtime.set_host_promise_rejection_tracker(Some(Box::new(|ctx, promise, reason, handled| {

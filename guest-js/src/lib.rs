@@ -16,6 +16,7 @@ mod frames;
 mod modules;
 mod natives;
 mod random;
+mod reserve;
 mod session;
 mod source;
 
@@ -46,4 +47,5 @@ extern "C" fn initialise() {
     #[cfg(target_arch = "wasm32")]
     wit_bindgen::rt::run_ctors_once();
     engine::initialise();
+    reserve::fill();
 }

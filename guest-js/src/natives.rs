@@ -5,7 +5,7 @@
 
 use crate::bindings::wasm_coordinator::sandbox::tools;
 use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind};
-use crate::{address, files, frames, modules, random, session};
+use crate::{address, files, frames, modules, random, reserve, session};
 use rquickjs::function::Rest;
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, ArrayBuffer, Ctx, FromJs, Function, IntoJs, Object, Result, Value, qjs};
@@ -60,6 +60,7 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "serverOf": |specifier: Text| modules::server_of(&specifier.0).map(|(server, tool)| vec![Some(server), tool]),
         "url": |url: Text, base: Nullable| address::parse(&url.0, base.0.as_deref()),
         "urlSet": |href: Text, part: String, value: Text| address::set(&href.0, &part, &value.0),
+        "isLow": reserve::is_low,
         "exit": exit,
         "evaluate": session::evaluate,
         "importFile": modules::import_file,

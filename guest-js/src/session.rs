@@ -5,7 +5,7 @@ use crate::bindings::wasm_coordinator::sandbox::types::{
     Completion, Exception, Failure, Language, Outcome, Position, Program, Step, Value as Shown,
 };
 use crate::source::{self, Prepared, Tail};
-use crate::{engine, frames, modules, natives};
+use crate::{engine, frames, modules, natives, reserve};
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, Ctx, FromJs, IntoJs, Object, Result, Value};
 use std::cell::RefCell;
@@ -51,7 +51,8 @@ pub(crate) fn resume(completions: Vec<Completion>) -> Step {
 /// Starts the top level. Answers what `turn` does if that has settled at once.
 fn start<'js>(ctx: &Ctx<'js>, program: Program) -> Result<Option<Value<'js>>> {
     let name = program.name.as_str();
-    engine::call::<()>(ctx, "begin", (name, program.arguments))?;
+    let begin = || engine::call::<()>(ctx, "begin", (name, program.arguments.clone()));
+    begin().or_else(|error| retry(ctx, error, begin))?;
     let typescript = matches!(program.language, Language::Typescript);
     let prepared = match source::program(&program.source, typescript) {
         Ok(prepared) => prepared,
@@ -139,8 +140,8 @@ fn fail(ctx: &Ctx<'_>, error: rquickjs::Error) {
 fn pump(ctx: &Ctx<'_>) -> Step {
     loop {
         engine::run_jobs(ctx);
-        let answer = engine::call::<Value>(ctx, "turn", ());
-        match answer {
+        let turn = || engine::call::<Value>(ctx, "turn", ());
+        match turn().or_else(|error| retry(ctx, error, turn)) {
             Ok(answer) => {
                 if let Some(step) = step(ctx, answer) {
                     return step;
@@ -149,6 +150,15 @@ fn pump(ctx: &Ctx<'_>) -> Step {
             Err(error) => return Step::Finished(broken(ctx, error)),
         }
     }
+}
+
+/// Does once more what failed, with the memory that was put aside.
+fn retry<T>(ctx: &Ctx<'_>, error: rquickjs::Error, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    if !reserve::release() {
+        return Err(error);
+    }
+    ctx.catch();
+    work()
 }
 
 /// What an answer of `turn` means; `None` where there is more to run.
@@ -162,6 +172,7 @@ fn step<'js>(ctx: &Ctx<'js>, answer: Value<'js>) -> Option<Step> {
         return Some(Step::Waiting(wait));
     }
     NEXT.take();
+    reserve::fill();
     let outcome = outcome(answer).unwrap_or_else(|error| broken(ctx, error));
     Some(Step::Finished(outcome))
 }
