@@ -86,25 +86,9 @@ impl Cache {
 
     /// Keeps compiled code. A reader sees all of it or nothing.
     pub(super) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        let path = self.entry(name);
-        let temporary = self.folder.join(format!(".{name}.{}", std::process::id()));
-        let result = (|| {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&temporary)?;
-            file.write_all(code)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            let digest = *blake3::hash(code).as_bytes();
-            self.write_seal(name, &file.metadata()?, digest)
-        })();
-        if result.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        result
+        let file = replace(&self.entry(name), code)?;
+        let digest = *blake3::hash(code).as_bytes();
+        self.write_seal(name, &file.metadata()?, digest)
     }
 
     fn verified(&self, name: &str, path: &Path) -> io::Result<File> {
@@ -147,11 +131,7 @@ impl Cache {
         let stamp = stamp(meta);
         let mac = self.mac(name, &stamp, &digest);
         let bytes = [&stamp[..], &digest, &mac].concat();
-        let temporary = self
-            .folder
-            .join(format!(".{name}.seal.{}", std::process::id()));
-        fs::write(&temporary, bytes)?;
-        fs::rename(temporary, self.seal_path(name))
+        replace(&self.seal_path(name), &bytes).map(drop)
     }
 
     fn read_seal(&self, name: &str) -> io::Result<Seal> {
@@ -194,17 +174,30 @@ fn key(folder: &Path) -> io::Result<[u8; 32]> {
     }
     let mut key = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
-    let temporary = folder.join(format!(".key.{}", std::process::id()));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&temporary)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    fs::rename(&temporary, &path)?;
+    replace(&path, &key)?;
     Ok(key)
+}
+
+/// Writes a file under another name and then gives it its own, so that nobody
+/// ever sees half of it.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let temporary = path.with_added_extension(format!("{}.new", std::process::id()));
+    let written = (|| {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        Ok(file)
+    })();
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
 }
 
 fn stamp(meta: &fs::Metadata) -> [u8; STAMP] {

@@ -215,20 +215,15 @@ impl Engine {
             guest,
             functions: functions(&bytes),
         });
-        let compiled = engine.precompile_component(&bytes);
+        let compiled = Component::from_binary(engine, &bytes);
         observe(Compilation::Ended(guest));
-        let compiled = compiled?;
-        if let Some(cache) = &self.shared.cache {
-            match cache.store(name, &compiled) {
-                Ok(()) => {
-                    if let Some(component) = cache.load(engine, name) {
-                        return Ok(component);
-                    }
-                }
-                Err(error) => tracing::warn!("compiled code is not kept: {error}"),
-            }
+        let component = compiled?;
+        if let Some(cache) = &self.shared.cache
+            && let Err(error) = cache.store(name, &component.serialize()?)
+        {
+            tracing::warn!("compiled code is not kept: {error}");
         }
-        Component::from_binary(engine, &bytes)
+        Ok(component)
     }
 }
 
