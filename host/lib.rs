@@ -57,7 +57,7 @@ pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};
 pub use message::{CallError, CallErrorKind, Parameter, Server, Tool};
-pub use program::{Language, Program};
+pub use program::{Language, MAX_COMPONENT, Program};
 pub use report::{ErrorReport, Position, Report, Status, Usage};
 pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};
 pub use session::{Session, SessionOptions};

@@ -118,5 +118,8 @@ impl Program {
     }
 }
 
+/// Bytes that a component may have. CPython with its library has 30 MB.
+pub const MAX_COMPONENT: usize = 64 << 20;
+
 /// Characters of a name; the rest of a longer one is not needed to know it.
 const MAX_NAME: usize = 255;

@@ -81,7 +81,18 @@ impl Exec {
         match self.execute() {
             Ok(Some(report)) if json => print_json(&report),
             Ok(Some(report)) => Ok(print(&report)),
-            Ok(None) => Ok(ExitCode::from(EXIT_INTERRUPTED)),
+            Ok(None) => {
+                if json {
+                    let message = "the run was interrupted";
+                    print_json(&Report::not_run(
+                        Status::Error,
+                        "Interrupted",
+                        message,
+                        None,
+                    ))?;
+                }
+                Ok(ExitCode::from(EXIT_INTERRUPTED))
+            }
             // A program that reads the answer gets one for these, too.
             Err(failure) if json => {
                 let report = failure_report(&failure);

@@ -5,16 +5,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use wasm_coordinator::{Language, Program};
+use wasm_coordinator::{Language, MAX_COMPONENT, Program};
 
 use super::Failure;
 
 /// Bytes of a source text. Nobody writes more by hand, and parsers need many
 /// times as much memory.
-const MAX_SOURCE: u64 = 8 << 20;
-
-/// Bytes of a component.
-const MAX_COMPONENT: u64 = 64 << 20;
+const MAX_SOURCE: usize = 8 << 20;
 
 /// How every WebAssembly file begins.
 const WASM_MAGIC: &[u8] = b"\0asm";
@@ -87,7 +84,7 @@ fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {
 
 fn bounded(input: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
-    let read = input.take(MAX_COMPONENT + 1).read_to_end(&mut bytes);
+    let read = input.take(MAX_COMPONENT as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| {
         Failure::usage(format!("{shown} cannot be read: {}", reason(&error)), "")
     })?;
@@ -96,7 +93,7 @@ fn bounded(input: impl Read, shown: &str) -> Result<Vec<u8>, Failure> {
     } else {
         MAX_SOURCE
     };
-    if bytes.len() as u64 > limit {
+    if bytes.len() > limit {
         return Err(Failure::usage(
             format!(
                 "{shown} is too large: at most {} MiB are accepted",

@@ -35,8 +35,9 @@ pub(crate) use instance::Stop;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::message::{Server, ToCoordinator, ToSandbox};
-use crate::program::{Code, Language, Program};
+use crate::program::{Code, Language, MAX_COMPONENT, Program};
 use bindings::types;
+use engine::Flavour;
 use files::FilesCtx;
 use instance::{Instance, Loaded, Runnable};
 use state::State;
@@ -68,8 +69,6 @@ pub(crate) struct Ending {
     pub(crate) memory_refused: bool,
     /// The limit of the files that refused something last.
     pub(crate) files_refused: Option<files::Limit>,
-    /// The interpreter's variables are gone; the next run starts fresh.
-    pub(crate) state_lost: bool,
 }
 
 impl Ending {
@@ -80,7 +79,6 @@ impl Ending {
             memory_peak: 0,
             memory_refused: false,
             files_refused: None,
-            state_lost: false,
         }
     }
 }
@@ -152,12 +150,19 @@ impl Sandbox {
             language: language.into(),
             arguments: program.arguments.clone(),
         };
-        let ticking = flavour.ticker.start();
-        let (ending, instance) = run(&mut instance, Runnable::Guest(pre), &program, limits, wire)
-            .await
-            .with(instance);
-        drop(ticking);
-        self.instances[slot] = instance;
+        let ending = run(
+            flavour,
+            &mut instance,
+            Runnable::Guest(pre),
+            &program,
+            limits,
+            wire,
+        )
+        .await;
+        // After anything but an orderly end the instance is in no known state.
+        if ending.outcome.is_ok() {
+            self.instances[slot] = Some(instance);
+        }
         ending
     }
 
@@ -205,25 +210,12 @@ impl Sandbox {
             Loaded::Guest(pre) => Runnable::Guest(pre),
             Loaded::Command(pre) => Runnable::Command(pre),
         };
-        let ticking = flavour.ticker.start();
-        let ending = run(&mut instance, runnable, &program, limits, wire).await;
-        drop(ticking);
-        Ending {
-            state_lost: false,
-            ..ending
-        }
-    }
-}
-
-impl Ending {
-    /// Keeps the instance only if it may be used again.
-    fn with(self, instance: Instance) -> (Self, Option<Instance>) {
-        let keep = !self.state_lost;
-        (self, keep.then_some(instance))
+        run(flavour, &mut instance, runnable, &program, limits, wire).await
     }
 }
 
 async fn run(
+    flavour: &Flavour,
     instance: &mut Instance,
     runnable: Runnable<'_>,
     program: &types::Program,
@@ -231,6 +223,7 @@ async fn run(
     wire: Wire,
 ) -> Ending {
     let deadline = Instant::now() + limits.timeout;
+    let _ticking = flavour.ticker.start();
     let state = instance.state();
     state.meter.begin(limits);
     state.link.open(wire.requests, wire.answers);
@@ -239,7 +232,6 @@ async fn run(
     let state = instance.state();
     state.link.close();
     Ending {
-        state_lost: outcome.is_err(),
         outcome,
         fuel,
         memory_peak: state.meter.memory_peak(),
@@ -258,9 +250,6 @@ async fn prepare(engine: &Engine, guest: Guest, metered: bool) -> Result<(), Err
         .await
         .map_err(|error| Error::host("preparing a guest", error))?
 }
-
-/// Bytes that a component may have. CPython with its library has 30 MB.
-const MAX_COMPONENT: usize = 64 << 20;
 
 fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, Stop> {
     let refused = |message: String, hint: Option<&str>| Stop::Refused {

@@ -190,6 +190,28 @@ fn ctrl_c_stops_the_run_and_its_servers() {
     }
 }
 
+#[test]
+fn an_interrupted_run_answers_a_program_in_json() {
+    let place = Place::with_fixture(&[]);
+    let source = "await call_tool('fixture.echo', {'text': 'x'})\nwhile True: pass";
+    place.write("a.py", source);
+    let child = place
+        .command(&["exec", "--json", "--timeout", "60s", "a.py"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The server runs once the call was made; the loop comes after it.
+    while children_of(child.id()).is_empty() {
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["status"], "error");
+    assert_eq!(report["error"]["kind"], "Interrupted");
+}
+
 fn children_of(pid: u32) -> Vec<u32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let of_thread = |thread: std::fs::DirEntry| {
