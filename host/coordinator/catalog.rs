@@ -117,6 +117,7 @@ pub(super) mod tests {
     pub(in super::super) fn catalog(tools: &[(&str, Value)]) -> Catalog {
         let definition = |(name, schema): &(&str, Value)| Definition {
             name: (*name).to_owned(),
+            title: String::new(),
             description: String::new(),
             input_schema: Arc::new(schema.clone()),
             output_schema: None,

@@ -31,6 +31,8 @@ pub struct Listing {
 pub struct Definition {
     /// The name to be sent in a call.
     pub name: String,
+    /// Its name for people; empty if it has none.
+    pub title: String,
     /// What it does; empty if the server says nothing.
     pub description: String,
     /// The JSON schema of its arguments, unchecked.
@@ -128,7 +130,8 @@ impl Pages {
             let reason = format!("there are more than {} tools", self.bounds.tools);
             return self.exclude(name, &reason);
         }
-        let description = description(&mut fields);
+        let title = title(&mut fields);
+        let description = text(fields.remove("description"));
         let input_schema = match fields.remove("inputSchema") {
             Some(schema @ Value::Object(_)) => schema,
             None | Some(Value::Null) => Value::Object(Map::new()),
@@ -136,6 +139,7 @@ impl Pages {
         };
         let output_schema = fields.remove("outputSchema").filter(Value::is_object);
         self.bytes += name.len()
+            + title.len()
             + description.len()
             + weight(&input_schema)
             + output_schema.as_ref().map_or(0, weight);
@@ -149,6 +153,7 @@ impl Pages {
         self.names.insert(name.clone());
         self.listing.tools.push(Definition {
             name,
+            title,
             description,
             input_schema: Arc::new(input_schema),
             output_schema: output_schema.map(Arc::new),
@@ -166,14 +171,20 @@ impl Pages {
     }
 }
 
-fn description(fields: &mut Map<String, Value>) -> String {
-    ["description", "title"]
-        .into_iter()
-        .find_map(|key| match fields.remove(key) {
-            Some(Value::String(text)) if !text.trim().is_empty() => Some(text),
-            _ => None,
-        })
-        .unwrap_or_default()
+/// The title, which older revisions of the protocol put among the hints.
+fn title(fields: &mut Map<String, Value>) -> String {
+    let title = text(fields.remove("title"));
+    match fields.get_mut("annotations") {
+        Some(Value::Object(hints)) if title.is_empty() => text(hints.remove("title")),
+        _ => title,
+    }
+}
+
+fn text(value: Option<Value>) -> String {
+    match value {
+        Some(Value::String(text)) if !text.trim().is_empty() => text,
+        _ => String::new(),
+    }
 }
 
 /// About how many bytes a value holds, without writing it out.

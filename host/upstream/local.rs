@@ -69,6 +69,7 @@ impl LocalTools {
         let name = name.into();
         self.listing.tools.retain(|tool| tool.name != name);
         self.listing.tools.push(Definition {
+            title: String::new(),
             name: name.clone(),
             description: description.into(),
             input_schema: Arc::new(input_schema),

@@ -39,7 +39,7 @@ pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
 pub use redact::Redactor;
-pub use server::{ServerState, ServerStatus};
+pub use server::{Profile, ServerState, ServerStatus};
 pub use spec::{Bounds, CALL_TIMEOUT, Http, START_TIMEOUT, ServerSpec, Stdio, Transport};
 
 use server::Server;
@@ -107,6 +107,13 @@ impl Upstream {
             Some((_, listing)) => Some(Arc::clone(listing)),
             None => server.running()?.known_listing(),
         }
+    }
+
+    /// What a running server says about itself; nothing of one that does not
+    /// run.
+    pub fn profile(&self, server: usize) -> Profile {
+        let running = self.servers[server].running();
+        running.map_or_else(Profile::default, |connection| Profile::of(&connection))
     }
 
     /// Calls a tool, at most once.

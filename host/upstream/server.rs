@@ -459,6 +459,39 @@ impl ServerState {
     }
 }
 
+/// Bytes of a server's instructions that are kept: a page.
+const LONGEST_INSTRUCTIONS: usize = 4 << 10;
+
+/// What a server says about itself. Text of a stranger, bounded.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name for people.
+    pub title: String,
+    /// Its version.
+    pub version: String,
+    /// How it wants to be used.
+    pub instructions: String,
+}
+
+impl Profile {
+    pub(super) fn of(connection: &Connection) -> Self {
+        let Some(info) = connection.info() else {
+            return Self::default();
+        };
+        let mut instructions = info.instructions.clone().unwrap_or_default();
+        let cut = instructions.floor_char_boundary(LONGEST_INSTRUCTIONS);
+        instructions.truncate(cut);
+        let server = info.server_info.as_ref();
+        Self {
+            title: server.map_or(String::new(), |server| {
+                shown(server.title.as_deref().unwrap_or(&server.name))
+            }),
+            version: server.map_or(String::new(), |server| shown(&server.version)),
+            instructions,
+        }
+    }
+}
+
 /// Text of a stranger for a terminal.
 fn shown(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
