@@ -60,7 +60,7 @@ pub use message::{CallError, CallErrorKind, Parameter, Server, Tool};
 pub use program::{Language, MAX_COMPONENT, Program};
 pub use report::{ErrorReport, Position, Report, Status, Usage};
 pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};
-pub use session::{Session, SessionOptions};
+pub use session::{Files, Session, SessionOptions};
 pub use upstream::{
     Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools,
     START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport, Upstream,

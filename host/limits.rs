@@ -9,6 +9,8 @@ use std::time::Duration;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::sandbox::files;
+
 /// The bounds of one run.
 ///
 /// The defaults suit a program that calls a few dozen tools and prints a page
@@ -101,6 +103,25 @@ impl Limit {
             }
             Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
             Self::Handles(_) => "it is fixed; close what is no longer needed",
+        }
+    }
+}
+
+impl files::Limit {
+    /// What the author can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => {
+                "raise it with `--workspace-size`, or `limits.workspaceSize` in the configuration"
+            }
+            Self::FileSize(_) => {
+                "raise it with `--file-size`, or `limits.fileSize` in the configuration"
+            }
+            Self::Inodes(_) => {
+                "raise it with `--max-files`, or `limits.maxFiles` in the configuration"
+            }
+            Self::Depth(_) => "it is fixed; use fewer directories inside each other",
+            Self::Descriptors(_) => "it is fixed; close what is no longer needed",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::coordinator::{CallLog, Grants, Toolbox};
 use crate::limits::{Limit, Limits};
 use crate::program::Program;
 use crate::report::{ErrorReport, Position, Report, Status, Usage};
-use crate::sandbox::files::{self, FilesCtx, Quota, Workspace};
+use crate::sandbox::files::{self, Archive, FilesCtx, Mounts, Quota, Workspace};
 use crate::sandbox::{
     Ending, Engine, Exception, Failure, Output, Sandbox, Stop, Value, Watcher, Wire,
 };
@@ -29,8 +29,34 @@ pub struct SessionOptions {
     pub grants: Grants,
     /// What each run may consume.
     pub limits: Limits,
-    /// What the session's files may take.
-    pub quota: Quota,
+    /// Where its files are: in memory by default, nobody else's.
+    pub files: Files,
+}
+
+/// Where the files of a session are.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use wasm_coordinator::files::{Quota, Workspace};
+/// use wasm_coordinator::{Files, SessionOptions};
+///
+/// let workspace = Workspace::open(Path::new("reports"), Quota::default())?;
+/// let options = SessionOptions { files: Files::Workspace(workspace), ..Default::default() };
+/// # Ok::<(), wasm_coordinator::files::PathError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub enum Files {
+    /// In memory, within this quota. They begin empty and end with the session.
+    Fresh(Quota),
+    /// In a workspace that was opened before, in memory or in a directory.
+    /// Sessions that are given clones of one workspace share its files.
+    Workspace(Workspace),
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self::Fresh(Quota::default())
+    }
 }
 
 /// Runs programs one after the other, keeping variables and files between
@@ -61,8 +87,11 @@ impl Session {
     /// when they are first used.
     pub fn new(engine: &Engine, tools: impl Into<Arc<Toolbox>>, options: SessionOptions) -> Self {
         let tools = tools.into();
-        let workspace = Workspace::new(options.quota);
-        let files = FilesCtx::new(&workspace);
+        let workspace = match &options.files {
+            Files::Fresh(quota) => Workspace::new(*quota),
+            Files::Workspace(workspace) => workspace.clone(),
+        };
+        let files = FilesCtx::with_mounts(mounts(&workspace));
         let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), files);
         Self {
             sandbox,
@@ -121,6 +150,13 @@ impl Session {
         let calls = log.take();
         report(ending, output, &self.options.limits, started, calls)
     }
+}
+
+/// What programs see beside their workspace.
+fn mounts(workspace: &Workspace) -> Mounts {
+    Mounts::new(workspace)
+        .read_only("/skills", Archive::empty())
+        .expect("the path is free")
 }
 
 fn report(
@@ -285,7 +321,7 @@ fn raised(
                 "OSError" | "Error" | "OperationalError"
             )
         })
-        .map(|limit| limit.to_string());
+        .map(|limit| format!("{limit}; {}", limit.hint()));
     let error = exception_error(exception);
     Verdict::failed(status, ErrorReport { hint, ..error })
 }

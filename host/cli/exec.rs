@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::Value;
 use wasm_coordinator::{
-    ErrorReport, Language, Program, Report, Session, SessionOptions, Status, Stream,
+    ErrorReport, Files, Language, Program, Report, Session, SessionOptions, Status, Stream,
 };
 
 use super::limits::LimitFlags;
+use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
 use super::terminal::{self, Message};
+use super::workspace::FileFlags;
 use super::{EXIT_INTERRUPTED, Failure, script};
 
 /// Run a program in the sandbox.
@@ -52,7 +55,27 @@ pub(crate) struct Exec {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    files: FileFlags,
+    #[command(flatten)]
     limits: LimitFlags,
+}
+
+/// What `--json` prints: the report, and with `--output` what was copied.
+#[derive(Serialize)]
+struct Answer {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<Vec<Copied>>,
+}
+
+impl From<Report> for Answer {
+    fn from(report: Report) -> Self {
+        Self {
+            report,
+            outputs: None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -79,24 +102,20 @@ impl Exec {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let json = self.json;
         match self.execute() {
-            Ok(Some(report)) if json => print_json(&report),
-            Ok(Some(report)) => Ok(print(&report)),
+            Ok(Some(answer)) if json => print_json(&answer),
+            Ok(Some(answer)) => Ok(print(&answer.report)),
             Ok(None) => {
                 if json {
                     let message = "the run was interrupted";
-                    print_json(&Report::not_run(
-                        Status::Error,
-                        "Interrupted",
-                        message,
-                        None,
-                    ))?;
+                    let report = Report::not_run(Status::Error, "Interrupted", message, None);
+                    print_json(&report.into())?;
                 }
                 Ok(ExitCode::from(EXIT_INTERRUPTED))
             }
             // A program that reads the answer gets one for these, too.
             Err(failure) if json => {
                 let report = failure_report(&failure);
-                print_json(&report)?;
+                print_json(&report.into())?;
                 Ok(ExitCode::from(failure.exit_code))
             }
             Err(failure) => Err(failure),
@@ -104,18 +123,21 @@ impl Exec {
     }
 
     /// `None` if it was interrupted.
-    fn execute(mut self) -> Result<Option<Report>, Failure> {
+    fn execute(mut self) -> Result<Option<Answer>, Failure> {
         let program = self.program()?;
         let configuration = self.config.load(!self.json)?;
         let grants = setup::grants(&configuration, &self.allow_tool, &self.deny_tool)?;
         let limits = self.limits.resolve(&configuration.limits);
+        let quota = self.limits.quota(&configuration.limits);
+        let origin = configuration.origin.as_deref();
+        let (workspace, outputs) = self.files.open(quota, origin, !self.json)?;
         let engine = setup::engine()?;
         setup::block_on(async {
             let tools = setup::toolbox(&configuration)?;
             let options = SessionOptions {
                 grants,
                 limits,
-                ..SessionOptions::default()
+                files: Files::Workspace(workspace.clone()),
             };
             let mut session = Session::new(&engine, tools.clone(), options);
             if !self.json {
@@ -127,7 +149,13 @@ impl Exec {
             };
             drop(session);
             tools.shutdown().await;
-            Ok(report)
+            let Some(mut report) = report else {
+                return Ok(None);
+            };
+            let taken = outputs.take(&workspace)?;
+            account_for(&taken, &mut report);
+            let outputs = outputs.are_asked_for().then_some(taken.copied);
+            Ok(Some(Answer { report, outputs }))
         })
     }
 
@@ -148,6 +176,44 @@ impl Exec {
         };
         Ok(program.arguments(std::mem::take(&mut self.arguments)))
     }
+}
+
+/// Outputs that were not copied make a failure of a run that went well, and a
+/// warning where there is a failure already.
+fn account_for(taken: &Taken, report: &mut Report) {
+    report.warnings.extend(taken.warnings.iter().cloned());
+    let Some((path, refusal)) = taken.refused.first() else {
+        return;
+    };
+    let why = match refusal {
+        Refusal::Rule(why) => why,
+        Refusal::Host(why) => why.as_str(),
+    };
+    let mut message = format!("the output `{path}` was not copied: {why}");
+    match taken.refused.len() - 1 {
+        0 => {}
+        1 => message += "; nor was another one",
+        more => message += &format!("; nor were {more} others"),
+    }
+    if report.status != Status::Ok {
+        report.warnings.push(message);
+        return;
+    }
+    let (status, kind, hint) = match refusal {
+        Refusal::Rule(_) => (
+            Status::Denied,
+            "output_refused",
+            Some("pass `--overwrite` to replace plain files, or choose another `--output-dir`"),
+        ),
+        Refusal::Host(_) => (Status::HostError, "HostError", None),
+    };
+    report.status = status;
+    report.error = Some(ErrorReport {
+        kind: kind.into(),
+        message,
+        hint: hint.map(Into::into),
+        ..ErrorReport::default()
+    });
 }
 
 /// Passes output on as it is printed. On a terminal, control characters of the
@@ -180,11 +246,11 @@ fn show() -> impl FnMut(Stream, &[u8]) + Send {
     }
 }
 
-fn print_json(report: &Report) -> Result<ExitCode, Failure> {
-    let mut text = serde_json::to_vec(report).map_err(Failure::host)?;
+fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {
+    let mut text = serde_json::to_vec(answer).map_err(Failure::host)?;
     text.push(b'\n');
     std::io::stdout().write_all(&text).map_err(Failure::host)?;
-    Ok(ExitCode::from(report.status.exit_code()))
+    Ok(ExitCode::from(answer.report.status.exit_code()))
 }
 
 /// Bytes of a result that is shown on one line.

@@ -5,6 +5,7 @@ use clap::Args;
 
 use wasm_coordinator::Limits;
 use wasm_coordinator::config::{self, Bytes, NotAnAmount, Span};
+use wasm_coordinator::files::Quota;
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
@@ -24,6 +25,15 @@ pub(crate) struct LimitFlags {
     /// What may be printed and returned, for example `4MiB` [default: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_output: Option<Bytes>,
+    /// All files of the workspace together [default: 100MiB]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    workspace_size: Option<Bytes>,
+    /// One file of the workspace [default: 10MiB]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    file_size: Option<Bytes>,
+    /// Files and directories of the workspace [default: 10000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_files: Option<u64>,
 }
 
 fn time(text: &str) -> Result<Span, String> {
@@ -70,6 +80,26 @@ impl LimitFlags {
                 .max_output
                 .or(configured.max_output)
                 .map_or(default.max_output, |bytes| bytes.0),
+        }
+    }
+
+    /// What the workspace may hold, by the same rule.
+    pub(crate) fn quota(&self, configured: &config::Limits) -> Quota {
+        let default = Quota::default();
+        let bytes = |flag: Option<Bytes>, configured: Option<Bytes>, default| {
+            flag.or(configured).map_or(default, |bytes| bytes.0)
+        };
+        Quota {
+            bytes: bytes(
+                self.workspace_size,
+                configured.workspace_size,
+                default.bytes,
+            ),
+            file_bytes: bytes(self.file_size, configured.file_size, default.file_bytes),
+            inodes: self
+                .max_files
+                .or(configured.max_files)
+                .unwrap_or(default.inodes),
         }
     }
 }

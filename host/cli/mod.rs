@@ -6,12 +6,14 @@ mod demo_server;
 mod exec;
 mod init;
 mod limits;
+mod outputs;
 mod progress;
 mod script;
 mod servers;
 mod setup;
 mod terminal;
 mod warm;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -52,7 +54,7 @@ was reached, 4 the host failed, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {
-    Exec(exec::Exec),
+    Exec(Box<exec::Exec>),
     Servers(servers::Servers),
     Init(init::Init),
     Warm(warm::Warm),

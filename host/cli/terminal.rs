@@ -22,6 +22,7 @@ pub(crate) struct Message {
 enum Kind {
     Error,
     Warning,
+    Note,
     /// Already in its final form.
     Formatted,
 }
@@ -38,6 +39,14 @@ impl Message {
     pub(crate) fn warning(text: impl Into<String>) -> Self {
         Self {
             kind: Kind::Warning,
+            text: text.into(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn note(text: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Note,
             text: text.into(),
             hint: None,
         }
@@ -71,6 +80,7 @@ impl Message {
         let label = match self.kind {
             Kind::Error => paint("31", "error:") + " ",
             Kind::Warning => paint("33", "warning:") + " ",
+            Kind::Note => paint("36", "note:") + " ",
             Kind::Formatted => String::new(),
         };
         let _ = writeln!(text, "{label}{}", visible(&self.text));

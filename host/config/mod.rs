@@ -114,6 +114,12 @@ pub struct Limits {
     pub max_calls: Option<u32>,
     /// What a run may print.
     pub max_output: Option<Bytes>,
+    /// All files of a workspace together.
+    pub workspace_size: Option<Bytes>,
+    /// One file of a workspace.
+    pub file_size: Option<Bytes>,
+    /// Files and directories of a workspace.
+    pub max_files: Option<u64>,
 }
 
 /// Which tools programs may call: glob patterns on `server.tool`.

@@ -29,7 +29,16 @@ const KEYS: &[&str] = &[
     "maxInFlight",
     "maxInFlightPerServer",
 ];
-const LIMITS: &[&str] = &["timeout", "memory", "fuel", "maxCalls", "maxOutput"];
+const LIMITS: &[&str] = &[
+    "timeout",
+    "memory",
+    "fuel",
+    "maxCalls",
+    "maxOutput",
+    "workspaceSize",
+    "fileSize",
+    "maxFiles",
+];
 const TOOLS: &[&str] = &["allow", "deny"];
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
@@ -76,6 +85,9 @@ fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
                     .and_then(|count| u32::try_from(count).ok());
             }
             "maxOutput" => limits.max_output = report.bytes(field.value, &what),
+            "workspaceSize" => limits.workspace_size = report.bytes(field.value, &what),
+            "fileSize" => limits.file_size = report.bytes(field.value, &what),
+            "maxFiles" => limits.max_files = report.count(field.value, &what, u64::MAX),
             _ => unknown(report, &field, "`coordinator.limits`", LIMITS),
         }
     }

@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use wasm_coordinator::files::{self, Quota, Workspace};
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Limits, LocalTools, Program, ServerSpec, Session,
+    Bounds, Engine, EngineOptions, Files, Limits, LocalTools, Program, ServerSpec, Session,
     SessionOptions, Status, Toolbox,
 };
 
@@ -263,5 +264,141 @@ fn rust_functions_are_tools_of_programs() {
             "{report:?}"
         );
         assert_eq!(report.calls.len(), 1);
+    });
+}
+
+fn session_in(files: Files) -> Session {
+    Session::new(
+        engine(),
+        Toolbox::default(),
+        SessionOptions {
+            files,
+            ..Default::default()
+        },
+    )
+}
+
+#[test]
+fn a_workspace_in_memory_has_the_quota_it_was_given() {
+    tokio().block_on(async {
+        let quota = Quota {
+            bytes: 10,
+            ..Quota::default()
+        };
+        let source = "with open('/workspace/a', 'w') as f: f.write('x' * 11)";
+        let mut small = session_in(Files::Fresh(quota));
+        let report = small.run(Program::python(source)).await;
+        assert_eq!(report.status, Status::Error, "{report:?}");
+        assert_eq!(small.workspace().usage().bytes, 10);
+        let report = session_in(Files::default())
+            .run(Program::python(source))
+            .await;
+        assert_eq!(report.status, Status::Ok, "{report:?}");
+    });
+}
+
+#[test]
+fn a_workspace_in_a_directory_outlives_its_session() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("ws");
+    tokio().block_on(async {
+        let open = || Workspace::open(&directory, Quota::default());
+        let workspace = open().unwrap();
+        workspace.write_file("in.txt", b"in").unwrap();
+        let mut first = session_in(Files::Workspace(workspace));
+        let source = "open('/workspace/out.txt', 'w').write(open('/workspace/in.txt').read() * 2)";
+        let report = first.run(Program::python(source)).await;
+        assert_eq!(report.status, Status::Ok, "{report:?}");
+        assert_eq!(
+            std::fs::read_to_string(directory.join("out.txt")).unwrap(),
+            "inin"
+        );
+
+        let refused = open().unwrap_err();
+        assert_eq!(refused.reason, files::Error::InUse, "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .ends_with("ws`: another session uses it")
+        );
+        drop(first);
+        let mut second = session_in(Files::Workspace(open().unwrap()));
+        let report = second
+            .run(Program::javascript(
+                "import fs from 'fs'; fs.readFileSync('/workspace/out.txt', 'utf8')",
+            ))
+            .await;
+        assert_eq!(report.result, Some("inin".into()), "{report:?}");
+    });
+}
+
+#[test]
+fn sessions_share_files_only_where_they_were_given_one_workspace() {
+    tokio().block_on(async {
+        let workspace = Workspace::new(Quota::default());
+        let write = "open('/workspace/a', 'w').write('x')";
+        let list = "import os; os.listdir('/workspace')";
+        session_in(Files::Workspace(workspace.clone()))
+            .run(Program::python(write))
+            .await;
+        let shared = session_in(Files::Workspace(workspace))
+            .run(Program::python(list))
+            .await;
+        assert_eq!(shared.result, Some(json!(["a"])), "{shared:?}");
+        let options = Files::default();
+        session_in(options.clone())
+            .run(Program::python(write))
+            .await;
+        let apart = session_in(options).run(Program::python(list)).await;
+        assert_eq!(apart.result, Some(json!([])), "{apart:?}");
+    });
+}
+
+#[test]
+fn the_host_finds_what_a_program_left() {
+    tokio().block_on(async {
+        let mut session = session_in(Files::default());
+        let source =
+            "import os\nos.makedirs('/workspace/a/b')\nopen('/workspace/a/b/c', 'w').write('xyz')";
+        session.run(Program::python(source)).await;
+        let found: Vec<_> = session
+            .workspace()
+            .walk()
+            .unwrap()
+            .into_iter()
+            .map(|(path, status)| (path, status.kind, status.size))
+            .collect();
+        let directory = |path: &str| (path.to_owned(), files::Kind::Directory, 0);
+        assert_eq!(
+            found,
+            [
+                directory("a"),
+                directory("a/b"),
+                ("a/b/c".to_owned(), files::Kind::File, 3)
+            ]
+        );
+        session.workspace().create_directory("a/d/e").unwrap();
+        session.workspace().create_directory("a/d/e").unwrap();
+        let refused = session.workspace().create_directory("a/b/c/d").unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "cannot make `a/b/c/d`: not a directory"
+        );
+        assert!(session.workspace().create_directory("../x").is_err());
+    });
+}
+
+#[test]
+fn skills_are_read_only_and_empty() {
+    tokio().block_on(async {
+        let mut session = session_in(Files::default());
+        let source = "import os\ntry:\n    open('/skills/a', 'w')\nexcept OSError as e:\n    print(os.strerror(e.errno))\n[sorted(os.listdir('/')), os.listdir('/skills')]";
+        let report = session.run(Program::python(source)).await;
+        assert_eq!(report.stdout, "Read-only file system\n", "{report:?}");
+        let result = report.result.unwrap();
+        assert_eq!(result[1], json!([]));
+        for name in ["skills", "tmp", "workspace"] {
+            assert!(result[0].as_array().unwrap().contains(&name.into()), "{result}");
+        }
     });
 }

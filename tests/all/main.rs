@@ -19,3 +19,4 @@ mod servers;
 mod tidy;
 mod tools;
 mod vices;
+mod workspace;

@@ -31,7 +31,7 @@ impl Archive {
         P: AsRef<str>,
         F: IntoIterator<Item = (P, Bytes)>,
     {
-        let mut archive = Self::empty();
+        let mut archive = Self::bare();
         for (path, bytes) in files {
             let path = path.as_ref();
             archive.add(path, bytes).map_err(|reason| PathError {
@@ -56,7 +56,12 @@ impl Archive {
     }
 
     /// An archive without files.
-    pub(super) fn empty() -> Self {
+    pub fn empty() -> Arc<Self> {
+        Arc::new(Self::bare())
+    }
+
+    /// An archive to be filled.
+    pub(super) fn bare() -> Self {
         let clock: Clock = Arc::new(|| UNIX_EPOCH);
         Self {
             tree: Tree::new(Quota::NONE, clock),

@@ -29,6 +29,8 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timestamps};
 use rustix::io::Errno;
 use std::collections::HashMap;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -63,7 +65,7 @@ impl Disk {
     /// The root directory of every workspace on disk.
     pub(super) const ROOT: Node = Tree::ROOT;
 
-    /// Opens a directory and reads all names in it.
+    /// Opens a directory, made if it is not there, and reads all names in it.
     pub(super) fn open(
         directory: &Path,
         quota: Quota,
@@ -74,6 +76,17 @@ impl Disk {
             path: path.display().to_string(),
             reason,
         };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| {
+                let reason = match Errno::from_io_error(&error) {
+                    None | Some(Errno::EXIST) => Error::NotDirectory,
+                    Some(errno) => errno.into(),
+                };
+                refused(directory, reason)
+            })?;
         let flags = directory_flags().difference(OFlags::NOFOLLOW);
         let root = rustix::fs::open(directory, flags, Mode::empty())
             .map_err(|error| refused(directory, error.into()))?;

@@ -65,7 +65,7 @@ impl Mounts {
     /// What every session has: `/workspace` and `/tmp`.
     pub fn new(workspace: &Workspace) -> Self {
         let empty = Self {
-            root: Archive::empty(),
+            root: Archive::bare(),
             volumes: Vec::new(),
             covers: HashMap::new(),
         };

@@ -97,16 +97,22 @@ impl<'a> Path<'a> {
         })
     }
 
-    /// For the host's own files: the directories on the way and the name of
-    /// the file. Refuses `..`, and paths that mean a directory.
-    pub(super) fn into_file(self) -> Result<(Vec<Name<'a>>, Name<'a>), Error> {
+    /// For the host's own files: the names on the way. Refuses `..`.
+    pub(super) fn into_names(self) -> Result<Vec<Name<'a>>, Error> {
         let names = self.steps.into_iter().map(|step| match step {
             Step::Enter(name) => Ok(name),
             Step::Leave => Err(Error::NotPermitted),
         });
-        let mut names = names.collect::<Result<Vec<_>, _>>()?;
+        names.collect()
+    }
+
+    /// The same for a file: the directories on the way and the name of the
+    /// file. Refuses paths that mean a directory.
+    pub(super) fn into_file(self) -> Result<(Vec<Name<'a>>, Name<'a>), Error> {
+        let directory = self.directory;
+        let mut names = self.into_names()?;
         match names.pop() {
-            Some(last) if !self.directory => Ok((names, last)),
+            Some(last) if !directory => Ok((names, last)),
             _ => Err(Error::IsDirectory),
         }
     }

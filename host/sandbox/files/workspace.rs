@@ -12,6 +12,7 @@ use super::quota::{Quota, Usage};
 use super::tree::Clock;
 use super::volume::{Counted, Entry, Kind, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -55,9 +56,9 @@ impl Workspace {
         }
     }
 
-    /// A workspace in a directory of the host, which must exist. What is in it
-    /// counts towards the quota; `/tmp` has a quota of the same size for
-    /// itself.
+    /// A workspace in a directory of the host, which is made, for its owner
+    /// alone, if it is not there. What is in it counts towards the quota;
+    /// `/tmp` has a quota of the same size for itself.
     ///
     /// Fails if something other than plain files and directories is found in
     /// it (links of either kind, devices, pipes, sockets), if it holds more
@@ -71,6 +72,47 @@ impl Workspace {
             files: Disk::ROOT,
             temporary: (temporary, root),
         })
+    }
+
+    /// Every file and directory, each directory before what is in it, with its
+    /// path relative to `/workspace`.
+    pub fn walk(&self) -> Result<Vec<(String, Status)>, PathError> {
+        let mut found = Vec::new();
+        self.walk_below(self.files, "", &mut found)?;
+        Ok(found)
+    }
+
+    /// As deep as a tree may be, so recursion is bounded. Somebody may remove
+    /// meanwhile what was listed.
+    fn walk_below(
+        &self,
+        directory: Node,
+        parent: &str,
+        found: &mut Vec<(String, Status)>,
+    ) -> Result<(), PathError> {
+        let entries = match self.volume.entries(directory, None, usize::MAX) {
+            Err(Error::NoEntry) => return Ok(()),
+            entries => entries.map_err(|reason| failed("list", parent, reason))?,
+        };
+        for Entry { name, kind } in entries {
+            let path = match parent {
+                "" => name.to_string(),
+                parent => format!("{parent}/{name}"),
+            };
+            let known = Name::new(&name).and_then(|name| {
+                let node = self.volume.lookup(directory, name)?;
+                Ok((node, self.volume.status(node)?))
+            });
+            let (node, status) = match known {
+                Err(Error::NoEntry) => continue,
+                known => known.map_err(|reason| failed("inspect", &path, reason))?,
+            };
+            found.push((path.clone(), status));
+            if kind == Kind::Directory {
+                self.walk_below(node, &path, found)?;
+            }
+        }
+        Ok(())
     }
 
     /// The volume and directory that guests see as `/workspace`.
@@ -90,6 +132,16 @@ impl Workspace {
         self.make_parents(path)
             .and_then(|(directory, name)| self.replace(directory, name, bytes))
             .map_err(|reason| failed("write", path, reason))
+    }
+
+    /// Makes a directory and those on its way; that it is there already is no
+    /// error. The path is relative to `/workspace`.
+    pub fn create_directory(&self, path: &str) -> Result<(), PathError> {
+        Path::parse(path)
+            .and_then(Path::into_names)
+            .and_then(|names| self.make_directories(&names))
+            .map(drop)
+            .map_err(|reason| failed("make", path, reason))
     }
 
     /// Reads a file whole. The path is relative to `/workspace`.
@@ -148,14 +200,21 @@ impl Workspace {
 
     fn make_parents<'a>(&self, path: &'a str) -> Result<(Node, Name<'a>), Error> {
         let (parents, last) = Path::parse(path)?.into_file()?;
+        Ok((self.make_directories(&parents)?, last))
+    }
+
+    fn make_directories(&self, names: &[Name<'_>]) -> Result<Node, Error> {
         let mut node = self.files;
-        for name in parents {
+        for &name in names {
             match self.volume.create_directory(node, name) {
                 Ok(()) | Err(Error::Exist) => node = self.volume.lookup(node, name)?,
                 Err(error) => return Err(error),
             }
         }
-        Ok((node, last))
+        match self.volume.status(node)?.kind {
+            Kind::Directory => Ok(node),
+            Kind::File => Err(Error::NotDirectory),
+        }
     }
 
     fn replace(&self, directory: Node, name: Name<'_>, bytes: &[u8]) -> Result<(), Error> {
@@ -184,6 +243,15 @@ impl Workspace {
             offset += written as u64;
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for Workspace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Workspace")
+            .field("quota", &self.quota())
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
     }
 }
 

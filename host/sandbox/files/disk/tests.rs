@@ -43,9 +43,7 @@ fn disk(folder: &TempDir) -> Arc<Disk> {
 /// Why a directory is refused, without its own path.
 #[track_caller]
 fn refusal(folder: &TempDir) -> String {
-    let error = Workspace::open(folder.path(), QUOTA)
-        .err()
-        .expect("it must be refused");
+    let error = Workspace::open(folder.path(), QUOTA).expect_err("it must be refused");
     error
         .to_string()
         .replace(&folder.path().display().to_string(), "DIR")
@@ -147,10 +145,15 @@ fn what_does_not_fit_is_refused_by_name() {
         .err()
         .unwrap();
     assert_eq!(error.reason, Error::NotDirectory);
-    let error = Workspace::open(&file.path().join("nothing"), QUOTA)
-        .err()
-        .unwrap();
-    assert_eq!(error.reason, Error::NoEntry);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = folder();
+    let path = folder.path().join("not/there");
+    drop(Workspace::open(&path, QUOTA).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
 }
 
 #[test]

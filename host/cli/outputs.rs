@@ -1,0 +1,358 @@
+//! From the workspace to the disk: what `--output` takes out after a run.
+//!
+//! Names and bytes are the program's, so nothing about them is believed. Files
+//! are made below the chosen directory only: every directory on the way is
+//! opened by name and no link is followed. What is there already stays, unless
+//! the operator said otherwise: patterns are the operator's, but which files
+//! match them is up to the program.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use globset::{GlobBuilder, GlobMatcher};
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use serde::Serialize;
+use wasm_coordinator::files::{Kind, Workspace};
+
+use super::Failure;
+use super::script::reason;
+use super::workspace::relative;
+
+/// Files that decide what is started on this machine. Only a pattern that
+/// names them takes them out.
+const CONFIGURATION: [&str; 2] = ["mcp.json", ".env"];
+
+/// What is to be taken out of a workspace, and where it goes.
+pub(crate) struct Outputs {
+    patterns: Vec<Pattern>,
+    directory: PathBuf,
+    overwrite: bool,
+}
+
+/// What was taken out, and what was not.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) copied: Vec<Copied>,
+    /// Path in the workspace, and why it is not on the disk.
+    pub(crate) refused: Vec<(String, Refusal)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// One file that was copied.
+#[derive(Debug, Serialize)]
+pub(crate) struct Copied {
+    /// Its path in the workspace.
+    path: String,
+    /// Where it is now.
+    file: String,
+    bytes: u64,
+}
+
+/// Why a file was not copied.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// By a rule of ours.
+    Rule(&'static str),
+    /// By the machine.
+    Host(String),
+}
+
+impl From<Errno> for Refusal {
+    fn from(error: Errno) -> Self {
+        match error {
+            Errno::EXIST => Self::Rule("it is there already"),
+            Errno::LOOP | Errno::NOTDIR => {
+                Self::Rule("a link or file stands in place of its directory")
+            }
+            error => Self::Host(reason(&error.into())),
+        }
+    }
+}
+
+impl Outputs {
+    /// Reads the patterns. Where one of them names a single file that is there
+    /// already, that is better said before the run than after it.
+    pub(crate) fn new(
+        patterns: &[String],
+        directory: &Path,
+        overwrite: bool,
+    ) -> Result<Self, Failure> {
+        let patterns = patterns.iter().map(|text| Pattern::parse(text));
+        let patterns = patterns.collect::<Result<Vec<_>, _>>()?;
+        for pattern in patterns.iter().filter(|pattern| pattern.literal) {
+            let file = below(directory, &pattern.path);
+            let taken = file.symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+            if taken && !overwrite {
+                return Err(Failure::usage(
+                    format!("the output `{}` is there already", file.display()),
+                    "pass `--overwrite` to replace it, or choose another `--output-dir`",
+                ));
+            }
+        }
+        Ok(Self {
+            patterns,
+            directory: directory.to_owned(),
+            overwrite,
+        })
+    }
+
+    /// Whether there is anything to take out.
+    pub(crate) fn are_asked_for(&self) -> bool {
+        !self.patterns.is_empty()
+    }
+
+    /// Copies everything that matches.
+    pub(crate) fn take(&self, workspace: &Workspace) -> Result<Taken, Failure> {
+        let mut taken = Taken::default();
+        if !self.are_asked_for() {
+            return Ok(taken);
+        }
+        let files = workspace.walk().map_err(Failure::host)?;
+        let files: Vec<String> = files
+            .into_iter()
+            .filter(|(_, status)| status.kind == Kind::File)
+            .map(|(path, _)| path)
+            .collect();
+        for pattern in &self.patterns {
+            if !files.iter().any(|path| pattern.matches(path)) {
+                let text = &pattern.text;
+                taken
+                    .warnings
+                    .push(format!("no file in the workspace matches `{text}`"));
+            }
+        }
+        let matching = files
+            .into_iter()
+            .filter(|path| self.patterns.iter().any(|pattern| pattern.matches(path)));
+        let mut root = None;
+        for path in matching {
+            let root = match &mut root {
+                Some(root) => root,
+                // Made when there is something to put into it.
+                none => none.insert(open_root(&self.directory)?),
+            };
+            match self.copy(workspace, &path, root) {
+                Ok(bytes) => taken.copied.push(Copied {
+                    file: below(&self.directory, &path).display().to_string(),
+                    path,
+                    bytes,
+                }),
+                Err(refusal) => taken.refused.push((path, refusal)),
+            }
+        }
+        Ok(taken)
+    }
+
+    fn copy(&self, workspace: &Workspace, path: &str, root: &OwnedFd) -> Result<u64, Refusal> {
+        // It would end up on terminals and in scripts.
+        if path.chars().any(char::is_control) {
+            return Err(Refusal::Rule("its name has control characters"));
+        }
+        let bytes = workspace
+            .read_file(path)
+            .map_err(|error| Refusal::Host(error.reason.to_string()))?;
+        let mut directory = rustix::io::dup(root)?;
+        let mut rest = path;
+        while let Some((name, below)) = rest.split_once('/') {
+            match rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o777)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            directory = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+            rest = below;
+        }
+        if self.overwrite {
+            replace(&directory, rest, &bytes)?;
+        } else {
+            create(&directory, rest, &bytes)?;
+        }
+        Ok(bytes.len() as u64)
+    }
+}
+
+/// A path in a directory as people write it.
+fn below(directory: &Path, path: &str) -> PathBuf {
+    if directory == Path::new(".") {
+        path.into()
+    } else {
+        directory.join(path)
+    }
+}
+
+fn open_root(directory: &Path) -> Result<OwnedFd, Failure> {
+    let failed = |error: std::io::Error| {
+        Failure::usage(
+            format!(
+                "outputs cannot be copied to `{}`: {}",
+                directory.display(),
+                reason(&error)
+            ),
+            "choose another `--output-dir`",
+        )
+    };
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(directory, flags, Mode::empty()).map_err(|error| failed(error.into()))
+}
+
+/// A file that is not there yet, whole or not at all.
+fn create(directory: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o666))?;
+    File::from(file).write_all(bytes).map_err(|error| {
+        let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+        Refusal::Host(reason(&error))
+    })
+}
+
+/// A file in place of another one, if there is one. Nobody sees half of it.
+fn replace(directory: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
+            return Err(Refusal::Rule("what is there is not a plain file"));
+        }
+        Ok(_) | Err(Errno::NOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let temporary = format!(".wasm-coordinator-{}.new", std::process::id());
+    create(directory, &temporary, bytes)?;
+    rustix::fs::renameat(directory, &*temporary, directory, name).map_err(|error| {
+        let _ = rustix::fs::unlinkat(directory, &*temporary, AtFlags::empty());
+        error.into()
+    })
+}
+
+/// Which files are taken.
+struct Pattern {
+    /// As it was written.
+    text: String,
+    /// Relative to the workspace.
+    path: String,
+    glob: GlobMatcher,
+    /// It has no wildcards.
+    literal: bool,
+    /// It has a part that begins with a dot.
+    hidden: bool,
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, Failure> {
+        let refused = |why: &str| {
+            Failure::usage(
+                format!("the output `{text}` {why}"),
+                "outputs look like `report.csv`, `*.csv` or `plots/**/*.png`, relative to `/workspace`",
+            )
+        };
+        let path = match relative(text).trim_end_matches('/') {
+            "." => "**",
+            path => path,
+        };
+        if path.is_empty() {
+            return Err(refused("is empty"));
+        }
+        if path.starts_with('/') || path.split('/').any(|part| part == "..") {
+            return Err(refused("leads out of the workspace"));
+        }
+        let glob = GlobBuilder::new(path)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| refused(&format!("is not a pattern: {}", error.kind())))?;
+        Ok(Self {
+            text: text.to_owned(),
+            path: path.to_owned(),
+            glob: glob.compile_matcher(),
+            literal: !path.contains(['*', '?', '[', '{', '\\']),
+            hidden: path.split('/').any(|part| part.starts_with('.')),
+        })
+    }
+
+    /// Whether a file is meant: itself, or a directory that it is in. As in a
+    /// shell, wildcards leave hidden files alone.
+    fn matches(&self, path: &str) -> bool {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if CONFIGURATION.contains(&name) && !(self.literal && self.path == path) {
+            return false;
+        }
+        if !self.hidden && path.split('/').any(|part| part.starts_with('.')) {
+            return false;
+        }
+        Path::new(path)
+            .ancestors()
+            .any(|part| part != Path::new("") && self.glob.is_match(part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, expected: &[&str]) {
+        let paths = [
+            "a.csv",
+            "b.txt",
+            ".hidden.csv",
+            "mcp.json",
+            "d/a.csv",
+            "d/e/a.csv",
+            "d/.cache/a.csv",
+            "d/mcp.json",
+        ];
+        let pattern = Pattern::parse(pattern).map_err(|failure| failure.message.text);
+        let pattern = pattern.unwrap();
+        let matching = paths.into_iter().filter(|path| pattern.matches(path));
+        assert_eq!(matching.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn patterns_mean_what_they_mean_in_a_shell() {
+        check("a.csv", &["a.csv"]);
+        check("*.csv", &["a.csv"]);
+        check("**/*.csv", &["a.csv", "d/a.csv", "d/e/a.csv"]);
+        check("d/*.csv", &["d/a.csv"]);
+        check("*.{csv,txt}", &["a.csv", "b.txt"]);
+        check("[ab].*", &["a.csv", "b.txt"]);
+        check("./a.csv", &["a.csv"]);
+        check("/workspace/*.csv", &["a.csv"]);
+    }
+
+    #[test]
+    fn a_directory_means_what_is_in_it() {
+        check("d", &["d/a.csv", "d/e/a.csv"]);
+        check("d/", &["d/a.csv", "d/e/a.csv"]);
+        check("d/*", &["d/a.csv", "d/e/a.csv"]);
+        check(".", &["a.csv", "b.txt", "d/a.csv", "d/e/a.csv"]);
+        check("/workspace", &["a.csv", "b.txt", "d/a.csv", "d/e/a.csv"]);
+    }
+
+    #[test]
+    fn hidden_files_and_configurations_are_taken_by_name() {
+        check(".*", &[".hidden.csv"]);
+        check("d/.cache", &["d/.cache/a.csv"]);
+        check("mcp.json", &["mcp.json"]);
+        check("mcp.*", &[]);
+        check("d/mcp.json", &["d/mcp.json"]);
+    }
+
+    #[test]
+    fn patterns_that_lead_out_are_refused() {
+        for (text, why) in [
+            ("", "is empty"),
+            ("../x", "leads out"),
+            ("a/../../x", "leads out"),
+            ("/etc/passwd", "leads out"),
+            ("a[", "is not a pattern"),
+        ] {
+            let failure = Pattern::parse(text).err().expect(text);
+            assert!(
+                failure.message.text.contains(why),
+                "{}",
+                failure.message.text
+            );
+        }
+    }
+}
