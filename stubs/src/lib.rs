@@ -4,3 +4,5 @@
 //! by a stranger.
 
 pub mod names;
+pub mod schema;
+pub mod tool;
