@@ -48,6 +48,52 @@ pub fn real_servers() -> &'static BTreeMap<String, Vec<String>> {
     })
 }
 
+/// The tools of a real server, as it listed them once.
+#[derive(serde::Deserialize)]
+pub struct Recorded {
+    pub server: String,
+    pub tools: Vec<Value>,
+}
+
+/// The corpus of real tool definitions, by the names of the servers. Some may
+/// be missing: a registry was not reached, say. Too few are an error, because
+/// what is tested with them would mean nothing.
+pub fn corpus() -> &'static [Recorded] {
+    static CORPUS: OnceLock<Vec<Recorded>> = OnceLock::new();
+    CORPUS.get_or_init(|| {
+        let output = Command::new(root().join("tests/corpus/record"))
+            .arg("--path")
+            .output()
+            .expect("the recorder starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        let folder = String::from_utf8(output.stdout).expect("a path in UTF-8");
+        let mut files: Vec<_> = std::fs::read_dir(folder.trim())
+            .expect("the recorder made its folder")
+            .map(|entry| entry.expect("the folder can be read").path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            })
+            .collect();
+        files.sort();
+        let corpus: Vec<Recorded> = files
+            .iter()
+            .map(|path| {
+                let text = std::fs::read_to_string(path).expect("a recording can be read");
+                serde_json::from_str(&text).expect("a recording is JSON")
+            })
+            .collect();
+        let tools: usize = corpus.iter().map(|recorded| recorded.tools.len()).sum();
+        assert!(
+            corpus.len() >= 15 && tools >= 300,
+            "only {tools} tools of {} servers are recorded:\n{said}",
+            corpus.len()
+        );
+        corpus
+    })
+}
+
 /// A temporary folder in which the program runs.
 pub struct Place {
     folder: tempfile::TempDir,

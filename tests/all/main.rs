@@ -8,6 +8,7 @@ mod harness;
 mod cli;
 mod components;
 mod configuration;
+mod corpus;
 mod dialects;
 mod guests;
 mod input;
