@@ -56,7 +56,7 @@ pub mod files {
 pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};
-pub use message::{CallError, CallErrorKind, Parameter, Server, Tool};
+pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, Tool};
 pub use program::{Language, MAX_COMPONENT, Program};
 pub use report::{ErrorReport, Position, Report, Status, Usage};
 pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};

@@ -35,6 +35,30 @@ pub enum ToCoordinator {
         /// The server's name or identifier, as the program wrote it.
         server: String,
     },
+    /// Find tools by what they do. Answered by [`ToSandbox::Found`].
+    Search {
+        /// What is looked for; empty to list.
+        query: String,
+        /// How much is told about each tool.
+        detail: Detail,
+        /// The only server to look at, as the program wrote it.
+        server: Option<String>,
+        /// How many tools are wanted at most.
+        limit: u32,
+    },
+}
+
+/// How much a search tells about each tool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Detail {
+    /// Its name and the first sentence of its description.
+    #[default]
+    Brief,
+    /// Also how to import it, its parameters, and the file that describes it.
+    Detailed,
+    /// Also its JSON schemas.
+    Full,
 }
 
 /// What the coordinator tells the sandbox.
@@ -43,9 +67,12 @@ pub enum ToCoordinator {
 pub enum ToSandbox {
     /// A call ended.
     Completed(Completion),
-    /// The answer to [`ToCoordinator::Describe`]; a program has one such
-    /// question open at most.
+    /// The answer to [`ToCoordinator::Describe`]. A program waits for the
+    /// answer to a question before it asks the next one.
     Described(Result<Vec<Tool>, CallError>),
+    /// The answer to [`ToCoordinator::Search`]: the JSON object of
+    /// `tools.search` in `wit/sandbox.wit`.
+    Found(Result<String, CallError>),
 }
 
 /// A call that ended.

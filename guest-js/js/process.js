@@ -122,8 +122,10 @@
     if (ready) return ready;
     const found = native.serverOf(specifier);
     if (found) {
-      const server = internal.serverModule(found[0], found[1] ?? null);
-      return server.default;
+      const { default: value, exportName: name } = internal.serverModule(found[0], found[1] ?? null);
+      // The module of one tool is its function, which then has itself as a member.
+      if (name !== undefined && !(name in value)) Object.defineProperty(value, name, { value });
+      return value;
     }
     const file = /^[./]/.test(specifier);
     throw new Error(file ? `require("${specifier}") cannot load a file; write \`const lib = await import("${specifier}")\`` : internal.missingModule(specifier));

@@ -231,18 +231,75 @@
   });
   proxies.set(tools, () => `[Tools] { ${native.servers().map((each) => each.identifier).join(", ")} }`);
 
+  const DETAILS = ["brief", "detailed", "full"];
+
+  /** Tools in one answer, at most. The host has the same limit. */
+  const MOST = 1_000;
+
+  /**
+   * Finds tools by what they do: the best first, as an array of objects. Its
+   * properties `total` and `message` say how many there are, and what there is
+   * to say about the search. Answered at once; `await` does no harm.
+   *
+   * `searchTools(query, { detail, server, limit })`, or the same by position.
+   */
+  function searchTools(query = "", ...rest) {
+    let options = plain(rest[0]) ? rest[0] : { detail: rest[0], server: rest[1], limit: rest[2] };
+    if (plain(query)) ({ query = "", ...options } = query);
+    for (const key of Object.keys(options)) {
+      if (!["detail", "server", "limit"].includes(key)) throw new TypeError(`searchTools has no option \`${key}\`: there are \`detail\`, \`server\` and \`limit\``);
+    }
+    const { detail, server, limit } = options;
+    if (typeof query !== "string") {
+      throw new TypeError(`searchTools takes a text to look for, not ${internal.inspect(query)}; an empty one lists all tools`);
+    }
+    const level = DETAILS.indexOf(detail ?? "brief");
+    if (level < 0) throw new TypeError(`\`detail\` must be one of "brief", "detailed", "full", not ${internal.inspect(detail)}`);
+    const only = server ?? null;
+    if (only !== null && typeof only !== "string") {
+      throw new TypeError(`\`server\` must be the name of one server, not ${internal.inspect(server)}`);
+    }
+    const most = limit ?? 10;
+    if (!Number.isInteger(most) || most < 1 || most > MOST) {
+      throw new RangeError(`\`limit\` must be a whole number from 1 to ${MOST}, not ${internal.inspect(limit)}`);
+    }
+    const found = native.search(query, level, only, most);
+    if (!Array.isArray(found.tools)) throw internal.toolError(found);
+    const { tools, total, message } = found;
+    Object.defineProperty(tools, "total", { value: total, configurable: true, writable: true });
+    if (message !== undefined) {
+      // Enumerable, so that it is seen when the array is printed.
+      tools.message = message;
+      internal.warn(`searchTools(${JSON.stringify(query.slice(0, 100))}): ${message}`);
+    }
+    return tools;
+  }
+
+  // What "servers" has beside servers. A server of the same name comes first:
+  // the operator named it.
+  const functions = { searchTools, search_tools: searchTools, callTool, call_tool: callTool };
+  const isServer = (name) => native.servers().some((each) => each.identifier === name || each.name === name);
+
   /** All servers as one module: `import { github } from "servers"`. */
   const all = new Proxy(Object.create(null), {
     get(_, key) {
       if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
-      return server(key).module;
+      return Object.hasOwn(functions, key) && !isServer(key) ? functions[key] : server(key).module;
     },
-    has: (_, key) => native.servers().some((each) => each.identifier === key || each.name === key),
+    has: (_, key) => Object.hasOwn(functions, key) || isServer(key),
     ownKeys: () => native.servers().map((each) => each.identifier),
     getOwnPropertyDescriptor: (_, key) => ({ value: undefined, enumerable: true, configurable: true, key }),
   });
   proxies.set(all, () => internal.proxyLabel(tools));
-  internal.allServers = (specifier) => (/^[./]*(?:servers|mcp_tools)(?:\/index)?(?:\.[jt]s)?\/?$/.test(specifier) ? all : null);
+  internal.isAllServers = (specifier) => /^[./]*(?:servers|mcp_tools)(?:\/index)?(?:\.[jt]s)?\/?$/.test(specifier);
+  internal.allServers = (specifier) => (internal.isAllServers(specifier) ? all : null);
+  /** The same for modules, whose exports are read when they are loaded: no
+   * server is started then. */
+  internal.lazyServers = () => {
+    const lazy = { ...functions };
+    for (const { identifier } of native.servers()) lazy[identifier] = toolsOfServer(identifier);
+    return lazy;
+  };
 
   /** "servers/github", "./servers/github/listIssues.js", "mcp_tools/x" ... */
   internal.serverModule = (server_, tool) => {
@@ -250,7 +307,7 @@
     if (tool === null || tool === undefined) return { module: found.module, default: found.module, exports: found.exports, server: found };
     const run = found.tools.get(tool);
     if (!run) throw new SyntaxError(absent(found, tool));
-    return { module: found.module, default: run, exports: found.exports, server: found };
+    return { module: found.module, default: run, exportName: run.name, exports: found.exports, server: found };
   };
   /** The module of one tool, `servers/github/listIssues`, as an object. */
   internal.withDefault = (found) => new Proxy(found.module, { get: (module, key) => (key === "default" ? found.default : module[key]) });
@@ -306,4 +363,5 @@
 
   internal.global("tools", tools);
   for (const name of ["callTool", "call_tool", "callMCPTool", "call_mcp_tool"]) internal.global(name, callTool);
+  for (const name of ["searchTools", "search_tools"]) internal.global(name, searchTools);
 })

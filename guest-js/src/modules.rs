@@ -1,7 +1,9 @@
 //! What can be imported: servers, and files of the workspace and the skills.
 //!
 //! Files are read through WASI; the host decides which exist. Nothing is ever
-//! loaded from an address or a package registry.
+//! loaded from an address or a package registry. What is named as a server is
+//! one: files below `/servers` are there to be read, and a folder `servers` in
+//! the workspace does not take their place.
 
 use crate::{engine, files, frames, natives, source};
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
@@ -14,13 +16,25 @@ const LARGEST: u64 = 16 << 20;
 /// Where the relative imports of a program begin.
 const WORKSPACE: &str = "/workspace";
 
+/// Where files describe the tools.
+const STUBS: &str = "/servers";
+
+/// The module of all servers.
+const ALL: &str = "servers";
+
 /// Finds and loads modules for the engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Modules;
 
-/// The server, and perhaps the tool, that a specifier names: `servers/github`,
-/// `./servers/github/listIssues.js`, `mcp_tools/github`.
-pub(crate) fn server_of(specifier: &str) -> Option<(String, Option<String>)> {
+/// The server, and perhaps the tool, that a specifier in the file `base` names;
+/// in a program, where the base is no file, relative to the workspace:
+/// `servers/github`, `./servers/github/listIssues.ts`, `mcp_tools/github`.
+pub(crate) fn server_of(base: &str, specifier: &str) -> Option<(String, Option<String>)> {
+    let file = file_path(base, specifier);
+    let below = |file: &String| Some(file.strip_prefix(STUBS)?.strip_prefix('/')?.to_owned());
+    if let Some(path) = file.as_ref().and_then(below) {
+        return server_and_tool(&path);
+    }
     let mut path = specifier;
     while let Some(rest) = ["./", "../", "/", "@/", "~/"]
         .iter()
@@ -28,9 +42,22 @@ pub(crate) fn server_of(specifier: &str) -> Option<(String, Option<String>)> {
     {
         path = rest;
     }
-    let path = ["servers/", "mcp_tools/", "mcp-tools/", "tools/"]
+    if let Some(path) = ["servers/", "mcp_tools/", "mcp-tools/"]
         .iter()
-        .find_map(|prefix| path.strip_prefix(prefix))?;
+        .find_map(|prefix| path.strip_prefix(prefix))
+    {
+        return server_and_tool(path);
+    }
+    // A usual name for a folder of one's own.
+    let path = path.strip_prefix("tools/")?;
+    match file.and_then(|file| existing(&file)) {
+        Some(_) => None,
+        None => server_and_tool(path),
+    }
+}
+
+/// `github`, `github/index.ts`, `github/listIssues.js`.
+fn server_and_tool(path: &str) -> Option<(String, Option<String>)> {
     let path = [".js", ".ts", ".mjs", ".mts"]
         .iter()
         .find_map(|suffix| path.strip_suffix(suffix))
@@ -60,21 +87,20 @@ impl Resolver for Modules {
         name: &str,
         _: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
-        if let Some(path) = file_path(base, name) {
-            if let Some(found) = existing(&path) {
-                return Ok(found);
-            }
-            if server_of(name).is_none() {
-                return Err(Exception::throw_reference(
-                    ctx,
-                    &format!("cannot import `{name}`: there is no file `{path}`"),
-                ));
-            }
+        let all: bool = engine::call_internal(ctx, "isAllServers", (name,))?;
+        if all {
+            return Ok(ALL.to_owned());
         }
-        if let Some((server, tool)) = server_of(name) {
+        if let Some((server, tool)) = server_of(base, name) {
             return Ok(match tool {
                 None => format!("servers/{server}"),
                 Some(tool) => format!("servers/{server}/{tool}"),
+            });
+        }
+        if let Some(path) = file_path(base, name) {
+            return existing(&path).ok_or_else(|| {
+                let message = format!("cannot import `{name}`: there is no file `{path}`");
+                Exception::throw_reference(ctx, &message)
             });
         }
         let builtin: bool = engine::call_internal(ctx, "isBuiltin", (name,))?;
@@ -98,11 +124,12 @@ impl Loader for Modules {
             let names: Vec<String> = object.keys().collect::<Result<_>>()?;
             return declare(ctx, name, &object, &object, &names);
         }
-        if let Some((server, tool)) = name
-            .starts_with("servers/")
-            .then(|| server_of(name))
-            .flatten()
-        {
+        if name == ALL {
+            let object: Object = engine::call_internal(ctx, "lazyServers", ())?;
+            let names: Vec<String> = object.keys().collect::<Result<_>>()?;
+            return declare(ctx, name, &object, &object, &names);
+        }
+        if let Some((server, tool)) = name.strip_prefix("servers/").and_then(server_and_tool) {
             let found: Object = engine::call_internal(ctx, "serverModule", (server, tool))?;
             let names: Vec<String> = found.get("exports")?;
             let module: Object = found.get("module")?;

@@ -1,9 +1,10 @@
 //! What the JavaScript of the guest asks of Rust: output, clocks, tools, text.
 //!
-//! None of these functions waits, with the one exception that the contract
-//! allows: `describe` blocks while a server starts for the first time.
+//! None of these functions waits, with the exceptions that the contract
+//! allows: `describe` and `search` block while a server starts for the first
+//! time.
 
-use crate::bindings::wasm_coordinator::sandbox::tools;
+use crate::bindings::wasm_coordinator::sandbox::tools::{self, Detail};
 use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind};
 use crate::{address, files, frames, modules, random, reserve, session};
 use rquickjs::function::Rest;
@@ -56,8 +57,9 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "cancel": |id: u32| tools::cancel(id),
         "servers": servers,
         "describe": describe,
+        "search": search,
         "nearest": |name: Text, names: Vec<String>| nearest(&name.0, names),
-        "serverOf": |specifier: Text| modules::server_of(&specifier.0).map(|(server, tool)| vec![Some(server), tool]),
+        "serverOf": |specifier: Text| modules::server_of("", &specifier.0).map(|(server, tool)| vec![Some(server), tool]),
         "url": |url: Text, base: Nullable| address::parse(&url.0, base.0.as_deref()),
         "urlSet": |href: Text, part: String, value: Text| address::set(&href.0, &part, &value.0),
         "isLow": reserve::is_low,
@@ -294,6 +296,25 @@ fn describe<'js>(ctx: Ctx<'js>, server: Text) -> Result<Value<'js>> {
         array.set(index, object)?;
     }
     Ok(array.into_value())
+}
+
+/// What a search found, or an object that says why there is nothing. The
+/// detail is the number of its name in the contract.
+fn search<'js>(
+    ctx: Ctx<'js>,
+    query: Text,
+    detail: u8,
+    server: Nullable,
+    limit: u32,
+) -> Result<Value<'js>> {
+    let detail = [Detail::Brief, Detail::Detailed, Detail::Full]
+        .get(usize::from(detail))
+        .copied()
+        .unwrap_or(Detail::Brief);
+    match tools::search(&query.0, detail, server.0.as_deref(), limit) {
+        Ok(found) => ctx.json_parse(found),
+        Err(error) => call_error(&ctx, &error),
+    }
 }
 
 /// The three names that are closest.

@@ -91,6 +91,9 @@ _CURES = {
 class Finder:
     """Asked last: explains why a module is not there."""
 
+    # The servers there are, set by `install`.
+    catalog = None
+
     @staticmethod
     def find_spec(name, path=None, target=None):
         if sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
@@ -107,6 +110,13 @@ class Finder:
 
 
 def _unknown(name):
+    server = Finder.catalog.server(name)
+    if server is not None:
+        raise ModuleNotFoundError(
+            f"No module named {name!r}: tools are imported with "
+            f"`from servers.{server.identifier} import TOOL`",
+            name=name,
+        )
     raise ModuleNotFoundError(
         f"No module named {name!r}: the sandbox has the standard library, the tools "
         "(`servers`, `mcp_tools`) and modules below /workspace; packages cannot be "
@@ -122,7 +132,7 @@ def _refusal(error, message):
     return refuse
 
 
-def install(builtins):
+def install(builtins, catalog):
     """Replaces what would fail with a riddle by what fails with a cure."""
     import concurrent.futures.process
     import concurrent.futures.thread
@@ -133,6 +143,7 @@ def install(builtins):
     import threading
     from asyncio import base_events
 
+    Finder.catalog = catalog
     sys.meta_path.append(Finder)
 
     threads = f"the sandbox has no threads: {_GATHER}"

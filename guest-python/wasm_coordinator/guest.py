@@ -61,8 +61,8 @@ class Guest:
         self.main = types.ModuleType("__main__")
         self.running = None
         self.started = False
-        servers.install(self.calls, builtins)
-        absent.install(builtins)
+        catalog = servers.install(self.calls, builtins, self._warn)
+        absent.install(builtins, catalog)
         setattr(builtins, program.RETURN, program.Return)
         setattr(builtins, program.RUN, loop.run_awaited)
         setattr(builtins, program.RUN_UNTIL_COMPLETE, loop.run_until_complete_awaited)
@@ -249,6 +249,10 @@ class Guest:
                 f"`{coroutine.__name__}(...)` was never awaited{_origin(coroutine)}: "
                 f"write `await {coroutine.__name__}(...)`"
             )
+
+    def _warn(self, sentence):
+        if self.running is not None:
+            self.running.warn(sentence)
 
     def _unhandled(self, _loop, context):
         """Called by asyncio for errors that have nobody to go to."""

@@ -30,6 +30,10 @@ zlib zoneinfo concurrent.futures.thread _strptime annotationlib
 # Where modules of the author are looked for, last of all.
 WORKSPACE = "/workspace"
 
+# Where files describe the tools. The modules of that name are made by
+# `servers`.
+STUBS = "/servers"
+
 
 class _SourceLoader(SourceFileLoader):
     """Loads source files, and neither reads nor writes byte code: a folder
@@ -37,6 +41,23 @@ class _SourceLoader(SourceFileLoader):
 
     def path_stats(self, path):
         raise OSError
+
+
+def _refuse_stubs(path):
+    """A path hook that takes the files below `/servers` for what they are: to
+    be read. Code of them does nothing, and says nothing about it."""
+    path = os.path.normpath(os.path.join(WORKSPACE, path))
+    if path == STUBS or path.startswith(f"{STUBS}/"):
+        return _Nothing
+    raise ImportError
+
+
+class _Nothing:
+    """Finds nothing in a folder."""
+
+    @staticmethod
+    def find_spec(name, target=None):
+        return None
 
 
 def load():
@@ -48,7 +69,7 @@ def load():
     console.install()
     sys.dont_write_bytecode = True
     sys.path[:] = [WORKSPACE]
-    sys.path_hooks[:] = [FileFinder.path_hook((_SourceLoader, [".py"]))]
+    sys.path_hooks[:] = [_refuse_stubs, FileFinder.path_hook((_SourceLoader, [".py"]))]
     sys.meta_path[:] = [BuiltinImporter, FrozenImporter, rest, PathFinder]
 
 

@@ -232,7 +232,9 @@ def _in_asyncio(walk):
 
 def _needless():
     servers = [
-        name.partition(".")[2] for name in sys.modules if name.startswith("mcp_tools.")
+        name.partition(".")[2]
+        for name in sys.modules
+        if name.startswith("mcp_tools.") and name.count(".") == 1
     ]
     if servers:
         instead = " or ".join(f"`servers.{name}`" for name in servers[:3])

@@ -1,9 +1,10 @@
 """The tools as modules: `servers.NAME` asynchronous, `mcp_tools.NAME` the same
-and synchronous.
+and synchronous; `servers.NAME.TOOL` is the module of one tool.
 
 A module is made when a program imports it, from what the host says about the
 server; a function when it is first used. What a server wrote (names,
-descriptions) is only ever data here: no source text is put together.
+descriptions) is only ever data here: no source text is put together. Files are
+never looked at: the importer is asked before any folder.
 """
 
 import difflib
@@ -19,6 +20,7 @@ from wit_world.imports import tools as host
 
 from . import errors
 from .errors import ToolError, from_call
+from .search import searcher
 
 ASYNCHRONOUS = "servers"
 SYNCHRONOUS = "mcp_tools"
@@ -174,24 +176,58 @@ class ServerModule(ModuleType):
         if name.startswith("__"):
             # The import system asks for some before the module is filled.
             raise AttributeError(name)
-        tools = self.__tools__
-        tool = tools.get(name)
+        tool = self.__find__(name)
         if tool is None:
-            # The raw name is understood where it is an identifier.
-            tool = next((t for t in tools.values() if t.name == name), None)
-        if tool is None:
-            raise _missing(
-                f"the server `{self.__server__}` has no tool `{name}`"
-                f"{_nearest(name, list(tools))}",
-                f"its tools: {_listing(list(tools))}" if tools else "it has no tools",
-                self.__name__,
-            )
+            raise _missing(*self.__absent__(name), self.__name__)
         function = self.__make__(tool)
         setattr(self, name, function)
         return function
 
+    def __setattr__(self, name, value):
+        # The import system puts the module of a tool where its function is.
+        if not isinstance(value, ToolModule):
+            super().__setattr__(name, value)
+
+    def __find__(self, name):
+        """The tool of this name, or None."""
+        tools = self.__tools__
+        tool = tools.get(name)
+        if tool is None:
+            # The names it has elsewhere are understood where they are
+            # identifiers.
+            for other in tools.values():
+                if other.name == name or other.javascript == name:
+                    return other
+        return tool
+
+    def __absent__(self, name):
+        """Two sentences for a tool that is not there."""
+        tools = list(self.__tools__)
+        return (
+            f"the server `{self.__server__}` has no tool `{name}`"
+            f"{_nearest(name, tools)}",
+            f"its tools: {_listing(tools)}" if tools else "it has no tools",
+        )
+
     def __dir__(self):
         return sorted(self.__tools__)
+
+
+class ToolModule(ModuleType):
+    """`servers.NAME.TOOL`: one tool, as the file of that name describes it."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        if name[:1].isupper():
+            # The file has names for the types of arguments and results, which
+            # are dicts.
+            return dict
+        raise _missing(
+            f"the module of the tool `{self.__tool__}` has no `{name}`",
+            f"it has `{self.__tool__}`",
+            self.__name__,
+        )
 
 
 class PackageModule(ModuleType):
@@ -204,10 +240,13 @@ class PackageModule(ModuleType):
             raise AttributeError(name)
         if name in _ERROR_NAMES:
             return _ERROR_NAMES[name]
+        # A server of the same name comes first: the operator named it.
+        if name in self.__functions__ and self.__catalog__.server(name) is None:
+            return self.__functions__[name]
         return importlib_import(f"{self.__name__}.{name}")
 
     def __dir__(self):
-        return sorted([*self.__all__, *_ERROR_NAMES])
+        return sorted({*self.__all__, *self.__functions__, *_ERROR_NAMES})
 
 
 def importlib_import(name):
@@ -229,23 +268,42 @@ def _missing(what, listing, module):
 class Finder:
     """The importer of both packages."""
 
-    def __init__(self, calls):
+    def __init__(self, calls, functions):
         self.calls = calls
+        # What both packages have beside servers, by package.
+        self.functions = functions
         self.catalog = Catalog()
 
     def find_spec(self, name, path=None, target=None):
-        package, _, server = name.partition(".")
-        if package not in _PACKAGES or "." in server:
+        package, _, rest = name.partition(".")
+        if package not in _PACKAGES:
             return None
+        server, _, tool = rest.partition(".")
         if not server:
-            spec = ModuleSpec(name, self, is_package=True)
-            spec.submodule_search_locations = []
-            return spec
-        if server in _ERROR_NAMES:
+            state = None
+        elif not tool:
+            if server in _ERROR_NAMES or (
+                server in self.functions[package]
+                and self.catalog.server(server) is None
+            ):
+                return None
+            state = self._find_server(package, server)
+        elif "." not in tool and not tool.startswith("__"):
+            state = self._find_tool(name, tool)
+        else:
             return None
-        spec = ModuleSpec(name, self)
-        spec.loader_state = self._find_server(package, server)
+        spec = ModuleSpec(name, self, is_package=not tool)
+        spec.loader_state = state
         return spec
+
+    def _find_tool(self, name, tool):
+        """The module of the server, and the tool."""
+        server = sys.modules[name.rpartition(".")[0]]
+        found = server.__find__(tool)
+        if found is None:
+            what, listing = server.__absent__(tool)
+            raise ImportError(f"{what} ({listing})", name=name)
+        return server, found
 
     def _find_server(self, package, identifier):
         server = self.catalog.server(identifier)
@@ -260,21 +318,43 @@ class Finder:
         return server
 
     def create_module(self, spec):
-        cls = ServerModule if "." in spec.name else PackageModule
-        return cls(spec.name)
+        kinds = PackageModule, ServerModule, ToolModule
+        return kinds[spec.name.count(".")](spec.name)
 
     def exec_module(self, module):
+        state = module.__spec__.loader_state
+        if isinstance(module, PackageModule):
+            self._fill_package(module)
+        elif isinstance(module, ServerModule):
+            self._fill_server(module, state)
+        else:
+            self._fill_tool(module, *state)
+
+    def _fill_package(self, module):
+        package = module.__name__
+        module.__dict__.update(
+            __catalog__=self.catalog,
+            __functions__=self.functions[package],
+            __doc__="The tools of MCP servers as "
+            + ("asynchronous" if package == ASYNCHRONOUS else "synchronous")
+            + f" functions: from {package}.SERVER import TOOL",
+        )
+
+    def _fill_tool(self, module, server, tool):
+        function = getattr(server, tool.python)
+        for name in (tool.python, tool.javascript, tool.name):
+            if not name.startswith("__"):
+                module.__dict__[name] = function
+                # `servers.NAME.TOOL` is the function, whether or not a module
+                # of that name was imported; so it is its own member.
+                setattr(function, name, function)
+        module.__dict__.update(
+            __tool__=tool.python, __all__=[tool.python], __doc__=function.__doc__
+        )
+
+    def _fill_server(self, module, server):
         name = module.__name__
-        package, _, server = name.partition(".")
-        if not server:
-            module.__dict__["__catalog__"] = self.catalog
-            module.__doc__ = (
-                "The tools of MCP servers as "
-                + ("asynchronous" if package == ASYNCHRONOUS else "synchronous")
-                + f" functions: from {package}.SERVER import TOOL"
-            )
-            return
-        server = module.__spec__.loader_state
+        package = name.partition(".")[0]
         tools = self.catalog.tools(server)
         make = _asynchronous if package == ASYNCHRONOUS else _synchronous
         calls = self.calls
@@ -312,9 +392,10 @@ class Tools:
         return "<the tools of this session: tools.SERVER.TOOL(...)>"
 
 
-def install(calls, builtins):
+def install(calls, builtins, warn):
     """Puts the importer first, and the functions that need no import into
-    the built-in names."""
+    the built-in names. `warn` takes a sentence for the author of a program.
+    Returns what is known of the servers."""
 
     def named(tool, arguments, more, keywords):
         if isinstance(arguments, str):
@@ -344,9 +425,17 @@ def install(calls, builtins):
     builtins.call_tool = builtins.callMCPTool = call_tool
     builtins.call_tool_sync = call_tool_sync
     builtins.tools = Tools()
+    builtins.search_tools = searcher(warn)
     for name, error in _ERROR_NAMES.items():
         setattr(builtins, name, error)
-    sys.meta_path.insert(0, Finder(calls))
+    both = {"search_tools": builtins.search_tools, "tools": builtins.tools}
+    functions = {
+        ASYNCHRONOUS: both | {"call_tool": call_tool},
+        SYNCHRONOUS: both | {"call_tool": call_tool_sync},
+    }
+    finder = Finder(calls, functions)
+    sys.meta_path.insert(0, finder)
+    return finder.catalog
 
 
 __all__ = ["ToolError", "install"]

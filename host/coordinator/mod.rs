@@ -11,6 +11,7 @@
 
 mod arguments;
 mod catalog;
+mod find;
 mod grants;
 mod log;
 mod resolve;
@@ -22,7 +23,7 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use wasm_coordinator_stubs::names::{Collision, folded, server_identifiers};
@@ -66,6 +67,7 @@ pub struct Toolbox {
     upstream: Upstream,
     /// In the order of `upstream`.
     servers: Vec<Known>,
+    index: Mutex<Option<Arc<find::Index>>>,
 }
 
 struct Known {
@@ -103,7 +105,11 @@ impl Toolbox {
                 catalog: Mutex::new(None),
             })
             .collect();
-        Ok(Self { upstream, servers })
+        Ok(Self {
+            upstream,
+            servers,
+            index: Mutex::new(None),
+        })
     }
 
     /// The servers, in the order of the configuration. Starts none.
@@ -232,7 +238,7 @@ impl Toolbox {
             Ok(listing) => listing,
             Err(fault) => return Err(self.fault(fault, &known.server.name, tool)),
         };
-        let mut catalog = known.catalog.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut catalog = lock(&known.catalog);
         match &*catalog {
             Some(catalog) if Arc::ptr_eq(&catalog.listing, &listing) => Ok(Arc::clone(catalog)),
             _ => Ok(Arc::clone(catalog.insert(Arc::new(Catalog::new(listing))))),
@@ -310,6 +316,12 @@ impl fmt::Debug for Toolbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Toolbox").field(&self.upstream).finish()
     }
+}
+
+/// Nothing here is half done while a lock is held, so a poisoned one is as good
+/// as any.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Servers that cannot be used together as they are specified.

@@ -279,7 +279,7 @@ fn joined(names: &[impl AsRef<str>], last: &str) -> String {
 }
 
 /// A name of a stranger in a sentence.
-fn shown(name: &str) -> String {
+pub(super) fn shown(name: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     name.chars().take(100).map(plain).collect()
 }

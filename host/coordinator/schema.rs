@@ -64,6 +64,17 @@ pub(super) fn parameters(schema: &Value) -> Vec<Parameter> {
     parameters
 }
 
+/// What a schema says about a parameter; empty if it says nothing.
+pub(super) fn parameter_description<'s>(schema: &'s Value, name: &str) -> &'s str {
+    let schema = resolved(schema, schema);
+    let property = schema.get("properties").and_then(|all| all.get(name));
+    let description = property.and_then(|property| {
+        let own = property.get("description");
+        own.or_else(|| resolved(schema, property).get("description"))
+    });
+    description.and_then(Value::as_str).unwrap_or_default()
+}
+
 /// Whether a schema says that there are no parameters but its properties. Not
 /// saying anything is taken for yes where a name looks misspelt.
 pub(super) fn welcomes_other_names(schema: &Value) -> bool {

@@ -18,7 +18,9 @@ use super::{
     grants::Grants,
     log::{CallLog, CallStatus, Recording},
 };
-use crate::message::{CallError, CallErrorKind, CallId, Completion, ToCoordinator, ToSandbox};
+use crate::message::{
+    CallError, CallErrorKind, CallId, Completion, Detail, ToCoordinator, ToSandbox,
+};
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
 /// side has its own, lower limit; this one holds if that side is broken.
@@ -76,6 +78,10 @@ impl Toolbox {
                         jobs.push(self.job(Job::Describe { server }, grants, log));
                         continue;
                     }
+                    Some(ToCoordinator::Search { query, detail, server, limit }) => {
+                        jobs.push(self.job(Job::Search { query, detail, server, limit }, grants, log));
+                        continue;
+                    }
                 },
             };
             if answers.send(answer).is_err() {
@@ -84,12 +90,21 @@ impl Toolbox {
         }
     }
 
-    /// One future for both kinds of work, so that they fit into one set.
+    /// One future for every kind of work, so that they fit into one set.
     async fn job(&self, job: Job, grants: &Grants, log: &CallLog) -> (Option<CallId>, ToSandbox) {
         match job {
             Job::Describe { server } => {
                 let tools = self.describe(&server, grants).await;
                 (None, ToSandbox::Described(tools))
+            }
+            Job::Search {
+                query,
+                detail,
+                server,
+                limit,
+            } => {
+                let found = self.search(&query, detail, server.as_deref(), limit, grants);
+                (None, ToSandbox::Found(found.await))
             }
             Job::Call {
                 id,
@@ -148,6 +163,12 @@ enum Job {
     },
     Describe {
         server: String,
+    },
+    Search {
+        query: String,
+        detail: Detail,
+        server: Option<String>,
+        limit: u32,
     },
 }
 

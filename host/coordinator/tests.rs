@@ -16,7 +16,7 @@ use tokio::sync::{
 
 use super::*;
 use crate::{
-    message::{CallId, Completion, ToCoordinator, ToSandbox},
+    message::{CallId, Completion, Detail, ToCoordinator, ToSandbox},
     upstream::LocalTools,
 };
 
@@ -404,4 +404,77 @@ async fn one_id_twice_is_one_call() {
     bell.notify_one();
     assert_eq!(run.completion().await.id, 1);
     assert_eq!(run.end().await.len(), 2);
+}
+
+async fn found(toolbox: &Toolbox, query: &str, limit: u32, grants: &Grants) -> Value {
+    let json = toolbox.search(query, Detail::Brief, None, limit, grants);
+    serde_json::from_str(&json.await.unwrap()).unwrap()
+}
+
+fn names(found: &Value) -> Vec<&str> {
+    let tools = found["tools"].as_array().unwrap();
+    tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_search_knows_only_what_is_granted() {
+    let toolbox = toolbox(vec![
+        ("git", named(&["log", "push"])),
+        ("svn", named(&["log"])),
+    ]);
+    let all = found(&toolbox, "log", 10, &Grants::default()).await;
+    assert_eq!(names(&all), ["git.log", "svn.log"]);
+    let grants = Grants::new(["git.*"], ["*.push"]).unwrap();
+    assert_eq!(
+        names(&found(&toolbox, "", 10, &grants).await),
+        ["git.log"],
+        "the limit counts what is granted"
+    );
+    let nothing = found(&toolbox, "push", 10, &grants).await;
+    assert_eq!(
+        nothing["message"],
+        "nothing matches `push`; the tools there are: `git` (1); an empty query lists them"
+    );
+    let none = Grants::new([""; 0], [""; 0]).unwrap();
+    let nothing = found(&toolbox, "", 10, &none).await;
+    assert_eq!(nothing["message"], "there is no tool that may be used");
+    let error = toolbox.search("", Detail::Brief, Some("svn"), 10, &grants);
+    assert_eq!(error.await.unwrap_err().kind, CallErrorKind::Denied);
+    let nothing = found(&Toolbox::default(), "x", 10, &grants).await;
+    assert_eq!(nothing["message"], "no servers are configured");
+}
+
+#[tokio::test]
+async fn every_limit_and_every_query_is_bounded() {
+    let many: Vec<&'static str> = (0..1_500)
+        .map(|n| &*Box::leak(format!("tool_{n}").into_boxed_str()))
+        .collect();
+    let toolbox = toolbox(vec![("many", named(&many))]);
+    let grants = Grants::default();
+    for (limit, count) in [(0, 1), (1, 1), (7, 7), (1_000, 1_000), (u32::MAX, 1_000)] {
+        let found = found(&toolbox, "", limit, &grants).await;
+        assert_eq!(names(&found).len(), count, "{limit}");
+        assert_eq!(found["total"], 1_500);
+    }
+    let long = "ä ".repeat(1_000_000);
+    assert_eq!(found(&toolbox, &long, 1, &grants).await["total"], 0);
+}
+
+#[tokio::test]
+async fn tools_are_prepared_for_searching_once() {
+    let toolbox = toolbox(vec![("git", named(&["log"])), ("svn", named(&["log"]))]);
+    let grants = Grants::default();
+    found(&toolbox, "log", 1, &grants).await;
+    let first = toolbox.index();
+    found(
+        &toolbox,
+        "log",
+        1,
+        &Grants::new(["git.*"], [""; 0]).unwrap(),
+    )
+    .await;
+    assert!(Arc::ptr_eq(&first, &toolbox.index()));
 }

@@ -51,6 +51,16 @@ impl From<message::Parameter> for types::Parameter {
     }
 }
 
+impl From<tools::Detail> for message::Detail {
+    fn from(detail: tools::Detail) -> Self {
+        match detail {
+            tools::Detail::Brief => Self::Brief,
+            tools::Detail::Detailed => Self::Detailed,
+            tools::Detail::Full => Self::Full,
+        }
+    }
+}
+
 impl From<message::CallErrorKind> for types::CallErrorKind {
     fn from(kind: message::CallErrorKind) -> Self {
         use message::CallErrorKind as Kind;

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 
 use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, ToCoordinator, ToSandbox, Tool,
+    CallError, CallErrorKind, CallId, Completion, Detail, ToCoordinator, ToSandbox, Tool,
 };
 
 /// Completions handed to the guest at once. More wait for the next turn, so
@@ -125,30 +125,49 @@ impl Link {
             match wire.answers.recv().await {
                 Some(ToSandbox::Completed(completion)) => return Some(completion),
                 // Nobody asked.
-                Some(ToSandbox::Described(_)) => {}
+                Some(ToSandbox::Described(_) | ToSandbox::Found(_)) => {}
                 None => return None,
             }
         }
     }
 
     pub(super) async fn describe(&mut self, server: String) -> Result<Vec<Tool>, CallError> {
-        let Some(wire) = &mut self.wire else {
-            return Err(gone(&server));
+        let request = ToCoordinator::Describe {
+            server: server.clone(),
         };
-        if wire
-            .requests
-            .send(ToCoordinator::Describe {
-                server: server.clone(),
-            })
-            .is_err()
-        {
-            return Err(gone(&server));
+        match self.ask(request).await {
+            Some(ToSandbox::Described(answer)) => answer,
+            _ => Err(gone(&server)),
         }
+    }
+
+    pub(super) async fn search(
+        &mut self,
+        query: String,
+        detail: Detail,
+        server: Option<String>,
+        limit: u32,
+    ) -> Result<String, CallError> {
+        let request = ToCoordinator::Search {
+            query,
+            detail,
+            server,
+            limit,
+        };
+        match self.ask(request).await {
+            Some(ToSandbox::Found(answer)) => answer,
+            _ => Err(gone("")),
+        }
+    }
+
+    /// Asks, and waits for the one answer that is no completion.
+    async fn ask(&mut self, request: ToCoordinator) -> Option<ToSandbox> {
+        let wire = self.wire.as_mut()?;
+        wire.requests.send(request).ok()?;
         loop {
-            match wire.answers.recv().await {
-                Some(ToSandbox::Described(answer)) => return answer,
-                Some(ToSandbox::Completed(completion)) => self.arrived.push_back(completion),
-                None => return Err(gone(&server)),
+            match wire.answers.recv().await? {
+                ToSandbox::Completed(completion) => self.arrived.push_back(completion),
+                answer => return Some(answer),
             }
         }
     }

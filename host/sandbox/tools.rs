@@ -46,4 +46,15 @@ impl tools::Host for State {
             .map(|tools| tools.into_iter().map(Into::into).collect())
             .map_err(Into::into))
     }
+
+    async fn search(
+        &mut self,
+        query: String,
+        detail: tools::Detail,
+        server: Option<String>,
+        limit: u32,
+    ) -> wasmtime::Result<Result<String, types::CallError>> {
+        let found = self.link.search(query, detail.into(), server, limit).await;
+        Ok(found.map_err(Into::into))
+    }
 }
