@@ -56,10 +56,12 @@ pub mod files {
 pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};
-pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, Tool};
+pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
 pub use program::{Language, MAX_COMPONENT, Program};
 pub use report::{ErrorReport, Position, Report, Status, Usage};
-pub use sandbox::{Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher};
+pub use sandbox::{
+    Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher, stubs_root,
+};
 pub use session::{Files, Session, SessionOptions};
 pub use upstream::{
     Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools,

@@ -7,6 +7,9 @@
 //!
 //! The types follow `wit/sandbox.wit` item by item.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Identifies one call within one session. Ids are never used twice.
@@ -46,6 +49,14 @@ pub enum ToCoordinator {
         /// How many tools are wanted at most.
         limit: u32,
     },
+    /// Ask for the files that describe a server's tools. Answered by
+    /// [`ToSandbox::Stubs`].
+    Stubs {
+        /// The server's identifier.
+        server: String,
+        /// The version that is known, if any.
+        known: Option<u64>,
+    },
 }
 
 /// How much a search tells about each tool.
@@ -73,6 +84,32 @@ pub enum ToSandbox {
     /// The answer to [`ToCoordinator::Search`]: the JSON object of
     /// `tools.search` in `wit/sandbox.wit`.
     Found(Result<String, CallError>),
+    /// The answer to [`ToCoordinator::Stubs`].
+    Stubs(Result<Stubs, CallError>),
+}
+
+/// The files that describe the tools of a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stubs {
+    /// As they were in the version that is known.
+    Same,
+    /// All of them.
+    Files {
+        /// Differs whenever the files do.
+        version: u64,
+        /// The files, shared by all who ask.
+        files: Arc<[StubFile]>,
+    },
+}
+
+/// A file below a server's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StubFile {
+    /// Its path within the folder, with `/` between names.
+    pub path: String,
+    /// Its text, UTF-8.
+    pub text: Bytes,
 }
 
 /// A call that ended.

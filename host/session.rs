@@ -12,7 +12,7 @@ use crate::coordinator::{CallLog, Grants, Toolbox};
 use crate::limits::{Limit, Limits};
 use crate::program::Program;
 use crate::report::{ErrorReport, Position, Report, Status, Usage};
-use crate::sandbox::files::{self, Archive, FilesCtx, Mounts, Quota, Workspace};
+use crate::sandbox::files::{self, Archive, Mounts, Quota, Workspace};
 use crate::sandbox::{
     Ending, Engine, Exception, Failure, Output, Sandbox, Stop, Value, Watcher, Wire,
 };
@@ -91,8 +91,8 @@ impl Session {
             Files::Fresh(quota) => Workspace::new(*quota),
             Files::Workspace(workspace) => workspace.clone(),
         };
-        let files = FilesCtx::with_mounts(mounts(&workspace));
-        let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), files);
+        let mounts = mounts(&workspace);
+        let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), mounts);
         Self {
             sandbox,
             workspace,

@@ -11,6 +11,7 @@ mod progress;
 mod script;
 mod servers;
 mod setup;
+mod stubs;
 mod terminal;
 mod warm;
 mod workspace;
@@ -56,6 +57,7 @@ was reached, 4 the host failed, 130 interrupted.";
 enum Command {
     Exec(Box<exec::Exec>),
     Servers(servers::Servers),
+    Stubs(stubs::Stubs),
     Init(init::Init),
     Warm(warm::Warm),
     Completions(completions::Completions),
@@ -99,6 +101,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Exec(exec) => exec.run(),
         Command::Servers(servers) => servers.run(),
+        Command::Stubs(stubs) => stubs.run(),
         Command::Init(init) => init.run(),
         Command::Warm(warm) => warm.run(),
         Command::Completions(completions) => completions.run(),

@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use wasm_coordinator_stubs::names::{ToolNames, folded, parameter_identifiers, tool_names};
@@ -14,16 +17,30 @@ use super::{
     results::is_wrapper,
     schema::{self, Check, Parameter},
 };
-use crate::upstream::{Definition, Listing};
+use crate::{
+    message::StubFile,
+    upstream::{Definition, Listing},
+};
 
 /// The tools of one server.
 pub(super) struct Catalog {
+    /// No two catalogs have the same.
+    pub(super) version: u64,
+    /// The files that were generated last.
+    pub(super) stubs: Mutex<Option<TreeOf>>,
     pub(super) listing: Arc<Listing>,
     pub(super) tools: Vec<Tool>,
     /// Raw names and identifiers. A raw name wins over an identifier.
     by_name: HashMap<String, usize>,
     /// Names reduced to letters and digits; `None` where several are the same.
     by_folded_name: HashMap<String, Option<usize>>,
+}
+
+/// The files that describe some of a server's tools.
+pub(super) struct TreeOf {
+    /// For each tool, whether it is one of them.
+    pub(super) granted: Vec<bool>,
+    pub(super) files: Arc<[StubFile]>,
 }
 
 /// A tool that can be called.
@@ -38,6 +55,8 @@ pub(super) struct Tool {
     pub(super) is_wrapped: bool,
     check: OnceLock<Option<Check>>,
 }
+
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Catalog {
     pub(super) fn new(listing: Arc<Listing>) -> Self {
@@ -63,6 +82,8 @@ impl Catalog {
             }
         }
         Self {
+            version: VERSIONS.fetch_add(1, Ordering::Relaxed),
+            stubs: Mutex::default(),
             listing,
             tools,
             by_name,

@@ -18,6 +18,7 @@ mod resolve;
 mod results;
 mod schema;
 mod serve;
+mod stubs;
 #[cfg(test)]
 mod tests;
 
@@ -120,17 +121,25 @@ impl Toolbox {
             .collect()
     }
 
+    /// A server, by its name in any spelling. Does not start it.
+    ///
+    /// # Errors
+    ///
+    /// There is none; the names that come close.
+    pub fn server(&self, name: &str) -> Result<Server, CallError> {
+        match self.find_server(name) {
+            Some(index) => Ok(self.servers[index].server.clone()),
+            None => Err(self.no_such_server(name)),
+        }
+    }
+
     /// The tools of a server that may be called. Starts it if need be.
     ///
     /// # Errors
     ///
     /// There is no such server, nothing of it is granted, or it cannot be used.
     pub async fn describe(&self, server: &str, grants: &Grants) -> Result<Vec<Tool>, CallError> {
-        let index = self
-            .find_server(server)
-            .ok_or_else(|| self.no_such_server(server))?;
-        self.check_server(index, "*", grants)?;
-        let catalog = self.catalog(index, "").await?;
+        let (_, catalog) = self.granted_catalog(server, grants).await?;
         // Also those that are denied: their calls say what would allow them,
         // which a missing name could not.
         Ok(catalog
@@ -229,6 +238,19 @@ impl Toolbox {
             Ok(()) => format!("nothing of `{}` is allowed", server.name),
         };
         Err(self.error(CallErrorKind::Denied, &server.name, tool, message))
+    }
+
+    /// The tools of a server of which something is granted.
+    async fn granted_catalog(
+        &self,
+        server: &str,
+        grants: &Grants,
+    ) -> Result<(usize, Arc<Catalog>), CallError> {
+        let index = self
+            .find_server(server)
+            .ok_or_else(|| self.no_such_server(server))?;
+        self.check_server(index, "*", grants)?;
+        Ok((index, self.catalog(index, "").await?))
     }
 
     /// The tools of a server, with their names and checks.

@@ -82,6 +82,10 @@ impl Toolbox {
                         jobs.push(self.job(Job::Search { query, detail, server, limit }, grants, log));
                         continue;
                     }
+                    Some(ToCoordinator::Stubs { server, known }) => {
+                        jobs.push(self.job(Job::Stubs { server, known }, grants, log));
+                        continue;
+                    }
                 },
             };
             if answers.send(answer).is_err() {
@@ -105,6 +109,10 @@ impl Toolbox {
             } => {
                 let found = self.search(&query, detail, server.as_deref(), limit, grants);
                 (None, ToSandbox::Found(found.await))
+            }
+            Job::Stubs { server, known } => {
+                let stubs = self.stubs_unless(&server, grants, known).await;
+                (None, ToSandbox::Stubs(stubs))
             }
             Job::Call {
                 id,
@@ -169,6 +177,10 @@ enum Job {
         detail: Detail,
         server: Option<String>,
         limit: u32,
+    },
+    Stubs {
+        server: String,
+        known: Option<u64>,
     },
 }
 

@@ -147,7 +147,7 @@ impl Instance {
                     "it waits although nothing is under way"
                 ));
             }
-            let completions = self.store.data_mut().link.completions(at_most).await;
+            let completions = self.store.data_mut().completions(at_most).await;
             let completions: Vec<_> = completions.into_iter().map(Into::into).collect();
             step = guest.call_resume(&mut self.store, &completions).await?;
         }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 
 use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, Detail, ToCoordinator, ToSandbox, Tool,
+    CallError, CallErrorKind, CallId, Completion, Detail, Stubs, ToCoordinator, ToSandbox, Tool,
 };
 
 /// Completions handed to the guest at once. More wait for the next turn, so
@@ -125,12 +125,13 @@ impl Link {
             match wire.answers.recv().await {
                 Some(ToSandbox::Completed(completion)) => return Some(completion),
                 // Nobody asked.
-                Some(ToSandbox::Described(_) | ToSandbox::Found(_)) => {}
+                Some(ToSandbox::Described(_) | ToSandbox::Found(_) | ToSandbox::Stubs(_)) => {}
                 None => return None,
             }
         }
     }
 
+    /// The tools of a server.
     pub(super) async fn describe(&mut self, server: String) -> Result<Vec<Tool>, CallError> {
         let request = ToCoordinator::Describe {
             server: server.clone(),
@@ -141,6 +142,7 @@ impl Link {
         }
     }
 
+    /// The tools that do something.
     pub(super) async fn search(
         &mut self,
         query: String,
@@ -157,6 +159,22 @@ impl Link {
         match self.ask(request).await {
             Some(ToSandbox::Found(answer)) => answer,
             _ => Err(gone("")),
+        }
+    }
+
+    /// The files that describe a server's tools, unless they are known.
+    pub(super) async fn stubs(
+        &mut self,
+        server: String,
+        known: Option<u64>,
+    ) -> Result<Stubs, CallError> {
+        let request = ToCoordinator::Stubs {
+            server: server.clone(),
+            known,
+        };
+        match self.ask(request).await {
+            Some(ToSandbox::Stubs(answer)) => answer,
+            _ => Err(gone(&server)),
         }
     }
 

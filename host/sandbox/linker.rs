@@ -72,7 +72,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     cli::terminal_stdin::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
-    files::add_to_linker(l, State::files)?;
+    files::add_to_linker(l, State::files, State::refresh)?;
     bindings::tools::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     Ok(linker)
 }

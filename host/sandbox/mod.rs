@@ -14,6 +14,7 @@ mod instance;
 mod link;
 mod linker;
 mod meter;
+mod servers;
 mod state;
 mod ticker;
 mod tools;
@@ -27,6 +28,7 @@ use wasmtime::component::Component;
 pub use console::{Stream, Watcher};
 pub use engine::{Compilation, Engine, EngineOptions, Observer};
 pub use guest::Guest;
+pub use servers::stubs_root;
 
 pub(crate) use bindings::types::{Exception, Failure, Outcome, Value};
 pub(crate) use console::{Console, Output};
@@ -38,17 +40,16 @@ use crate::message::{Server, ToCoordinator, ToSandbox};
 use crate::program::{Code, Language, MAX_COMPONENT, Program};
 use bindings::types;
 use engine::Flavour;
-use files::FilesCtx;
+use files::{FilesCtx, Generated, Mounts};
 use instance::{Instance, Loaded, Runnable};
-use state::State;
+use servers::ServerTree;
+use state::{Shared, State};
 
 /// The sandbox of one session: its interpreters, made when first used, and its
 /// files.
 pub(crate) struct Sandbox {
     engine: Engine,
-    servers: Arc<[Server]>,
-    console: Console,
-    files: FilesCtx,
+    shared: Shared,
     /// One for each guest and flavour; absent while it runs, so that a run
     /// that is dropped half-way leaves nothing behind.
     instances: [Option<Instance>; 2 * Guest::ALL.len()],
@@ -84,26 +85,34 @@ impl Ending {
 }
 
 impl Sandbox {
-    pub(crate) fn new(engine: Engine, servers: Arc<[Server]>, files: FilesCtx) -> Self {
+    /// Mounts `/servers` beside what is mounted already.
+    pub(crate) fn new(engine: Engine, servers: Arc<[Server]>, mounts: Mounts) -> Self {
+        let tree = ServerTree::new(servers);
+        let mounts = mounts
+            .mount("/servers", tree.volume(), Generated::ROOT)
+            .expect("nobody mounts anything else there");
         Self {
             engine,
-            servers,
-            console: Console::new(),
-            files,
+            shared: Shared {
+                console: Console::new(),
+                files: FilesCtx::with_mounts(mounts),
+                tree,
+            },
             instances: Default::default(),
         }
     }
 
     /// What the current or last run printed.
     pub(crate) fn console(&self) -> &Console {
-        &self.console
+        &self.shared.console
     }
 
     /// Runs a program. Nothing of it is left behind if the future is dropped.
     pub(crate) async fn run(&mut self, program: &Program, limits: &Limits, wire: Wire) -> Ending {
-        self.console.begin(limits.max_output);
+        self.shared.console.begin(limits.max_output);
         // What an earlier program was refused is no news.
-        self.files.take_refused();
+        self.shared.files.take_refused();
+        self.shared.tree.expire();
         let ending = match &program.code {
             Code::Source { language, text } => {
                 self.run_source(*language, text, program, limits, wire)
@@ -115,7 +124,7 @@ impl Sandbox {
             }
         };
         Ending {
-            files_refused: self.files.take_refused(),
+            files_refused: self.shared.files.take_refused(),
             ..ending
         }
     }
@@ -133,15 +142,14 @@ impl Sandbox {
         if let Err(error) = prepare(&self.engine, guest, metered).await {
             return Ending::stopped(Stop::Host(error));
         }
-        let (engine, console, files, servers) =
-            (&self.engine, &self.console, &self.files, &self.servers);
+        let engine = &self.engine;
         let (flavour, pre) = match (engine.flavour(metered), engine.guest(guest, metered)) {
             (Ok(flavour), Ok(pre)) => (flavour, pre),
             (Err(error), _) | (_, Err(error)) => return Ending::stopped(Stop::Host(error)),
         };
         let slot = 2 * guest as usize + usize::from(metered);
         let mut instance = self.instances[slot].take().unwrap_or_else(|| {
-            let state = State::new(limits, console, files.clone(), Arc::clone(servers), &[]);
+            let state = State::new(limits, &self.shared, &[]);
             Instance::new(flavour, state, metered)
         });
         let program = types::Program {
@@ -192,13 +200,7 @@ impl Sandbox {
         };
         let mut arguments = vec![program.name.clone()];
         arguments.extend_from_slice(&program.arguments);
-        let state = State::new(
-            limits,
-            &self.console,
-            self.files.clone(),
-            Arc::clone(&self.servers),
-            &arguments,
-        );
+        let state = State::new(limits, &self.shared, &arguments);
         let mut instance = Instance::new(flavour, state, metered);
         let program = types::Program {
             source: String::new(),

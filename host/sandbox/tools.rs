@@ -26,15 +26,19 @@ impl tools::Host for State {
         &mut self,
         timeout: Option<types::Duration>,
     ) -> wasmtime::Result<Vec<types::Completion>> {
-        let completions = self
-            .link
-            .completions(timeout.map(Duration::from_nanos))
-            .await;
+        let completions = self.completions(timeout.map(Duration::from_nanos)).await;
         Ok(completions.into_iter().map(Into::into).collect())
     }
 
     fn servers(&mut self) -> wasmtime::Result<Vec<types::Server>> {
-        Ok(self.servers.iter().cloned().map(Into::into).collect())
+        Ok(self
+            .shared
+            .tree
+            .servers()
+            .iter()
+            .cloned()
+            .map(Into::into)
+            .collect())
     }
 
     async fn describe(

@@ -33,7 +33,7 @@ pub struct Definition {
     pub name: String,
     /// Its name for people; empty if it has none.
     pub title: String,
-    /// What it does; empty if the server says nothing.
+    /// What it does, else the title; empty if the server says nothing.
     pub description: String,
     /// The JSON schema of its arguments, unchecked.
     pub input_schema: Arc<Value>,
@@ -131,7 +131,10 @@ impl Pages {
             return self.exclude(name, &reason);
         }
         let title = title(&mut fields);
-        let description = text(fields.remove("description"));
+        let mut description = text(fields.remove("description"));
+        if description.is_empty() {
+            description.clone_from(&title);
+        }
         let input_schema = match fields.remove("inputSchema") {
             Some(schema @ Value::Object(_)) => schema,
             None | Some(Value::Null) => Value::Object(Map::new()),

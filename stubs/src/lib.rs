@@ -6,3 +6,4 @@
 pub mod names;
 pub mod schema;
 pub mod tool;
+pub mod tree;

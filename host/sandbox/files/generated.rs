@@ -4,6 +4,10 @@
 //! and kept until [`Generated::forget`]. Sizes are part of a file's status, so
 //! to look at a file is to make it.
 //!
+//! Each directory of the root is a part of its own: it is brought up to date
+//! before a program looks into it (see [`super::link`]), and
+//! forgotten alone.
+//!
 //! Names come from strangers in the end. One that is not a clean name, or that
 //! appears twice, is left out rather than shown under another name.
 
@@ -68,11 +72,19 @@ impl Generated {
         })
     }
 
-    /// Asks for everything anew from now on. What a program holds open from
-    /// before is gone for it, as if it had been removed.
-    pub fn forget(&self) {
+    /// Asks for everything in a part anew from now on. What a program holds
+    /// open inside of it is gone for it, as if it had been removed.
+    pub fn forget(&self, part: &str) {
+        let inside = format!("{part}/");
         let mut known = self.known();
-        known.items = HashMap::from([(Self::ROOT, Item::root())]);
+        known.items.retain(|_, item| {
+            if item.path == part
+                && let Body::Directory(listing) = &mut item.body
+            {
+                *listing = None;
+            }
+            !item.path.starts_with(&inside)
+        });
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -161,6 +173,17 @@ impl Item {
 }
 
 impl Volume for Generated {
+    fn has_parts(&self) -> bool {
+        true
+    }
+
+    fn part(&self, node: Node) -> Option<String> {
+        let known = self.known();
+        let path = &known.items.get(&node)?.path;
+        let part = path.split('/').next()?;
+        (!part.is_empty()).then(|| part.to_owned())
+    }
+
     fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error> {
         let listing = self.listing(directory)?;
         let (node, _) = listing.get(name.as_str()).ok_or(Error::NoEntry)?;
@@ -305,11 +328,18 @@ mod tests {
         let servers = Servers::default();
         let tree = Generated::new(servers.clone());
         let time = tree.lookup(Generated::ROOT, name("time")).unwrap();
-        tree.forget();
-        assert_eq!(tree.entries(time, None, 9), Err(Error::NoEntry));
-        let again = tree.lookup(Generated::ROOT, name("time")).unwrap();
-        assert_ne!(again, time);
-        assert_eq!(servers.asked.load(Ordering::Relaxed), 2);
+        let now = tree.lookup(time, name("now.py")).unwrap();
+        let broken = tree.lookup(Generated::ROOT, name("broken")).unwrap();
+        assert_eq!(tree.part(now), Some("time".into()));
+        assert_eq!(tree.part(time), Some("time".into()));
+        assert_eq!(tree.part(Generated::ROOT), None);
+        tree.forget("time");
+        // The file is gone, the directory is not.
+        assert_eq!(tree.read(now, 0, 9), Err(Error::NoEntry));
+        let again = tree.lookup(time, name("now.py")).unwrap();
+        assert_ne!(again, now);
+        assert_eq!(servers.asked.load(Ordering::Relaxed), 3);
+        assert_eq!(tree.lookup(Generated::ROOT, name("broken")), Ok(broken));
     }
 
     #[test]

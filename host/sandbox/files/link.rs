@@ -14,6 +14,7 @@ use super::codes::Answer;
 use super::descriptor::Descriptor;
 use super::error::Error;
 use super::path::MAX_PATH;
+use std::pin::Pin;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{HasData, Linker, Resource, WasmStr};
 
@@ -23,17 +24,23 @@ impl HasData for Files {
     type Data<'a> = FilesView<'a>;
 }
 
-/// Links `wasi:filesystem/types` and `wasi:filesystem/preopens`. All functions
-/// return at once, so this serves engines with and without asynchronous calls.
-/// Shadowing in the linker is off afterwards, as it is by default.
+/// Brings a part of a generated tree up to date: the way to whoever knows its
+/// content. What cannot be had is for the [`Source`](super::Source) to say.
+type Refresh<T> = for<'a> fn(&'a mut T, String) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Links `wasi:filesystem/types` and `wasi:filesystem/preopens`, for engines
+/// that call asynchronously: to look into a part of a generated tree is to wait
+/// for `refresh`. Shadowing in the linker is off afterwards, as it is by
+/// default.
 pub fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: fn(&mut T) -> FilesView<'_>,
+    refresh: Refresh<T>,
 ) -> wasmtime::Result<()> {
     types::add_to_linker::<T, Files>(linker, get)?;
     preopens::add_to_linker::<T, Files>(linker, get)?;
     linker.allow_shadowing(true);
-    let linked = link_paths(linker, get);
+    let linked = link_paths(linker, get, refresh);
     linker.allow_shadowing(false);
     linked
 }
@@ -41,123 +48,89 @@ pub fn add_to_linker<T: Send + 'static>(
 fn link_paths<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: fn(&mut T) -> FilesView<'_>,
+    refresh: Refresh<T>,
 ) -> wasmtime::Result<()> {
-    type Store<'a, T> = StoreContextMut<'a, T>;
     type Dir = Resource<Descriptor>;
     let mut types = linker.instance("wasi:filesystem/types@0.2.12")?;
 
-    types.func_wrap(
-        "[method]descriptor.create-directory-at",
-        move |mut store: Store<'_, T>, (dir, path): (Dir, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.create_directory_at(dir, path?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.stat-at",
-        move |mut store: Store<'_, T>, (dir, flags, path): (Dir, PathFlags, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.stat_at(dir, flags, path?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.set-times-at",
-        move |mut store: Store<'_, T>,
-              (dir, flags, path, accessed, modified): (
-            Dir,
-            PathFlags,
-            WasmStr,
-            NewTimestamp,
-            NewTimestamp,
-        )| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.set_times_at(dir, flags, path?, accessed, modified)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.link-at",
-        move |mut store: Store<'_, T>,
-              (dir, flags, old, new_dir, new): (Dir, PathFlags, WasmStr, Dir, WasmStr)| {
-            let (old, new) = (text(&store, &old), text(&store, &new));
-            answer(get(store.data_mut()), |files| {
-                files.link_at(dir, flags, old?, new_dir, new?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.open-at",
-        move |mut store: Store<'_, T>,
-              (dir, flags, path, how, mode): (
-            Dir,
-            PathFlags,
-            WasmStr,
-            OpenFlags,
-            DescriptorFlags,
-        )| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.open_at(dir, flags, path?, how, mode)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.readlink-at",
-        move |mut store: Store<'_, T>, (dir, path): (Dir, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| files.readlink_at(dir, path?))
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.remove-directory-at",
-        move |mut store: Store<'_, T>, (dir, path): (Dir, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.remove_directory_at(dir, path?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.rename-at",
-        move |mut store: Store<'_, T>, (dir, old, new_dir, new): (Dir, WasmStr, Dir, WasmStr)| {
-            let (old, new) = (text(&store, &old), text(&store, &new));
-            answer(get(store.data_mut()), |files| {
-                files.rename_at(dir, old?, new_dir, new?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.symlink-at",
-        move |mut store: Store<'_, T>, (dir, old, new): (Dir, WasmStr, WasmStr)| {
-            let (old, new) = (text(&store, &old), text(&store, &new));
-            answer(get(store.data_mut()), |files| {
-                files.symlink_at(dir, old?, new?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.unlink-file-at",
-        move |mut store: Store<'_, T>, (dir, path): (Dir, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.unlink_file_at(dir, path?)
-            })
-        },
-    )?;
-    types.func_wrap(
-        "[method]descriptor.metadata-hash-at",
-        move |mut store: Store<'_, T>, (dir, flags, path): (Dir, PathFlags, WasmStr)| {
-            let path = text(&store, &path);
-            answer(get(store.data_mut()), |files| {
-                files.metadata_hash_at(dir, flags, path?)
+    // One function: its parameters, those of them that make the place to be
+    // brought up to date first, and the function of the WIT.
+    macro_rules! link {
+        ($name:literal, ($($argument:ident: $kind:ty),*), $($dir:ident / $path:ident),+ => $call:ident) => {
+            types.func_wrap_async(
+                concat!("[method]descriptor.", $name),
+                move |mut store: StoreContextMut<'_, T>, ($($argument,)*): ($($kind,)*)| {
+                    $(let $path = text(&store, &$path);)+
+                    Box::new(async move {
+                        $(if let Ok(path) = &$path {
+                            prepare(&mut store, &$dir, Some(path), get, refresh).await;
+                        })+
+                        answer(get(store.data_mut()), |files| {
+                            $(let $path = $path?;)+
+                            files.$call($($argument),*)
+                        })
+                    })
+                },
+            )?;
+        };
+    }
+    link!("create-directory-at", (dir: Dir, path: WasmStr), dir / path => create_directory_at);
+    link!("stat-at", (dir: Dir, flags: PathFlags, path: WasmStr), dir / path => stat_at);
+    link!(
+        "set-times-at",
+        (dir: Dir, flags: PathFlags, path: WasmStr, accessed: NewTimestamp, modified: NewTimestamp),
+        dir / path => set_times_at
+    );
+    link!(
+        "link-at",
+        (dir: Dir, flags: PathFlags, old: WasmStr, new_dir: Dir, new: WasmStr),
+        dir / old, new_dir / new => link_at
+    );
+    link!(
+        "open-at",
+        (dir: Dir, flags: PathFlags, path: WasmStr, how: OpenFlags, mode: DescriptorFlags),
+        dir / path => open_at
+    );
+    link!("readlink-at", (dir: Dir, path: WasmStr), dir / path => readlink_at);
+    link!("remove-directory-at", (dir: Dir, path: WasmStr), dir / path => remove_directory_at);
+    link!(
+        "rename-at",
+        (dir: Dir, old: WasmStr, new_dir: Dir, new: WasmStr),
+        dir / old, new_dir / new => rename_at
+    );
+    link!(
+        "symlink-at",
+        (dir: Dir, old: WasmStr, new: WasmStr),
+        dir / old, dir / new => symlink_at
+    );
+    link!("unlink-file-at", (dir: Dir, path: WasmStr), dir / path => unlink_file_at);
+    link!("metadata-hash-at", (dir: Dir, flags: PathFlags, path: WasmStr), dir / path => metadata_hash_at);
+
+    types.func_wrap_async(
+        "[method]descriptor.read-directory",
+        move |mut store: StoreContextMut<'_, T>, (dir,): (Dir,)| {
+            Box::new(async move {
+                prepare(&mut store, &dir, None, get, refresh).await;
+                answer(get(store.data_mut()), |files| files.read_directory(dir))
             })
         },
     )
+}
+
+/// Brings up to date what a path leads into, or what a directory lists.
+async fn prepare<T: Send + 'static>(
+    store: &mut StoreContextMut<'_, T>,
+    dir: &Resource<Descriptor>,
+    path: Option<&str>,
+    get: fn(&mut T) -> FilesView<'_>,
+    refresh: Refresh<T>,
+) {
+    let files = get(store.data_mut());
+    // A descriptor that is none is for the call itself to refuse.
+    let part = files.table.get(dir).ok().and_then(|dir| dir.part(path));
+    if let Some(part) = part {
+        refresh(store.data_mut(), part).await;
+    }
 }
 
 /// A path out of the guest's memory.
@@ -190,6 +163,15 @@ mod tests {
     struct State {
         files: FilesCtx,
         table: ResourceTable,
+    }
+
+    impl State {
+        fn files(&mut self) -> FilesView<'_> {
+            FilesView {
+                ctx: &mut self.files,
+                table: &mut self.table,
+            }
+        }
     }
 
     /// A guest that makes the directory `workspace/d` and one whose name is
@@ -253,27 +235,26 @@ mod tests {
             (export "create" (func $create))))))
           (func (export "run") (result u32) (canon lift (core func $program "run"))))"#;
 
-    #[test]
-    fn a_path_that_is_not_utf8_is_a_code_and_not_the_end() {
+    #[tokio::test]
+    async fn a_path_that_is_not_utf8_is_a_code_and_not_the_end() {
         let engine = Engine::new(&Config::new()).unwrap();
         let component = Component::new(&engine, wat::parse_str(GUEST).unwrap()).unwrap();
         let mut linker = Linker::<State>::new(&engine);
-        add_to_linker(&mut linker, |state| FilesView {
-            ctx: &mut state.files,
-            table: &mut state.table,
-        })
-        .unwrap();
+        add_to_linker(&mut linker, State::files, |_, _| Box::pin(async {})).unwrap();
         let workspace = Workspace::new(Quota::default());
         let state = State {
             files: FilesCtx::new(&workspace),
             table: ResourceTable::new(),
         };
         let mut store = Store::new(&engine, state);
-        let instance = linker.instantiate(&mut store, &component).unwrap();
+        let instance = linker
+            .instantiate_async(&mut store, &component)
+            .await
+            .unwrap();
         let run = instance
             .get_typed_func::<(), (u32,)>(&mut store, "run")
             .unwrap();
-        let (codes,) = run.call(&mut store, ()).unwrap();
+        let (codes,) = run.call_async(&mut store, ()).await.unwrap();
         assert_eq!(codes / 256, 255, "`workspace/d` is made");
         assert_eq!(codes % 256, ErrorCode::IllegalByteSequence as u32);
         assert_eq!(&*workspace.list(".").unwrap()[0].name, "d");

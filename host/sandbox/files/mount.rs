@@ -184,18 +184,52 @@ impl Mounts {
         })
     }
 
+    /// The first part that a path leads into whose content comes from
+    /// elsewhere. What names only the directory of a part needs none of its
+    /// content; paths that lead nowhere are for the walk to refuse.
+    pub(super) fn part(&self, base: Location, path: &str) -> Option<String> {
+        let mut here = base;
+        let mut above = Vec::new();
+        let path = Path::parse(path).ok()?;
+        let mut steps = path.steps.iter();
+        loop {
+            // Most paths stay in the workspace, and need not be walked twice.
+            let rest = steps.as_slice();
+            let volume = self.volume(here);
+            if here.volume != 0 && !volume.has_parts() && !rest.contains(&Step::Leave) {
+                return None;
+            }
+            let step = steps.next()?;
+            if let Some(part) = volume.part(here.node) {
+                return Some(part);
+            }
+            here = match *step {
+                Step::Enter(name) => {
+                    above.push(here);
+                    self.enter(here, name).ok()?
+                }
+                Step::Leave => above.pop()?,
+            };
+        }
+    }
+
+    fn enter(&self, here: Location, name: Name<'_>) -> Result<Location, Error> {
+        let node = self.volume(here).lookup(here.node, name)?;
+        Ok(match here.volume {
+            0 => self.uncover(node),
+            volume => Location { volume, node },
+        })
+    }
+
     fn walk(&self, base: Location, steps: &[Step<'_>]) -> Result<Location, Error> {
         let mut above = Vec::new();
         let mut here = base;
         for step in steps {
             match *step {
                 Step::Enter(name) => {
-                    let node = self.volume(here).lookup(here.node, name)?;
+                    let next = self.enter(here, name)?;
                     above.push(here);
-                    here = match here.volume {
-                        0 => self.uncover(node),
-                        volume => Location { volume, node },
-                    };
+                    here = next;
                 }
                 Step::Leave => {
                     self.demand_directory(here)?;

@@ -137,6 +137,17 @@ pub trait Volume: Send + Sync {
         false
     }
 
+    /// Whether it has parts whose content comes from elsewhere.
+    fn has_parts(&self) -> bool {
+        false
+    }
+
+    /// The part that a node is in, which has to be brought up to date before
+    /// the node is looked into.
+    fn part(&self, _node: Node) -> Option<String> {
+        None
+    }
+
     /// The entry of this name in a directory.
     fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error>;
 

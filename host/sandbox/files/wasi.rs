@@ -429,6 +429,16 @@ impl FilesView<'_> {
 }
 
 impl Descriptor {
+    /// The part that has to be brought up to date before a path is looked at,
+    /// or without one, before this directory is listed.
+    pub(super) fn part(&self, path: Option<&str>) -> Option<String> {
+        let here = self.directory().ok()?;
+        match path {
+            Some(path) => self.mounts().part(here, path),
+            None => self.volume().part(here.node),
+        }
+    }
+
     fn find(&self, path: &str) -> Result<Location, Error> {
         self.mounts().find(self.directory()?, path)
     }

@@ -1,0 +1,165 @@
+//! `stubs`: the tree that programs see at `/servers`, written to disk.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use wasm_coordinator::{CallError, StubFile, Toolbox, stubs_root};
+
+use super::setup::{self, ConfigFlag};
+use super::terminal::Message;
+use super::{EXIT_INTERRUPTED, Failure};
+
+/// Write typed stubs of the tools to disk, for people, editors and type checkers.
+///
+/// The same files that programs see at `/servers`, one folder for each server:
+///
+///   wasm-coordinator stubs --out typings
+///   MYPYPATH=typings mypy --strict report.py     # from servers.github import list_issues
+///
+/// Starts each server to ask for its tools. Exits with 1 if one fails; the
+/// others are written nevertheless.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Stubs {
+    /// Only these servers [default: all]
+    servers: Vec<String>,
+    /// The folder in which `servers/` is written; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What became of one server.
+struct Written {
+    name: String,
+    result: Result<usize, String>,
+}
+
+impl Stubs {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let configuration = self.config.load(!self.json)?;
+        let grants = setup::grants(&configuration, &[], &[])?;
+        let answered = setup::block_on(async {
+            let tools = setup::toolbox(&configuration)?;
+            let names = self.chosen(&tools)?;
+            let asked = names.iter().map(|(name, _)| tools.stubs(name, &grants));
+            let answers = tokio::select! {
+                answers = join_all(asked) => Some(answers),
+                () = setup::interrupted() => None,
+            };
+            tools.shutdown().await;
+            Ok(answers.map(|answers| (tools.servers(), names, answers)))
+        })?;
+        let Some((all, names, answers)) = answered else {
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        };
+        let root = self.out.join("servers");
+        write(&root, &stubs_root(&all)).map_err(|error| {
+            Failure::usage(format!("cannot write {}: {error}", root.display()), "")
+        })?;
+        let written: Vec<Written> = names
+            .into_iter()
+            .zip(answers)
+            .map(|((name, identifier), answer)| Written {
+                name,
+                result: keep(&root.join(identifier), answer),
+            })
+            .collect();
+        let failed = written.iter().any(|written| written.result.is_err());
+        self.print(&root, &written);
+        Ok(ExitCode::from(u8::from(failed)))
+    }
+
+    /// Names and identifiers of the servers that are asked for.
+    fn chosen(&self, tools: &Toolbox) -> Result<Vec<(String, String)>, Failure> {
+        let servers = tools.servers();
+        if self.servers.is_empty() {
+            let all = servers.into_iter();
+            return Ok(all.map(|server| (server.name, server.identifier)).collect());
+        }
+        let chosen = self.servers.iter().map(|name| {
+            let server = tools.server(name).map_err(unknown)?;
+            Ok((server.name, server.identifier))
+        });
+        chosen.collect()
+    }
+
+    fn print(&self, root: &Path, written: &[Written]) {
+        if self.json {
+            let servers: Vec<Value> = written
+                .iter()
+                .map(|written| match &written.result {
+                    Ok(files) => json!({ "name": written.name, "files": files }),
+                    Err(error) => json!({ "name": written.name, "error": error }),
+                })
+                .collect();
+            println!("{}", json!({ "folder": root, "servers": servers }));
+            return;
+        }
+        for Written { name, result } in written {
+            match result {
+                Ok(files) => println!("{}: {files} files", root.join(name).display()),
+                Err(error) => Message::error(error).print(),
+            }
+        }
+    }
+}
+
+fn unknown(error: CallError) -> Failure {
+    let hint = "`wasm-coordinator servers` lists those that are configured";
+    Failure::usage(error.message, hint)
+}
+
+fn keep(
+    folder: &Path,
+    answer: Result<std::sync::Arc<[StubFile]>, CallError>,
+) -> Result<usize, String> {
+    let files = answer.map_err(|error| error.message)?;
+    replace(folder, &files)
+        .map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
+    Ok(files.len())
+}
+
+/// Every folder of ours has it.
+const MARK: &str = ".server.json";
+
+/// Replaces the folder of a server; one that is not of ours is left alone.
+fn replace(folder: &Path, files: &[StubFile]) -> io::Result<()> {
+    match fs::symlink_metadata(folder) {
+        Ok(meta) if !meta.is_dir() => {
+            return Err(io::Error::other("it is there and is not a folder"));
+        }
+        Ok(_) if folder.read_dir()?.next().is_some() && !folder.join(MARK).is_file() => {
+            return Err(io::Error::other(
+                "it has files that were not written by this command; remove it first",
+            ));
+        }
+        Ok(_) => fs::remove_dir_all(folder)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // The mark first: what was begun can be replaced.
+    let (marks, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.path == MARK);
+    write(folder, marks)?;
+    write(folder, others)
+}
+
+fn write<'a>(folder: &Path, files: impl IntoIterator<Item = &'a StubFile>) -> io::Result<()> {
+    for file in files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(path, &file.text)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! The files that describe a server's tools: what `/servers/NAME` holds.
+//!
+//! Made from the definitions by the `stubs` crate, once for each listing and
+//! each choice of tools, and shared by all sessions. Tools that are not granted
+//! are left out: a file that nobody may use costs whoever reads it.
+
+use std::sync::{Arc, PoisonError};
+
+use wasm_coordinator_stubs::{
+    tool::{Server, Tool},
+    tree,
+};
+
+use super::{
+    Toolbox,
+    catalog::{Catalog, TreeOf},
+    grants::Grants,
+};
+use crate::{
+    message::{CallError, StubFile, Stubs},
+    upstream::Profile,
+};
+
+impl Toolbox {
+    /// The files of a server's folder in `/servers`, for those of its tools that
+    /// are granted. Starts it if need be.
+    ///
+    /// # Errors
+    ///
+    /// There is no such server, nothing of it is granted, or it cannot be used.
+    pub async fn stubs(&self, server: &str, grants: &Grants) -> Result<Arc<[StubFile]>, CallError> {
+        let (index, catalog) = self.granted_catalog(server, grants).await?;
+        Ok(self.files(index, &catalog, grants))
+    }
+
+    /// The same, unless the version that is known is the present one.
+    pub(super) async fn stubs_unless(
+        &self,
+        server: &str,
+        grants: &Grants,
+        known: Option<u64>,
+    ) -> Result<Stubs, CallError> {
+        let (index, catalog) = self.granted_catalog(server, grants).await?;
+        if known == Some(catalog.version) {
+            return Ok(Stubs::Same);
+        }
+        Ok(Stubs::Files {
+            version: catalog.version,
+            files: self.files(index, &catalog, grants),
+        })
+    }
+
+    fn files(&self, index: usize, catalog: &Catalog, grants: &Grants) -> Arc<[StubFile]> {
+        let granted: Vec<bool> = catalog
+            .tools
+            .iter()
+            .map(|tool| self.decide(index, tool, grants).is_ok())
+            .collect();
+        let mut kept = catalog.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some(tree) if tree.granted == granted => Arc::clone(&tree.files),
+            _ => {
+                let files = self.generate(index, catalog, &granted);
+                let tree = TreeOf { granted, files };
+                Arc::clone(&kept.insert(tree).files)
+            }
+        }
+    }
+
+    fn generate(&self, index: usize, catalog: &Catalog, granted: &[bool]) -> Arc<[StubFile]> {
+        let known = &self.servers[index].server;
+        let Profile {
+            title,
+            version,
+            instructions,
+        } = self.upstream.profile(index);
+        let server = Server {
+            name: &known.name,
+            identifier: &known.identifier,
+            title: &title,
+            version: &version,
+            instructions: &instructions,
+        };
+        let tools: Vec<_> = catalog
+            .tools
+            .iter()
+            .zip(granted)
+            .filter(|&(_, &granted)| granted)
+            .map(|(tool, _)| {
+                let definition = tool.definition();
+                Tool {
+                    name: &definition.name,
+                    names: &tool.names,
+                    title: &definition.title,
+                    description: &definition.description,
+                    input: &definition.input_schema,
+                    output: definition.output_schema.as_deref(),
+                    is_wrapped: tool.is_wrapped,
+                }
+            })
+            .collect();
+        let denied = granted.len() - tools.len();
+        tree::server_files(&server, &tools, denied)
+            .into_iter()
+            .map(|file| StubFile {
+                path: file.path,
+                text: self.upstream.redactor().text(file.text).into(),
+            })
+            .collect()
+    }
+}
