@@ -12,7 +12,7 @@ use wasm_coordinator::{
 
 use crate::harness::guest_cache;
 
-fn engine() -> &'static Engine {
+pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let options = EngineOptions {
@@ -23,7 +23,7 @@ fn engine() -> &'static Engine {
     })
 }
 
-fn tokio() -> tokio::runtime::Runtime {
+pub fn tokio() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

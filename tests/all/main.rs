@@ -10,6 +10,7 @@ mod components;
 mod configuration;
 mod corpus;
 mod dialects;
+mod files;
 mod finding;
 mod guests;
 mod imports;

@@ -139,7 +139,7 @@ fn files_stay_readable() {
 }
 
 /// The digest of what a shell command prints, run in the repository.
-fn digest(command: &str) -> String {
+pub fn digest(command: &str) -> String {
     let output = Command::new("sh")
         .args(["-c", &format!("{command} | sha256sum")])
         .current_dir(root())

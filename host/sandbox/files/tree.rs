@@ -13,7 +13,7 @@
 //! - An inode lives while it has a name or is held. One without a name that
 //!   is still held counts as usage until it is released.
 //! - Each directory but the root has one parent that lists it; there are no
-//!   cycles, and no inode is deeper than [`MAX_DEPTH`].
+//!   cycles, and no inode is deeper than [`MAX_DEPTH`] allows.
 //!
 //! There are no links of either kind, so a name is a file's only name.
 
@@ -398,7 +398,7 @@ impl Tree {
                 let listing = self.listing(parent).expect("the parent is a directory");
                 let names = listing.values().filter(|&&entry| entry == node).count();
                 assert_eq!(names, 1, "{node:?} has one name");
-                assert!(self.ancestors(node).count() <= MAX_DEPTH + 1);
+                assert!(self.ancestors(node).count() <= self.max_depth() + 1);
             }
             usage.inodes += 1;
             if let Body::File(content) = &inode.body {
@@ -407,6 +407,12 @@ impl Tree {
         }
         usage.inodes -= self.uncharged;
         usage
+    }
+
+    /// The depth of the deepest inode: directories that no quota counts do not
+    /// count here either.
+    fn max_depth(&self) -> usize {
+        MAX_DEPTH + usize::from(self.uncharged > 0)
     }
 
     fn now(&self) -> Timestamp {
@@ -466,7 +472,7 @@ impl Tree {
 
     fn insert(&mut self, directory: Node, name: Name<'_>, body: Body) -> Result<Node, Error> {
         self.growable(directory)?;
-        if self.ancestors(directory).count() > MAX_DEPTH {
+        if self.ancestors(directory).count() > self.max_depth() {
             return Err(Limit::Depth(MAX_DEPTH).into());
         }
         let node = Node(self.next);
@@ -520,7 +526,7 @@ impl Tree {
     fn check_height(&self, node: Node, directory: Node) -> Result<(), Error> {
         let above = self.ancestors(directory).count() - 1;
         let mut level = vec![node];
-        for _ in above..MAX_DEPTH {
+        for _ in above..self.max_depth() {
             let mut below = Vec::new();
             for node in level {
                 if let Body::Directory(entries) = &self.inode(node)?.body {
