@@ -53,7 +53,7 @@ pub mod files {
     };
 }
 
-pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, Toolbox};
+pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};
 pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};

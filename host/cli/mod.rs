@@ -13,6 +13,7 @@ mod servers;
 mod setup;
 mod stubs;
 mod terminal;
+mod tools;
 mod warm;
 mod workspace;
 
@@ -57,6 +58,7 @@ was reached, 4 the host failed, 130 interrupted.";
 enum Command {
     Exec(Box<exec::Exec>),
     Servers(servers::Servers),
+    Tools(tools::Tools),
     Stubs(stubs::Stubs),
     Init(init::Init),
     Warm(warm::Warm),
@@ -101,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match cli.command {
         Command::Exec(exec) => exec.run(),
         Command::Servers(servers) => servers.run(),
+        Command::Tools(tools) => tools.run(),
         Command::Stubs(stubs) => stubs.run(),
         Command::Init(init) => init.run(),
         Command::Warm(warm) => warm.run(),

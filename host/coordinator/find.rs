@@ -79,7 +79,7 @@ impl Toolbox {
         let mut tools = Vec::new();
         let mut room = LARGEST_ANSWER;
         for entry in found.iter().take(limit) {
-            let told = self.told(entry, detail);
+            let told = self.told(entry.server, entry.tool(), detail);
             match room.checked_sub(told.get().len()) {
                 Some(rest) => room = rest,
                 None => break,
@@ -106,6 +106,12 @@ impl Toolbox {
         // Maps with text keys and numbers of JSON: nothing that could fail.
         let json = serde_json::to_string(&answer).unwrap_or_default();
         Ok(self.upstream.redactor().json(json))
+    }
+
+    /// Everything that is told of one tool, as JSON text.
+    pub(super) fn details(&self, server: usize, tool: &Tool) -> String {
+        let told = self.told(server, tool, Detail::Full);
+        self.upstream.redactor().json(told.get().to_owned())
     }
 
     /// The position of a server that can be searched.
@@ -164,10 +170,10 @@ impl Toolbox {
     }
 
     /// What an answer tells about a tool.
-    fn told(&self, entry: &Entry, detail: Detail) -> Box<RawValue> {
-        let server = &self.servers[entry.server].server;
-        let described = self.described(entry.tool());
-        let definition = entry.tool().definition();
+    fn told(&self, server: usize, tool: &Tool, detail: Detail) -> Box<RawValue> {
+        let server = &self.servers[server].server;
+        let described = self.described(tool);
+        let definition = tool.definition();
         let mut told = Told {
             name: format!("{}.{}", server.name, described.name),
             description: described.description,
@@ -190,7 +196,7 @@ impl Toolbox {
                 file: format!("/servers/{identifier}/{python}.py"),
                 python: format!("from servers.{identifier} import {python}"),
                 typescript: format!("import {{ {javascript} }} from \"servers/{identifier}\""),
-                parameters: parameters(entry.tool()),
+                parameters: parameters(tool),
             });
         }
         // Maps with text keys and numbers of JSON: nothing that could fail.

@@ -36,6 +36,7 @@ use crate::{
 
 pub use grants::{BadPattern, Grants};
 pub use log::{CallLog, CallRecord, CallStatus};
+pub use stubs::ToolPage;
 
 use catalog::Catalog;
 use grants::{Denial, Target};
@@ -189,9 +190,7 @@ impl Toolbox {
         let tool = &found.catalog.tools[found.tool];
         let name = &tool.definition().name;
         record.target(server, name);
-        if let Err(denial) = self.decide(found.server, tool, grants) {
-            return Err(self.error(CallErrorKind::Denied, server, name, denial.to_string()));
-        }
+        self.check_tool(found.server, tool, grants)?;
         let arguments = arguments::read(tool, arguments).map_err(|unfit| {
             let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
             let kind = CallErrorKind::InvalidArguments(parameters);
@@ -217,6 +216,20 @@ impl Toolbox {
             tool: &tool.definition().name,
             python: &tool.names.python,
             javascript: &tool.names.javascript,
+        })
+    }
+
+    /// Refuses a tool that the policy denies.
+    fn check_tool(
+        &self,
+        server: usize,
+        tool: &catalog::Tool,
+        grants: &Grants,
+    ) -> Result<(), CallError> {
+        self.decide(server, tool, grants).map_err(|denial| {
+            let server = &self.servers[server].server.name;
+            let name = &tool.definition().name;
+            self.error(CallErrorKind::Denied, server, name, denial.to_string())
         })
     }
 

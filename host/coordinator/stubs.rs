@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use wasm_coordinator_stubs::{
     tool::{Server, Tool},
     tree,
@@ -21,6 +22,17 @@ use crate::{
     upstream::Profile,
 };
 
+/// One tool with everything that is known of it.
+#[derive(Debug, Clone)]
+pub struct ToolPage {
+    /// What `tools.search` in `wit/sandbox.wit` tells in full, as JSON text.
+    pub details: String,
+    /// Its file for Python.
+    pub python: Bytes,
+    /// Its file for TypeScript.
+    pub typescript: Bytes,
+}
+
 impl Toolbox {
     /// The files of a server's folder in `/servers`, for those of its tools that
     /// are granted. Starts it if need be.
@@ -31,6 +43,28 @@ impl Toolbox {
     pub async fn stubs(&self, server: &str, grants: &Grants) -> Result<Arc<[StubFile]>, CallError> {
         let (index, catalog) = self.granted_catalog(server, grants).await?;
         Ok(self.files(index, &catalog, grants))
+    }
+
+    /// One tool with everything that is known of it: `tool` in any spelling.
+    /// Starts its server if need be.
+    ///
+    /// # Errors
+    ///
+    /// There is no such tool, it is not granted, or its server cannot be used.
+    pub async fn tool(&self, tool: &str, grants: &Grants) -> Result<ToolPage, CallError> {
+        let found = self.resolve(tool, grants).await?;
+        let tool = &found.catalog.tools[found.tool];
+        self.check_tool(found.server, tool, grants)?;
+        let files = self.files(found.server, &found.catalog, grants);
+        let text = |path: String| {
+            let file = files.iter().find(|file| file.path == path);
+            file.map(|file| file.text.clone()).unwrap_or_default()
+        };
+        Ok(ToolPage {
+            details: self.details(found.server, tool),
+            python: text(format!("{}.py", tool.names.python)),
+            typescript: text(format!("{}.ts", tool.names.javascript)),
+        })
     }
 
     /// The same, unless the version that is known is the present one.
