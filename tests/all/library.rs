@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wasm_coordinator::files::{self, Quota, Workspace};
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Files, Limits, LocalTools, Program, ServerSpec, Session,
+    Bounds, Engine, EngineOptions, Files, Limits, LocalTools, Program, Report, ServerSpec, Session,
     SessionOptions, Status, Toolbox,
 };
 
@@ -105,6 +105,10 @@ fn a_limit_costs_the_variables_but_not_the_files() {
             ))
             .await;
         assert_eq!(report.result, Some(json!(["yes", false])), "{report:?}");
+        let said = |report: &Report| report.warnings.iter().any(|w| w.contains("variables"));
+        assert!(said(&report), "{report:?}");
+        let report = session.run(Program::python("1")).await;
+        assert!(!said(&report), "once: {report:?}");
     });
 }
 
@@ -123,6 +127,7 @@ fn a_dropped_run_stops_at_once_and_the_session_goes_on() {
         assert!(started.elapsed() < Duration::from_secs(2));
         let report = session.run(Program::python("1 + 1")).await;
         assert_eq!(report.result, Some(2.into()), "{report:?}");
+        assert!(report.warnings[0].contains("variables"), "{report:?}");
     });
 }
 
