@@ -8,9 +8,11 @@
 //! everything else only separates words. A server becomes its words in lower
 //! case joined by `_`, a tool becomes `snake_case` in Python and `camelCase`
 //! in JavaScript. A name that starts with a digit gets `_` in front, a reserved
-//! one gets `_` behind. Where the words do not tell names apart (letters
-//! outside ASCII were lost, two tools have the same words, the name is too
-//! long) a digest of the raw name is appended.
+//! one gets `_` behind, and so does one that a file cannot have on every disk
+//! (`con`, `index` in JavaScript), because tools have files of their names.
+//! Where the words do not tell names apart (letters outside ASCII were lost,
+//! two tools have the same words or differ in case only, the name is too long)
+//! a digest of the raw name is appended.
 //!
 //! Invariants: the result matches `[A-Za-z_][A-Za-z0-9_]*`, is at most
 //! [`LONGEST`] bytes long, is no keyword, no dunder name and no name that a
@@ -35,7 +37,9 @@ pub const LONGEST: usize = 64;
 pub fn server_identifier(name: &str) -> String {
     let words: Vec<_> = runs(name).map(str::to_ascii_lowercase).collect();
     finish(name, words.join("_"), "server", |identifier| {
-        is_reserved_in_python(identifier) || is_reserved_in_javascript(identifier)
+        is_reserved_in_python(identifier)
+            || is_reserved_in_javascript(identifier)
+            || is_device(identifier)
     })
 }
 
@@ -115,8 +119,9 @@ pub struct ToolNames {
 /// ```
 pub fn tool_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ToolNames> {
     let raw: Vec<&str> = names.into_iter().collect();
-    let python = unique(&raw, python_function);
-    let javascript = unique(&raw, javascript_function);
+    // Functions have files, and there are disks that do not tell case.
+    let python = unique(&raw, python_function, str::to_ascii_lowercase);
+    let javascript = unique(&raw, javascript_function, str::to_ascii_lowercase);
     python
         .into_iter()
         .zip(javascript)
@@ -137,7 +142,7 @@ pub fn tool_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<ToolNames
 /// ```
 pub fn parameter_identifiers<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let raw: Vec<&str> = names.into_iter().collect();
-    unique(&raw, parameter_identifier)
+    unique(&raw, parameter_identifier, str::to_owned)
 }
 
 /// A name reduced to what people remember of it: its letters and digits, in
@@ -174,7 +179,9 @@ const MOST_CANDIDATES: usize = 10_000;
 
 fn python_function(name: &str) -> String {
     let words: Vec<_> = words(name).iter().map(|w| w.to_ascii_lowercase()).collect();
-    finish(name, words.join("_"), "tool", is_reserved_in_python)
+    finish(name, words.join("_"), "tool", |identifier| {
+        is_reserved_in_python(identifier) || is_device(identifier)
+    })
 }
 
 fn javascript_function(name: &str) -> String {
@@ -195,7 +202,9 @@ fn javascript_function(name: &str) -> String {
             identifier.push_str(rest);
         }
     }
-    finish(name, identifier, "tool", is_reserved_in_javascript)
+    finish(name, identifier, "tool", |identifier| {
+        is_reserved_in_javascript(identifier) || identifier == INDEX || is_device(identifier)
+    })
 }
 
 fn parameter_identifier(name: &str) -> String {
@@ -234,31 +243,40 @@ fn finish(raw: &str, words: String, kind: &str, is_reserved: impl Fn(&str) -> bo
     identifier
 }
 
-/// Gives each name an identifier of its own.
-fn unique(raw: &[&str], identifier: impl Fn(&str) -> String) -> Vec<String> {
+/// Gives each name an identifier of its own. Two are the same if their keys are.
+fn unique(
+    raw: &[&str],
+    identifier: impl Fn(&str) -> String,
+    key: impl Fn(&str) -> String,
+) -> Vec<String> {
     let wanted: Vec<String> = raw.iter().map(|name| identifier(name)).collect();
-    let mut groups = BTreeMap::<&str, Vec<usize>>::new();
+    let mut groups = BTreeMap::<String, Vec<usize>>::new();
     for (index, identifier) in wanted.iter().enumerate() {
-        groups.entry(identifier).or_default().push(index);
+        groups.entry(key(identifier)).or_default().push(index);
     }
     let mut result = wanted.clone();
-    let mut taken: BTreeSet<String> = wanted.iter().cloned().collect();
-    for (identifier, mut members) in groups {
+    let mut taken: BTreeSet<String> = groups.keys().cloned().collect();
+    for mut members in groups.into_values() {
         if members.len() == 1 {
             continue;
         }
         members.sort_by_key(|&index| raw[index]);
-        for index in members {
-            if raw[index] == identifier {
+        // Of several that are spelt like that, the first.
+        let keeper = members
+            .iter()
+            .position(|&index| raw[index] == wanted[index]);
+        for (position, index) in members.into_iter().enumerate() {
+            if Some(position) == keeper {
                 continue;
             }
+            let identifier = &wanted[index];
             result[index] = (SHORT_DIGEST..=LONG_DIGEST)
                 .map(|digits| with_digest(identifier, raw[index], digits))
                 // Only who can choose both names gets this far.
                 .chain((2..).map(|n| with_suffix(identifier, &n.to_string())))
-                .find(|candidate| !taken.contains(candidate))
+                .find(|candidate| !taken.contains(&key(candidate)))
                 .expect("the numbers do not end");
-            taken.insert(result[index].clone());
+            taken.insert(key(&result[index]));
         }
     }
     result
@@ -302,7 +320,7 @@ fn runs(name: &str) -> impl Iterator<Item = &str> {
 
 /// The words of a name: runs, split where lower case turns to upper case and
 /// before the last capital of an abbreviation (`HTTPPage` is `HTTP`, `Page`).
-fn words(name: &str) -> Vec<&str> {
+pub(crate) fn words(name: &str) -> Vec<&str> {
     let mut words = Vec::new();
     for run in runs(name) {
         let bytes = run.as_bytes();
@@ -322,6 +340,26 @@ fn words(name: &str) -> Vec<&str> {
         words.push(&run[start..]);
     }
     words
+}
+
+/// The file that a folder is imported by in JavaScript. Tools have files, too.
+const INDEX: &str = "index";
+
+/// Whether Windows takes a file of this name, with any extension, for a device.
+fn is_device(identifier: &str) -> bool {
+    let name = identifier.to_ascii_lowercase();
+    let is_port = |prefix| {
+        name.strip_prefix(prefix)
+            .is_some_and(|number: &str| number.len() == 1 && number.as_bytes()[0].is_ascii_digit())
+    };
+    matches!(name.as_str(), "con" | "prn" | "aux" | "nul") || is_port("com") || is_port("lpt")
+}
+
+/// Whether the language itself takes the word.
+pub(crate) fn is_python_keyword(identifier: &str) -> bool {
+    // Keywords in some places only, and a function.
+    let is_soft = matches!(identifier, "_" | "case" | "match" | "print" | "type");
+    is_reserved_in_python(identifier) && !is_soft
 }
 
 fn is_reserved_in_python(identifier: &str) -> bool {

@@ -21,6 +21,7 @@ mod tests;
 use serde_json::{Number, Value};
 
 pub use field::{Limits, Note};
+pub(crate) use reader::shortened;
 
 /// Levels of arrays, objects and unions. Honest schemas have a dozen; beyond
 /// that nobody reads a type, and recursion here must not exhaust the stack.
