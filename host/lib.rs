@@ -53,6 +53,11 @@ pub mod files {
     };
 }
 
+/// Finding tools by what they do.
+pub mod search {
+    pub use crate::coordinator::search::{Document, Found, Hit, Index, MOST_HITS, Query};
+}
+
 pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox};
 pub use error::Error;
 pub use limits::{Limit, Limits};

@@ -17,6 +17,7 @@ mod log;
 mod resolve;
 mod results;
 mod schema;
+pub(crate) mod search;
 mod serve;
 mod stubs;
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod javascript;
 mod library;
 mod limits;
 mod python;
+mod search;
 mod servers;
 mod tidy;
 mod tools;
