@@ -40,8 +40,11 @@ use super::{
     stdio::{Signals, StdioTransport},
 };
 
-/// A server that says that its tools changed is asked again, but not more
-/// often than this.
+/// A server that says that its tools changed is asked again at once, because
+/// a call must not be checked against what its tool no longer is. But not for
+/// ever: so many times in a row, and then once in each such span. Until then
+/// the last list counts.
+const RELISTINGS: u64 = 8;
 const RELISTING: Duration = Duration::from_secs(1);
 
 /// How the lifecycle is begun.
@@ -84,6 +87,30 @@ pub(super) struct Connection {
 struct Listed {
     listing: Arc<Listing>,
     at: Instant,
+    /// How many times it may be replaced at once.
+    spare: u64,
+}
+
+impl Listed {
+    /// What takes the place of `before`.
+    fn new(listing: Arc<Listing>, before: Option<&Self>) -> Self {
+        let spare = match before {
+            None => RELISTINGS,
+            Some(before) => {
+                let earned = before.at.elapsed().as_secs() / RELISTING.as_secs();
+                (before.spare + earned).min(RELISTINGS).saturating_sub(1)
+            }
+        };
+        Self {
+            listing,
+            at: Instant::now(),
+            spare,
+        }
+    }
+
+    fn may_be_replaced(&self) -> bool {
+        self.spare > 0 || self.at.elapsed() >= RELISTING
+    }
 }
 
 impl Connection {
@@ -210,10 +237,8 @@ impl Connection {
                     .because(with_errors(String::new(), &self.errors)));
             }
         };
-        *lock(&self.listing) = Some(Listed {
-            listing: Arc::clone(&listing),
-            at: Instant::now(),
-        });
+        let mut listed = lock(&self.listing);
+        *listed = Some(Listed::new(Arc::clone(&listing), listed.as_ref()));
         Ok(listing)
     }
 
@@ -221,7 +246,7 @@ impl Connection {
         let listed = lock(&self.listing);
         let listed = listed.as_ref()?;
         let has_changed = self.signals.tools_changed.load(Ordering::Relaxed);
-        (!has_changed || listed.at.elapsed() < RELISTING).then(|| Arc::clone(&listed.listing))
+        (!has_changed || !listed.may_be_replaced()).then(|| Arc::clone(&listed.listing))
     }
 
     async fn list(&self) -> Result<Listing, Fault> {
@@ -240,10 +265,14 @@ impl Connection {
                 extensions: Default::default(),
             };
             let asked = self.ask(ClientRequest::ListToolsRequest(request)).await;
-            let result = asked.map_err(|fault| Fault {
-                kind: FaultKind::Unavailable,
-                message: "it did not list its tools".to_owned(),
-                detail: Some(fault.detail.unwrap_or(fault.message)),
+            let result = asked.map_err(|fault| {
+                let why = lock(&self.signals.given_up).clone();
+                let why = why.map_or(String::new(), |why| format!(": {why}"));
+                Fault {
+                    kind: FaultKind::Unavailable,
+                    message: format!("it did not list its tools{why}"),
+                    detail: Some(fault.detail.unwrap_or(fault.message)),
+                }
             })?;
             match pages.add(&result)? {
                 Next::Page(more, next) => (pages, cursor) = (more, Some(next)),

@@ -59,6 +59,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "",
         "each list has one more tool, and each call says that the list changed",
     ),
+    (
+        "rug-pull",
+        "",
+        "from the first call on, `echo` is another tool that demands `consent`, `plain_text` is gone, and the list is said to have changed",
+    ),
     ("list-error", "", "answer `tools/list` with an error"),
     (
         "bad-list",
