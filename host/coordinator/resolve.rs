@@ -97,8 +97,10 @@ impl Toolbox {
         self.error(unknown(&close), "", "", message)
     }
 
-    /// The ways to read a text as server and tool, the longest server first: a
-    /// server's name may contain separators too.
+    /// The ways to read a text as server and tool, exact names of servers before
+    /// those that are only similar, so that `git...` is the tool `..` of `git`
+    /// and not `.` of what `git..` is similar to. Then the longest server first:
+    /// a server's name may contain separators too.
     fn readings<'w>(&self, written: &'w str) -> Vec<(usize, &'w str)> {
         let mut readings = Vec::new();
         let without_prefix = written.strip_prefix("mcp__");
@@ -119,6 +121,20 @@ impl Toolbox {
                 readings.extend(reading.filter(|reading| !readings.contains(reading)));
             }
         }
+        let is_similar = |&(server, tool): &(usize, &str)| {
+            let known = &self.servers[server].server;
+            // Before the tool there is the server, and one separator.
+            let before = &written[..written.len() - tool.len()];
+            let is_named = |name: &String| {
+                let rest = before
+                    .strip_prefix("mcp__")
+                    .unwrap_or(before)
+                    .strip_prefix(name.as_str());
+                rest.is_some_and(|rest| SEPARATORS.contains(&rest))
+            };
+            !is_named(&known.name) && !is_named(&known.identifier)
+        };
+        readings.sort_by_key(is_similar);
         readings
     }
 

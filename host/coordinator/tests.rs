@@ -478,3 +478,33 @@ async fn tools_are_prepared_for_searching_once() {
     .await;
     assert!(Arc::ptr_eq(&first, &toolbox.index()));
 }
+
+#[tokio::test]
+async fn a_server_that_is_named_exactly_comes_before_one_that_is_similar() {
+    let toolbox = toolbox(vec![
+        ("git", named(&[".", "..", "_x"])),
+        ("git-hub", named(&["log"])),
+    ]);
+    assert_eq!(called(&toolbox, "git...").await.unwrap(), "\"..\"");
+    assert_eq!(called(&toolbox, "git..").await.unwrap(), "\".\"");
+    assert_eq!(called(&toolbox, "git__x").await.unwrap(), "\"_x\"");
+    assert_eq!(called(&toolbox, "git_hub.log").await.unwrap(), "\"log\"");
+}
+
+#[tokio::test]
+async fn of_two_values_of_one_key_the_checked_one_is_sent() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+    let tools = LocalTools::new().tool("t", "", schema, |arguments| async move { Ok(arguments) });
+    let toolbox = toolbox(vec![("x", tools)]);
+    let sent = |arguments: &'static str| {
+        let toolbox = &toolbox;
+        async move { toolbox.call(&Grants::default(), "x.t", arguments).await }
+    };
+    let result = sent(r#"{"a": "rm -rf", "a": 1}"#).await;
+    assert_eq!(result.unwrap(), r#"{"a":1}"#);
+    let result = sent(r#"{"a": 1, "a": "rm -rf"}"#).await;
+    assert!(matches!(
+        result.unwrap_err().kind,
+        CallErrorKind::InvalidArguments(_)
+    ));
+}
