@@ -54,6 +54,8 @@ struct Answer {
     transport: &'static str,
     tools: Option<usize>,
     excluded: Vec<String>,
+    /// Also those that `excluded` has no room for.
+    excluded_count: usize,
     title: Option<String>,
     version: Option<String>,
     protocol: Option<String>,
@@ -78,6 +80,7 @@ async fn ask(tools: &Toolbox) -> Vec<Answer> {
                 .into_iter()
                 .map(|excluded| format!("`{}`: {}", excluded.name.escape_debug(), excluded.reason))
                 .collect(),
+            excluded_count: state.excluded_count,
             title: state.title,
             version: state.version,
             protocol: state.protocol,
@@ -108,6 +111,7 @@ impl Answer {
             "transport": self.transport,
             "tools": self.tools,
             "excluded": self.excluded,
+            "excluded_count": self.excluded_count,
             "title": self.title,
             "version": self.version,
             "protocol": self.protocol,
@@ -160,6 +164,10 @@ fn print(answers: &[Answer], disabled: &[String]) {
                 "",
                 terminal::visible(excluded)
             );
+        }
+        let more = answer.excluded_count.saturating_sub(answer.excluded.len());
+        if more > 0 {
+            println!("{:width$}          left out {more} more", "");
         }
     }
     for name in disabled {
