@@ -249,13 +249,13 @@ fn a_secret_of_the_server_never_comes_back() {
 }
 
 /// The fixture server over HTTP, ended with the test.
-struct Http {
+pub struct Http {
     child: Child,
     url: String,
 }
 
 impl Http {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(fixture_server())
             .arg("--http")
             .args(arguments)
@@ -273,7 +273,7 @@ impl Http {
         Self { child, url }
     }
 
-    fn place(&self, headers: Value) -> Place {
+    pub fn place(&self, headers: Value) -> Place {
         Place::with_config(json!({
             "mcpServers": {
                 "good": fixture(&[]),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -91,6 +91,10 @@ impl Site {
         output: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<After> {
         let vices = &self.server.vices;
+        // Without their values, which may be secrets.
+        let names: Vec<_> = request.headers.keys().collect();
+        self.server
+            .record(&json!({ "event": "request", "headers": names }));
         if vices.has("http-hang") {
             return std::future::pending().await;
         }

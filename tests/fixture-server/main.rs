@@ -14,8 +14,8 @@
 //!   `--session` hands out session ids in the old era, `--token` refuses
 //!   requests without that bearer token.
 //! - `--tools N` adds `tool_0001` … to the list; they echo.
-//! - `--log FILE` appends one JSON line for each start and for each message
-//!   received, so that a test can check "at most once". The file outlives
+//! - `--log FILE` appends one JSON line for each start, for each message
+//!   received, and over HTTP for the names of each request's headers, so that a test can check "at most once". The file outlives
 //!   restarts.
 //! - `--vice` is one of the table in `vices.rs`, which `--help` prints. Vices
 //!   concern starting, listing and transport. What goes wrong inside one call
