@@ -24,5 +24,6 @@ mod search;
 mod servers;
 mod tidy;
 mod tools;
+mod tree;
 mod vices;
 mod workspace;
