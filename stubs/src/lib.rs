@@ -2,7 +2,8 @@
 //!
 //! A tool's definition comes in as JSON; out go its names in programs
 //! ([`names`]), its types ([`schema`]), its file in Python ([`python`]) and in
-//! TypeScript ([`typescript`]), and the folder that these are in ([`tree`]).
+//! TypeScript ([`typescript`]), and the folder that these are in ([`tree`]); and
+//! a whole server as a WIT interface ([`wit`]).
 //!
 //! Pure: no I/O, no protocol, no engine. Everything that comes in was written
 //! by a stranger. It is bounded, and nothing of it gets out of the literal or
@@ -17,3 +18,4 @@ pub mod tool;
 pub mod tree;
 mod types;
 pub mod typescript;
+pub mod wit;

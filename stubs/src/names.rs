@@ -288,7 +288,7 @@ const SHORT_DIGEST: usize = 6;
 const LONG_DIGEST: usize = 16;
 
 fn with_digest(identifier: &str, raw: &str, digits: usize) -> String {
-    let digest = format!("{:016x}", digest(raw));
+    let digest = digest(raw);
     let identifier = match identifier.starts_with(|c: char| c.is_ascii_digit()) {
         true => format!("_{identifier}"),
         false => identifier.to_owned(),
@@ -303,13 +303,14 @@ fn with_suffix(identifier: &str, suffix: &str) -> String {
     format!("{}_{suffix}", kept.trim_end_matches('_'))
 }
 
-/// FNV-1a with a final mix. Stable for ever; not for secrets.
-fn digest(text: &str) -> u64 {
+/// FNV-1a with a final mix, as hexadecimal digits. Stable for ever; not for
+/// secrets.
+pub(crate) fn digest(text: &str) -> String {
     let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     let hash = (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    hash ^ (hash >> 32)
+    format!("{:016x}", hash ^ (hash >> 32))
 }
 
 /// The runs of ASCII letters and digits.

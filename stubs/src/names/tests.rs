@@ -88,7 +88,7 @@ fn tools_with_the_same_words_are_told_apart_by_a_digest_of_their_names() {
     let names = tool_names(["a.b", "a_b", "a-b", "A_B"]);
     assert_eq!(names[1].python, "a_b");
     for (index, raw) in [(0, "a.b"), (2, "a-b"), (3, "A_B")] {
-        let expected = format!("a_b_{}", &format!("{:016x}", digest(raw))[..6]);
+        let expected = format!("a_b_{}", &digest(raw)[..6]);
         assert_eq!(names[index].python, expected);
     }
     let reversed = tool_names(["A_B", "a-b", "a_b", "a.b"]);
@@ -97,7 +97,7 @@ fn tools_with_the_same_words_are_told_apart_by_a_digest_of_their_names() {
 
 #[test]
 fn a_digest_that_is_taken_is_made_longer() {
-    let digest = format!("{:016x}", digest("a.b"));
+    let digest = digest("a.b");
     let squatter = format!("a_b_{}", &digest[..6]);
     let names = tool_names(["a.b", "a_b", squatter.as_str()]);
     assert_eq!(names[2].python, squatter);
