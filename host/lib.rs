@@ -58,7 +58,7 @@ pub mod search {
     pub use crate::coordinator::search::{Document, Found, Hit, Index, MOST_HITS, Query};
 }
 
-pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox};
+pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox, Wit};
 pub use error::Error;
 pub use limits::{Limit, Limits};
 pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};

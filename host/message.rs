@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use wasm_coordinator_stubs::wit::Function;
 
 /// Identifies one call within one session. Ids are never used twice.
 pub type CallId = u32;
@@ -57,6 +58,12 @@ pub enum ToCoordinator {
         /// The version that is known, if any.
         known: Option<u64>,
     },
+    /// Link a component that imports servers' tools. Answered by
+    /// [`ToSandbox::Imported`].
+    Import {
+        /// What it imports.
+        packages: Vec<ImportedPackage>,
+    },
 }
 
 /// How much a search tells about each tool.
@@ -86,6 +93,9 @@ pub enum ToSandbox {
     Found(Result<String, CallError>),
     /// The answer to [`ToCoordinator::Stubs`].
     Stubs(Result<Stubs, CallError>),
+    /// The answer to [`ToCoordinator::Import`]: what each of the functions is,
+    /// in the same order. All of them are granted.
+    Imported(Result<Vec<Vec<ImportedTool>>, ImportError>),
 }
 
 /// The files that describe the tools of a server.
@@ -110,6 +120,47 @@ pub struct StubFile {
     pub path: String,
     /// Its text, UTF-8.
     pub text: Bytes,
+}
+
+/// What a component imports from `mcp:NAME/tools`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportedPackage {
+    /// The `NAME`.
+    pub name: String,
+    /// The functions, as the component names them.
+    pub functions: Vec<String>,
+}
+
+/// A tool that a component imports as a function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ImportedTool {
+    /// The tool, to be used in calls.
+    pub name: String,
+    /// How its arguments and its result are typed.
+    pub function: Function,
+}
+
+/// Why a component cannot have what it imports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportError {
+    /// The kind.
+    pub kind: ImportErrorKind,
+    /// What cannot be had and why.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// Why a component cannot have what it imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportErrorKind {
+    /// The policy does not grant it.
+    Denied,
+    /// There is no such server or tool.
+    Unknown,
+    /// The server cannot be used.
+    Unavailable,
 }
 
 /// A call that ended.

@@ -15,6 +15,7 @@ mod stubs;
 mod terminal;
 mod tools;
 mod warm;
+mod wit;
 mod workspace;
 
 use std::process::ExitCode;
@@ -60,6 +61,7 @@ enum Command {
     Servers(servers::Servers),
     Tools(tools::Tools),
     Stubs(stubs::Stubs),
+    Wit(wit::Wit),
     Init(init::Init),
     Warm(warm::Warm),
     Completions(completions::Completions),
@@ -105,6 +107,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Servers(servers) => servers.run(),
         Command::Tools(tools) => tools.run(),
         Command::Stubs(stubs) => stubs.run(),
+        Command::Wit(wit) => wit.run(),
         Command::Init(init) => init.run(),
         Command::Warm(warm) => warm.run(),
         Command::Completions(completions) => completions.run(),

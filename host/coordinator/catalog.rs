@@ -12,8 +12,10 @@ use std::{
 };
 
 use wasm_coordinator_stubs::names::{ToolNames, folded, parameter_identifiers, tool_names};
+use wasm_coordinator_stubs::tool as stubs;
 
 use super::{
+    interface::Interface,
     results::is_wrapper,
     schema::{self, Check, Parameter},
 };
@@ -30,6 +32,7 @@ pub(super) struct Catalog {
     pub(super) stubs: Mutex<Option<TreeOf>>,
     pub(super) listing: Arc<Listing>,
     pub(super) tools: Vec<Tool>,
+    pub(super) interface: Interface,
     /// Raw names and identifiers. A raw name wins over an identifier.
     by_name: HashMap<String, usize>,
     /// Names reduced to letters and digits; `None` where several are the same.
@@ -86,6 +89,7 @@ impl Catalog {
             stubs: Mutex::default(),
             listing,
             tools,
+            interface: Interface::default(),
             by_name,
             by_folded_name,
         }
@@ -119,6 +123,20 @@ impl Tool {
 
     pub(super) fn definition(&self) -> &Definition {
         &self.listing.tools[self.index]
+    }
+
+    /// Everything that stubs are made of.
+    pub(super) fn for_stubs(&self) -> stubs::Tool<'_> {
+        let definition = self.definition();
+        stubs::Tool {
+            name: &definition.name,
+            names: &self.names,
+            title: &definition.title,
+            description: &definition.description,
+            input: &definition.input_schema,
+            output: definition.output_schema.as_deref(),
+            is_wrapped: self.is_wrapped,
+        }
     }
 
     /// The check of its arguments, if there is a usable one.

@@ -186,6 +186,18 @@ pub(super) struct Denial {
     denied_by: Option<String>,
 }
 
+impl Denial {
+    /// The tool, as `server.tool`.
+    pub(super) fn tool(&self) -> &str {
+        &self.tool
+    }
+
+    /// The pattern that denies it; `None` if nothing allows it.
+    pub(super) fn pattern(&self) -> Option<&str> {
+        self.denied_by.as_deref()
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tool = self.tool.escape_debug();

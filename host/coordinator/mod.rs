@@ -13,6 +13,7 @@ mod arguments;
 mod catalog;
 mod find;
 mod grants;
+mod interface;
 mod log;
 mod resolve;
 mod results;
@@ -36,6 +37,7 @@ use crate::{
 };
 
 pub use grants::{BadPattern, Grants};
+pub use interface::Wit;
 pub use log::{CallLog, CallRecord, CallStatus};
 pub use stubs::ToolPage;
 
@@ -236,22 +238,29 @@ impl Toolbox {
 
     /// Refuses a server of which nothing can be granted, before it is started.
     fn check_server(&self, server: usize, tool: &str, grants: &Grants) -> Result<(), CallError> {
+        let denial = self.denial(server, tool, grants);
         let server = &self.servers[server].server;
         if grants.could_allow(&server.name, &server.identifier) {
             return Ok(());
         }
-        let denial = grants.decide(&Target {
+        let message = match denial {
+            Some(denial) => denial.to_string(),
+            None => format!("nothing of `{}` is allowed", server.name),
+        };
+        Err(self.error(CallErrorKind::Denied, &server.name, tool, message))
+    }
+
+    /// Why a tool is denied of which only the name is known.
+    fn denial(&self, server: usize, tool: &str, grants: &Grants) -> Option<Denial> {
+        let server = &self.servers[server].server;
+        let target = Target {
             server: &server.name,
             server_identifier: &server.identifier,
             tool,
             python: tool,
             javascript: tool,
-        });
-        let message = match denial {
-            Err(denial) => denial.to_string(),
-            Ok(()) => format!("nothing of `{}` is allowed", server.name),
         };
-        Err(self.error(CallErrorKind::Denied, &server.name, tool, message))
+        grants.decide(&target).err()
     }
 
     /// The tools of a server of which something is granted.

@@ -274,11 +274,11 @@ fn listed(tools: &[String]) -> String {
     }
 }
 
-fn or(names: &[impl AsRef<str>]) -> String {
+pub(super) fn or(names: &[impl AsRef<str>]) -> String {
     joined(names, " or ")
 }
 
-fn and(names: &[impl AsRef<str>]) -> String {
+pub(super) fn and(names: &[impl AsRef<str>]) -> String {
     joined(names, " and ")
 }
 

@@ -19,7 +19,7 @@ use super::{
     log::{CallLog, CallStatus, Recording},
 };
 use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, Detail, ToCoordinator, ToSandbox,
+    CallError, CallErrorKind, CallId, Completion, Detail, ImportedPackage, ToCoordinator, ToSandbox,
 };
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
@@ -86,6 +86,10 @@ impl Toolbox {
                         jobs.push(self.job(Job::Stubs { server, known }, grants, log));
                         continue;
                     }
+                    Some(ToCoordinator::Import { packages }) => {
+                        jobs.push(self.job(Job::Import { packages }, grants, log));
+                        continue;
+                    }
                 },
             };
             if answers.send(answer).is_err() {
@@ -113,6 +117,10 @@ impl Toolbox {
             Job::Stubs { server, known } => {
                 let stubs = self.stubs_unless(&server, grants, known).await;
                 (None, ToSandbox::Stubs(stubs))
+            }
+            Job::Import { packages } => {
+                let imported = self.import(&packages, grants).await;
+                (None, ToSandbox::Imported(imported))
             }
             Job::Call {
                 id,
@@ -181,6 +189,9 @@ enum Job {
     Stubs {
         server: String,
         known: Option<u64>,
+    },
+    Import {
+        packages: Vec<ImportedPackage>,
     },
 }
 

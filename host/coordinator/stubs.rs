@@ -7,10 +7,7 @@
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
-use wasm_coordinator_stubs::{
-    tool::{Server, Tool},
-    tree,
-};
+use wasm_coordinator_stubs::{tool::Server, tree};
 
 use super::{
     Toolbox,
@@ -120,18 +117,7 @@ impl Toolbox {
             .iter()
             .zip(granted)
             .filter(|&(_, &granted)| granted)
-            .map(|(tool, _)| {
-                let definition = tool.definition();
-                Tool {
-                    name: &definition.name,
-                    names: &tool.names,
-                    title: &definition.title,
-                    description: &definition.description,
-                    input: &definition.input_schema,
-                    output: definition.output_schema.as_deref(),
-                    is_wrapped: tool.is_wrapped,
-                }
-            })
+            .map(|(tool, _)| tool.for_stubs())
             .collect();
         let denied = granted.len() - tools.len();
         tree::server_files(&server, &tools, denied)

@@ -13,6 +13,7 @@ use super::bindings::{self, GuestPre};
 use super::engine::{Flavour, WASM_STACK};
 use super::meter::LimitReached;
 use super::state::{MAX_HANDLES, State};
+use super::{Wire, typed};
 use crate::limits::{Limit, Limits};
 
 /// Bytes that one host call may carry: the largest argument of a tool and as
@@ -206,8 +207,15 @@ impl Instance {
     }
 }
 
-/// Checks a user's component and links it.
-pub(super) fn load(flavour: &Flavour, component: &Component) -> Result<Loaded, Stop> {
+/// Checks a user's component and links it, before anything of it runs. Servers
+/// whose tools it imports are asked for their interfaces until the deadline.
+pub(super) async fn load(
+    flavour: &Flavour,
+    component: &Component,
+    wire: &mut Wire,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Loaded, Stop> {
     let ungranted = super::linker::ungranted(&flavour.engine, component);
     if let Some(first) = ungranted.first() {
         let others = match ungranted.len() - 1 {
@@ -218,8 +226,9 @@ pub(super) fn load(flavour: &Flavour, component: &Component) -> Result<Loaded, S
             kind: "import_denied",
             message: format!("the component imports `{first}`{others}, which is not granted"),
             hint: Some(
-                "components get WASI's clocks, random numbers, files and output, and \
-                 `wasm-coordinator:sandbox/tools`; build it without the import"
+                "components get WASI's clocks, random numbers, files and output, \
+                 `wasm-coordinator:sandbox/tools`, and `mcp:SERVER/tools` of granted tools; \
+                 build it without the import"
                     .into(),
             ),
         });
@@ -229,7 +238,18 @@ pub(super) fn load(flavour: &Flavour, component: &Component) -> Result<Loaded, S
         message: format!("the component does not fit: {error:#}"),
         hint: None,
     };
-    let pre = flavour.linker.instantiate_pre(component).map_err(invalid)?;
+    let imports = typed::imports(&flavour.engine, component)?;
+    let pre = match imports.is_empty() {
+        true => flavour.linker.instantiate_pre(component),
+        false => {
+            let mut linker = flavour.linker.clone();
+            tokio::time::timeout_at(deadline.into(), typed::link(&mut linker, imports, wire))
+                .await
+                .map_err(|_elapsed| Stop::Limit(Limit::Timeout(limits.timeout)))??;
+            linker.instantiate_pre(component)
+        }
+    };
+    let pre = pre.map_err(invalid)?;
     if let Ok(guest) = GuestPre::new(pre.clone()) {
         return Ok(Loaded::Guest(guest));
     }

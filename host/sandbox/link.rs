@@ -89,6 +89,25 @@ impl Link {
         }
     }
 
+    /// Makes a call and waits for its completion; others that arrive meanwhile
+    /// are kept.
+    pub(super) async fn call(
+        &mut self,
+        tool: String,
+        arguments: String,
+    ) -> Result<String, CallError> {
+        let id = self.start(tool, arguments)?;
+        let result = loop {
+            match self.next().await {
+                Some(completion) if completion.id == id => break completion.result,
+                Some(other) => self.arrived.push_back(other),
+                None => break Err(gone("")),
+            }
+        };
+        self.in_flight = self.in_flight.saturating_sub(1);
+        result
+    }
+
     pub(super) fn cancel(&mut self, id: CallId) {
         if let Some(wire) = &self.wire {
             // A coordinator that is gone has ended its calls already.
@@ -125,7 +144,7 @@ impl Link {
             match wire.answers.recv().await {
                 Some(ToSandbox::Completed(completion)) => return Some(completion),
                 // Nobody asked.
-                Some(ToSandbox::Described(_) | ToSandbox::Found(_) | ToSandbox::Stubs(_)) => {}
+                Some(_) => {}
                 None => return None,
             }
         }

@@ -16,6 +16,7 @@ use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use super::bindings;
 use super::files;
 use super::state::State;
+use super::typed;
 
 /// The interfaces below, by name, without versions.
 const GRANTED: &[&str] = &[
@@ -77,7 +78,8 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     Ok(linker)
 }
 
-/// The imports of a component that nothing grants, each as it names them.
+/// The imports of a component that nothing grants, each as it names them. What
+/// servers have is not decided here.
 pub(super) fn ungranted(engine: &Engine, component: &Component) -> Vec<String> {
     let granted = |name: &str| {
         let interface = name
@@ -87,7 +89,10 @@ pub(super) fn ungranted(engine: &Engine, component: &Component) -> Vec<String> {
     };
     let ty = component.component_type();
     ty.imports(engine)
-        .filter(|(name, item)| !granted(name) && !matches!(item.ty, ComponentItem::Type(_)))
+        .filter(|(name, item)| {
+            let is_known = granted(name) || typed::package(name).is_some();
+            !is_known && !matches!(item.ty, ComponentItem::Type(_))
+        })
         .map(|(name, _)| name.to_owned())
         .collect()
 }

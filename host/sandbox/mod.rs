@@ -18,6 +18,7 @@ mod servers;
 mod state;
 mod ticker;
 mod tools;
+mod typed;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,20 +51,9 @@ use state::{Shared, State};
 pub(crate) struct Sandbox {
     engine: Engine,
     shared: Shared,
-    /// One for each guest and flavour.
-    slots: [Slot; 2 * Guest::ALL.len()],
-}
-
-/// The place of an interpreter.
-#[derive(Default)]
-enum Slot {
-    /// Not used yet.
-    #[default]
-    Unused,
-    /// Here, with the variables of the programs so far.
-    Idle(Box<Instance>),
-    /// Running; or it ended in no known state and is gone.
-    Away,
+    /// One for each guest and flavour; absent while it runs, so that a run
+    /// that is dropped half-way leaves nothing behind.
+    instances: [Option<Instance>; 2 * Guest::ALL.len()],
 }
 
 /// The two ends of the wire that a run talks through.
@@ -81,8 +71,6 @@ pub(crate) struct Ending {
     pub(crate) memory_refused: bool,
     /// The limit of the files that refused something last.
     pub(crate) files_refused: Option<files::Limit>,
-    /// The run before this one took the variables of the session with it.
-    pub(crate) variables_lost: bool,
 }
 
 impl Ending {
@@ -93,7 +81,6 @@ impl Ending {
             memory_peak: 0,
             memory_refused: false,
             files_refused: None,
-            variables_lost: false,
         }
     }
 }
@@ -112,7 +99,7 @@ impl Sandbox {
                 files: FilesCtx::with_mounts(mounts),
                 tree,
             },
-            slots: Default::default(),
+            instances: Default::default(),
         }
     }
 
@@ -162,16 +149,10 @@ impl Sandbox {
             (Err(error), _) | (_, Err(error)) => return Ending::stopped(Stop::Host(error)),
         };
         let slot = 2 * guest as usize + usize::from(metered);
-        let slot = &mut self.slots[slot];
-        let before = std::mem::replace(slot, Slot::Away);
-        let variables_lost = matches!(before, Slot::Away);
-        let mut instance = match before {
-            Slot::Idle(instance) => instance,
-            Slot::Unused | Slot::Away => {
-                let state = State::new(limits, &self.shared, &[]);
-                Box::new(Instance::new(flavour, state, metered))
-            }
-        };
+        let mut instance = self.instances[slot].take().unwrap_or_else(|| {
+            let state = State::new(limits, &self.shared, &[]);
+            Instance::new(flavour, state, metered)
+        });
         let program = types::Program {
             source: text.to_owned(),
             name: program.name.clone(),
@@ -184,17 +165,15 @@ impl Sandbox {
             Runnable::Guest(pre),
             &program,
             limits,
+            Instant::now() + limits.timeout,
             wire,
         )
         .await;
         // After anything but an orderly end the instance is in no known state.
         if ending.outcome.is_ok() {
-            *slot = Slot::Idle(instance);
+            self.instances[slot] = Some(instance);
         }
-        Ending {
-            variables_lost,
-            ..ending
-        }
+        ending
     }
 
     async fn run_component(
@@ -202,7 +181,7 @@ impl Sandbox {
         bytes: Arc<[u8]>,
         program: &Program,
         limits: &Limits,
-        wire: Wire,
+        mut wire: Wire,
     ) -> Ending {
         let metered = limits.fuel.is_some();
         let flavour = match self.engine.flavour(metered) {
@@ -217,7 +196,9 @@ impl Sandbox {
                 return Ending::stopped(Stop::Host(Error::host("compiling a component", error)));
             }
         };
-        let loaded = match instance::load(flavour, &component) {
+        let deadline = Instant::now() + limits.timeout;
+        let loaded = instance::load(flavour, &component, &mut wire, limits, deadline).await;
+        let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(stop) => return Ending::stopped(stop),
         };
@@ -235,7 +216,16 @@ impl Sandbox {
             Loaded::Guest(pre) => Runnable::Guest(pre),
             Loaded::Command(pre) => Runnable::Command(pre),
         };
-        run(flavour, &mut instance, runnable, &program, limits, wire).await
+        run(
+            flavour,
+            &mut instance,
+            runnable,
+            &program,
+            limits,
+            deadline,
+            wire,
+        )
+        .await
     }
 }
 
@@ -245,9 +235,9 @@ async fn run(
     runnable: Runnable<'_>,
     program: &types::Program,
     limits: &Limits,
+    deadline: Instant,
     wire: Wire,
 ) -> Ending {
-    let deadline = Instant::now() + limits.timeout;
     let _ticking = flavour.ticker.start();
     let state = instance.state();
     state.meter.begin(limits);
@@ -262,7 +252,6 @@ async fn run(
         memory_peak: state.meter.memory_peak(),
         memory_refused: state.meter.memory_refused(),
         files_refused: None,
-        variables_lost: false,
     }
 }
 

@@ -1,0 +1,76 @@
+//! `wit`: a server's tools as an interface that components import.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use wasm_coordinator::CallErrorKind;
+
+use super::Failure;
+use super::setup::{self, ConfigFlag};
+use super::terminal::Message;
+
+/// Print the tools of a server as WIT, for components that import them.
+///
+/// Each tool is a typed function. A component whose world says
+///
+///   world program { import mcp:demo/tools; }
+///
+/// can call the tools of the server `demo`, as far as they are granted when it
+/// runs, and those of no other server. `wit-bindgen` and `componentize-py` find
+/// the package in the folder `deps` beside that world:
+///
+///   wasm-coordinator wit demo --out wit/deps
+///
+/// docs/components.md goes on from here, in Rust and in Python.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Wit {
+    /// The server, as `mcp.json` names it
+    server: String,
+    /// Write the file `mcp-SERVER.wit` into this folder instead
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigFlag,
+}
+
+impl Wit {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let configuration = self.config.load(true)?;
+        let answer = setup::block_on(async {
+            let tools = setup::toolbox(&configuration)?;
+            let answer = tokio::select! {
+                answer = tools.wit(&self.server) => Some(answer),
+                () = setup::interrupted() => None,
+            };
+            tools.shutdown().await;
+            Ok(answer)
+        })?;
+        let Some(answer) = answer else {
+            return Ok(ExitCode::from(super::EXIT_INTERRUPTED));
+        };
+        let wit = answer.map_err(|error| match error.kind {
+            CallErrorKind::UnknownTool(_) => Failure::usage(error.message, ""),
+            _ => Failure {
+                message: Message::error(error.message)
+                    .hint("`wasm-coordinator servers` shows more about it"),
+                exit_code: 1,
+            },
+        })?;
+        let Some(folder) = &self.out else {
+            // Whoever closed the pipe has seen enough.
+            let _ = std::io::stdout().write_all(wit.text.as_bytes());
+            return Ok(ExitCode::SUCCESS);
+        };
+        let path = folder.join(format!("mcp-{}.wit", wit.package));
+        std::fs::create_dir_all(folder)
+            .and_then(|()| std::fs::write(&path, wit.text))
+            .map_err(|error| {
+                Failure::usage(format!("cannot write `{}`: {error}", path.display()), "")
+            })?;
+        eprintln!("wrote {}", path.display());
+        Ok(ExitCode::SUCCESS)
+    }
+}

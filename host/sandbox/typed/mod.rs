@@ -1,0 +1,274 @@
+//! Tools as typed imports: a component that imports `mcp:NAME/tools` is linked
+//! to the tools of that server, function by function.
+//!
+//! Before anything of the component runs, its imports are read off the file,
+//! the coordinator says what each of them is (and whether it is granted), and
+//! the types are compared ([`fit`]). A call then goes the way of all calls:
+//! counted, sent as a message, decided by the policy again. Values become JSON
+//! ([`lower`]) and JSON becomes values ([`lift`]) by the plan, never by what
+//! the component or the server claims at that moment.
+//!
+//! Invariants: nothing a component or a server sends makes this panic; a value
+//! that does not fit is a `tool-error` that says where; what is converted is
+//! bounded before it is converted.
+
+mod fit;
+mod lift;
+mod lower;
+
+use std::sync::Arc;
+
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, Linker, Val};
+use wasmtime::{Engine, StoreContextMut};
+
+use super::Wire;
+use super::instance::Stop;
+use super::state::State;
+use crate::message::{
+    CallError, CallErrorKind, ImportError, ImportErrorKind, ImportedPackage, ImportedTool,
+    ToCoordinator, ToSandbox,
+};
+use fit::Fitted;
+
+/// An import of a component that means a server's tools.
+pub(super) struct Import {
+    /// As the component names it, its version included.
+    name: String,
+    package: String,
+    functions: Vec<(String, ComponentFunc)>,
+}
+
+/// The server of an import: `NAME` of `mcp:NAME/tools`. A version behind it
+/// says nothing, because servers have none: the types decide.
+pub(super) fn package(import: &str) -> Option<&str> {
+    let unversioned = import
+        .split_once('@')
+        .map_or(import, |(name, _version)| name);
+    unversioned.strip_prefix("mcp:")?.strip_suffix("/tools")
+}
+
+/// What a component imports from servers.
+pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Import>, Stop> {
+    let ty = component.component_type();
+    let mut imports = Vec::new();
+    for (name, item) in ty.imports(engine) {
+        let Some(package) = package(name) else {
+            continue;
+        };
+        let ComponentItem::ComponentInstance(instance) = item.ty else {
+            return Err(mismatch(package, "the import is no interface".into()));
+        };
+        let mut functions = Vec::new();
+        for (function, item) in instance.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(ty) => functions.push((function.to_owned(), ty)),
+                ComponentItem::Type(_) => {}
+                _ => {
+                    let what = format!("`{function}` is neither a function nor a plain type");
+                    return Err(mismatch(package, what));
+                }
+            }
+        }
+        imports.push(Import {
+            name: name.to_owned(),
+            package: package.to_owned(),
+            functions,
+        });
+    }
+    Ok(imports)
+}
+
+/// Asks the coordinator what the imports are, checks their types, and links
+/// them.
+pub(super) async fn link(
+    linker: &mut Linker<State>,
+    imports: Vec<Import>,
+    wire: &mut Wire,
+) -> Result<(), Stop> {
+    let answers = ask(wire, &imports).await?;
+    for (import, tools) in imports.into_iter().zip(answers) {
+        let invalid = |error: wasmtime::Error| mismatch(&import.package, format!("{error:#}"));
+        let mut instance = linker.instance(&import.name).map_err(invalid)?;
+        for ((name, ty), tool) in import.functions.iter().zip(tools) {
+            let fitted = fit::function(&tool.function, ty)
+                .map_err(|what| mismatch(&import.package, format!("of `{name}`, {what}")))?;
+            let function = Arc::new(Function {
+                tool: tool.name,
+                fitted,
+            });
+            instance
+                .func_new_async(name, move |store, _ty, parameters, results| {
+                    let function = Arc::clone(&function);
+                    Box::new(async move {
+                        let result = function.call(store, parameters).await?;
+                        if let Some(place) = results.first_mut() {
+                            *place = result;
+                        }
+                        Ok(())
+                    })
+                })
+                .map_err(invalid)?;
+        }
+    }
+    Ok(())
+}
+
+/// What the coordinator says the imports are, function by function.
+async fn ask(wire: &mut Wire, imports: &[Import]) -> Result<Vec<Vec<ImportedTool>>, Stop> {
+    let packages = imports.iter().map(|import| ImportedPackage {
+        name: import.package.clone(),
+        functions: import
+            .functions
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect(),
+    });
+    let request = ToCoordinator::Import {
+        packages: packages.collect(),
+    };
+    let gone = || {
+        let gone = std::io::Error::other("the coordinator is gone");
+        Stop::Host(crate::error::Error::host("linking a component", gone))
+    };
+    wire.requests.send(request).map_err(|_| gone())?;
+    loop {
+        match wire.answers.recv().await {
+            Some(ToSandbox::Imported(Ok(tools))) => {
+                let wanted = imports.iter().map(|import| import.functions.len());
+                let is_complete = wanted.eq(tools.iter().map(Vec::len));
+                return if is_complete { Ok(tools) } else { Err(gone()) };
+            }
+            Some(ToSandbox::Imported(Err(error))) => return Err(refused(error)),
+            // Nobody asked.
+            Some(_) => {}
+            None => return Err(gone()),
+        }
+    }
+}
+
+/// A tool that a component can call.
+struct Function {
+    /// As calls name it.
+    tool: String,
+    fitted: Fitted,
+}
+
+impl Function {
+    /// Calls the tool. An error of the host's kind ends the run: a limit.
+    async fn call(
+        &self,
+        mut store: StoreContextMut<'_, State>,
+        parameters: &[Val],
+    ) -> wasmtime::Result<Val> {
+        let state = store.data_mut();
+        state.meter.charge_call().map_err(wasmtime::Error::new)?;
+        let arguments = match lower::arguments(&self.fitted.parameters, parameters) {
+            Ok(arguments) => arguments,
+            Err(unfit) => {
+                let message = format!("the arguments of `{}` cannot be sent: {unfit}", self.tool);
+                return Ok(self.error("invalid-arguments", message));
+            }
+        };
+        let answer = state.link.call(self.tool.clone(), arguments).await;
+        Ok(match answer {
+            Ok(json) => match lift::result(&self.fitted.result, &json) {
+                Ok(value) => Val::Result(Ok(Some(Box::new(value)))),
+                Err(unfit) => {
+                    let message = format!(
+                        "`{}` gave a result that its declaration does not allow: {unfit}",
+                        self.tool
+                    );
+                    self.error("unexpected-result", message)
+                }
+            },
+            Err(CallError { kind, message, .. }) => self.error(kind_name(&kind), message),
+        })
+    }
+
+    fn error(&self, kind: &str, message: String) -> Val {
+        Val::Result(Err(Some(Box::new(self.fitted.error(kind, message)))))
+    }
+}
+
+/// The case of `tool-error-kind`.
+fn kind_name(kind: &CallErrorKind) -> &'static str {
+    match kind {
+        CallErrorKind::Failed => "failed",
+        CallErrorKind::InvalidArguments(_) => "invalid-arguments",
+        CallErrorKind::UnknownTool(_) => "unknown-tool",
+        CallErrorKind::Denied => "denied",
+        CallErrorKind::Unavailable => "unavailable",
+        CallErrorKind::TimedOut => "timed-out",
+        CallErrorKind::OutcomeUnknown => "outcome-unknown",
+        CallErrorKind::Cancelled => "cancelled",
+        CallErrorKind::Limit => "limit",
+    }
+}
+
+fn mismatch(package: &str, what: String) -> Stop {
+    Stop::Refused {
+        kind: "import_mismatch",
+        message: format!(
+            "the component's import `mcp:{package}/tools` does not fit what the server has: {what}"
+        ),
+        hint: Some(format!(
+            "`wasm-coordinator wit {package}` prints the present interface; build the component with it"
+        )),
+    }
+}
+
+fn refused(error: ImportError) -> Stop {
+    Stop::Refused {
+        kind: match error.kind {
+            ImportErrorKind::Denied => "import_denied",
+            ImportErrorKind::Unknown => "import_unknown",
+            ImportErrorKind::Unavailable => "import_unavailable",
+        },
+        message: error.message,
+        hint: Some(error.hint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_coordinator_stubs::wit::ERROR_KINDS;
+
+    use super::*;
+
+    #[test]
+    fn a_server_is_known_by_the_name_of_the_import() {
+        assert_eq!(package("mcp:my-github/tools"), Some("my-github"));
+        assert_eq!(package("mcp:time/tools@1.2.3"), Some("time"));
+        for other in [
+            "mcp:time/types",
+            "wasi:cli/run@0.2.0",
+            "acme:time/tools",
+            "tools",
+            "",
+        ] {
+            assert_eq!(package(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_error_is_in_the_interface() {
+        for kind in [
+            CallErrorKind::Failed,
+            CallErrorKind::InvalidArguments(Vec::new()),
+            CallErrorKind::UnknownTool(Vec::new()),
+            CallErrorKind::Denied,
+            CallErrorKind::Unavailable,
+            CallErrorKind::TimedOut,
+            CallErrorKind::OutcomeUnknown,
+            CallErrorKind::Cancelled,
+            CallErrorKind::Limit,
+        ] {
+            let name = kind_name(&kind);
+            assert!(
+                ERROR_KINDS.iter().any(|(known, _)| *known == name),
+                "{name}"
+            );
+        }
+    }
+}
