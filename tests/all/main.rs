@@ -25,5 +25,6 @@ mod servers;
 mod tidy;
 mod tools;
 mod tree;
+mod typed;
 mod vices;
 mod workspace;

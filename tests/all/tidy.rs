@@ -178,3 +178,19 @@ fn the_guests_are_built_from_their_sources() {
         "rebuild the guest with `guest-js/build`"
     );
 }
+
+#[test]
+fn the_test_component_is_built_from_its_sources() {
+    let folder = "tests/components/typed-rust";
+    let recorded = root().join(folder).join("typed-rust.wasm.sources");
+    let expected = format!(
+        "sources {}\nartefact {}\n",
+        digest(&format!("{folder}/build sources")),
+        digest(&format!("cat {folder}/typed-rust.wasm"))
+    );
+    assert_eq!(
+        std::fs::read_to_string(recorded).unwrap(),
+        expected,
+        "rebuild the component with `{folder}/build`"
+    );
+}
