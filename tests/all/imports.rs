@@ -190,6 +190,47 @@ result";
     );
 }
 
+#[test]
+fn every_file_below_servers_can_be_imported_with_all_it_names() {
+    let place = Place::with_fixture(&["--vice", "names", "--vice", "breakers"]);
+    let source = "\
+import ast, importlib, inspect, os
+files = [name for name in sorted(os.listdir('/servers/fixture')) if name.endswith('.py') and name != '__init__.py']
+for file in files:
+    stem = file.removesuffix('.py')
+    with open(f'/servers/fixture/{file}') as text:
+        tree = ast.parse(text.read())
+    for package in 'servers', 'mcp_tools':
+        module = importlib.import_module(f'{package}.fixture.{stem}')
+        assert not hasattr(module, '__file__'), file
+        for node in tree.body:
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                getattr(module, node.name)
+            elif isinstance(node, ast.Assign):
+                getattr(module, node.targets[0].id)
+        assert inspect.iscoroutinefunction(getattr(module, stem)) == (package == 'servers'), file
+with open('/servers/fixture/__init__.py') as text:
+    exec(text.read().replace('from .', 'from servers.fixture.'))
+for file in files:
+    assert inspect.iscoroutinefunction(globals()[file.removesuffix('.py')]), file
+len(files) > 60";
+    assert_eq!(ok(place.python(source)), true);
+    let source = "\
+import fs from 'fs';
+const files = fs.readdirSync('/servers/fixture').filter(name => name.endsWith('.ts') && name !== 'index.ts');
+const index = await import('/servers/fixture/index.ts');
+for (const file of files) {
+  const name = file.slice(0, -3);
+  const module = await import('/servers/fixture/' + file);
+  const function_ = module[name];
+  if (typeof function_ !== 'function' || module.default !== function_ || index[name] !== function_) throw new Error(file);
+  // The file itself declares a function and has none.
+  if (!fs.readFileSync('/servers/fixture/' + file, 'utf8').includes(`declare function ${name}(`)) throw new Error(file);
+}
+files.length > 60";
+    assert_eq!(ok(place.javascript(source)), true);
+}
+
 /// Files that are where a tool's module seems to be, each with a mark.
 const PLANTED_PYTHON: &str = "\
 import os, sys
@@ -268,7 +309,16 @@ const own = await import('./tools/own.js');
 #[test]
 fn the_files_that_describe_tools_are_no_code() {
     let place = Place::with_fixture(&[]);
-    let report = place.python("import sys\nsys.path.insert(0, '/servers')\nimport fixture");
+    let source = "\
+import os, sys
+assert os.path.exists('/servers/fixture/add.py') and os.path.exists('/servers/fixture/__init__.py')
+sys.path[:0] = ['/servers', '/servers/fixture', '../servers', '/workspace/../servers/']
+import servers.fixture
+try:
+    import add
+except ModuleNotFoundError:
+    import fixture";
+    let report = place.python(source);
     assert_eq!(error(&report)["kind"], "ModuleNotFoundError", "{report:#}");
     contains(
         &report["error"]["message"],
