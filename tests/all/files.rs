@@ -169,7 +169,7 @@ fn a_read_only_mount_is_as_wasi_has_it() {
 }
 
 /// The rows of the table below a heading: the first cell and the second.
-fn table(heading: &str) -> BTreeMap<String, String> {
+pub fn table(heading: &str) -> BTreeMap<String, String> {
     let text = fs::read_to_string(root().join("docs/files.md")).expect("the documentation");
     let (_, below) = text.split_once(heading).expect("the heading is there");
     let below = below.split("\n#").next().unwrap_or_default();

@@ -19,6 +19,7 @@ mod input;
 mod javascript;
 mod library;
 mod limits;
+mod native;
 mod python;
 mod search;
 mod servers;

@@ -1,0 +1,142 @@
+// What a program does with files, and what comes of it, line by line. Run with
+// the folder to work in, natively and in the sandbox: the lines must be the
+// same but for those that docs/files.md lists.
+import fs from "fs";
+import promises from "fs/promises";
+import path from "path";
+
+const here = process.argv[2];
+const p = (name) => `${here}/${name}`;
+
+const shown = (value) => {
+  if (value instanceof Uint8Array) return `bytes ${[...value]}`;
+  return value === undefined ? "undefined" : JSON.stringify(value);
+};
+const line = (label, value) => console.log(`${label}: ${String(value).replaceAll(here, "HERE")}`);
+
+async function show(label, work) {
+  try {
+    line(label, shown(await work()));
+  } catch (error) {
+    line(label, `${error.name} ${error.code} ${error.syscall}`);
+  }
+}
+
+// Reading and writing.
+await show("write", () => fs.writeFileSync(p("a.txt"), "hello"));
+await show("read", () => fs.readFileSync(p("a.txt"), "utf8"));
+await show("read bytes", () => fs.readFileSync(p("a.txt")));
+await show("read with options", () => fs.readFileSync(p("a.txt"), { encoding: "utf8" }));
+await show("append", () => fs.appendFileSync(p("a.txt"), " world"));
+await show("appended", () => fs.readFileSync(p("a.txt"), "utf8"));
+await show("append to nothing", () => fs.appendFileSync(p("b.txt"), "b"));
+await show("write bytes", () => fs.writeFileSync(p("bytes"), new Uint8Array([0, 255, 7])));
+await show("bytes", () => fs.readFileSync(p("bytes")));
+await show("write a part", () => fs.writeFileSync(p("bytes"), new Uint8Array([1, 2, 3, 4]).subarray(1, 3)));
+await show("part", () => fs.readFileSync(p("bytes")));
+await show("write with flag a", () => fs.writeFileSync(p("a.txt"), "!", { flag: "a" }));
+await show("after flag a", () => fs.readFileSync(p("a.txt"), "utf8"));
+await show("write with flag wx", () => fs.writeFileSync(p("bytes"), "!", { flag: "wx" }));
+await show("write anew with flag wx", () => fs.writeFileSync(p("wx"), "!", { flag: "wx" }));
+await show("invalid UTF-8", () => (fs.writeFileSync(p("bad"), new Uint8Array([255, 65])), fs.readFileSync(p("bad"), "utf8")));
+await show("empty", () => (fs.writeFileSync(p("empty"), ""), fs.readFileSync(p("empty"), "utf8")));
+await show("unicode", () => (fs.writeFileSync(p("u"), "é😀"), [fs.readFileSync(p("u"), "utf8"), fs.statSync(p("u")).size]));
+
+// What is refused.
+await show("read missing", () => fs.readFileSync(p("missing")));
+await show("read a folder", () => fs.readFileSync(here));
+await show("read below a file", () => fs.readFileSync(p("a.txt/x")));
+await show("write a folder", () => fs.writeFileSync(here, "x"));
+await show("write below nothing", () => fs.writeFileSync(p("no/x"), "x"));
+await show("write long", () => fs.writeFileSync(p("n".repeat(256)), "x"));
+await show("nul", () => fs.readFileSync(p("a\0b")));
+await show("asynchronous, missing", () => promises.readFile(p("missing")));
+await show("path in the error", () => {
+  try {
+    fs.readFileSync(p("missing"));
+  } catch (error) {
+    return [error.path, error.message, error instanceof Error];
+  }
+});
+
+// Folders.
+await show("mkdir", () => fs.mkdirSync(p("d")));
+await show("mkdir again", () => fs.mkdirSync(p("d")));
+await show("mkdir below nothing", () => fs.mkdirSync(p("x/y")));
+await show("mkdir recursive", () => fs.mkdirSync(p("d/e/f"), { recursive: true }));
+await show("mkdir recursive again", () => fs.mkdirSync(p("d/e/f"), { recursive: true }));
+await show("mkdir over a file", () => fs.mkdirSync(p("a.txt")));
+await show("mkdir recursive over a file", () => fs.mkdirSync(p("a.txt"), { recursive: true }));
+await show("readdir", () => fs.readdirSync(here).sort());
+await show("readdir with types", () => fs.readdirSync(p("d"), { withFileTypes: true }).map((entry) => [entry.name, entry.isFile(), entry.isDirectory(), entry.isSymbolicLink()]));
+await show("readdir recursive", () => fs.readdirSync(here, { recursive: true }).sort());
+await show("readdir missing", () => fs.readdirSync(p("missing")));
+await show("readdir a file", () => fs.readdirSync(p("a.txt")));
+await show("rmdir full", () => fs.rmdirSync(p("d")));
+await show("rmdir a file", () => fs.rmdirSync(p("a.txt")));
+await show("rmdir missing", () => fs.rmdirSync(p("missing")));
+await show("rmdir", () => fs.rmdirSync(p("d/e/f")));
+
+// One by one.
+await show("exists", () => [fs.existsSync(p("a.txt")), fs.existsSync(p("d")), fs.existsSync(p("missing"))]);
+await show("stat", () => ((s) => [s.size, s.isFile(), s.isDirectory(), s.isSymbolicLink(), s.mtimeMs > 1.6e12, s.mtime instanceof Date])(fs.statSync(p("a.txt"))));
+await show("stat a folder", () => ((s) => [s.isFile(), s.isDirectory()])(fs.statSync(p("d"))));
+await show("stat missing", () => fs.statSync(p("missing")));
+await show("stat missing, no error", () => fs.statSync(p("missing"), { throwIfNoEntry: false }));
+await show("lstat", () => fs.lstatSync(p("a.txt")).size);
+await show("access", () => fs.accessSync(p("a.txt")));
+await show("access missing", () => fs.accessSync(p("missing")));
+await show("rename", () => fs.renameSync(p("b.txt"), p("c.txt")));
+await show("rename over", () => (fs.renameSync(p("c.txt"), p("a.txt")), fs.readFileSync(p("a.txt"), "utf8")));
+await show("rename missing", () => fs.renameSync(p("missing"), p("x")));
+await show("rename a file over a folder", () => fs.renameSync(p("a.txt"), p("d")));
+await show("rename a folder into itself", () => fs.renameSync(p("d"), p("d/e/g")));
+await show("copyFile", () => (fs.copyFileSync(p("a.txt"), p("copy")), fs.readFileSync(p("copy"), "utf8")));
+await show("copyFile missing", () => fs.copyFileSync(p("missing"), p("copy")));
+await show("unlink", () => (fs.unlinkSync(p("copy")), fs.existsSync(p("copy"))));
+await show("unlink missing", () => fs.unlinkSync(p("missing")));
+await show("unlink a folder", () => fs.unlinkSync(p("d")));
+await show("rm", () => fs.rmSync(p("wx")));
+await show("rm missing", () => fs.rmSync(p("missing")));
+await show("rm missing, forced", () => fs.rmSync(p("missing"), { force: true }));
+await show("rm a folder", () => fs.rmSync(p("d")));
+await show("rm recursive", () => (fs.rmSync(p("d"), { recursive: true }), fs.existsSync(p("d"))));
+
+// The same, asynchronous.
+await show("promises", async () => {
+  await promises.writeFile(p("async"), "1");
+  await promises.appendFile(p("async"), "2");
+  await promises.mkdir(p("ad/b"), { recursive: true });
+  await promises.copyFile(p("async"), p("ad/copy"));
+  await promises.rename(p("ad/copy"), p("ad/moved"));
+  const seen = [await promises.readFile(p("ad/moved"), "utf8"), (await promises.readdir(p("ad"))).sort(), (await promises.stat(p("async"))).size];
+  await promises.unlink(p("async"));
+  await promises.rm(p("ad"), { recursive: true });
+  return seen;
+});
+await show("promises of fs", async () => fs.promises === promises || typeof fs.promises.readFile);
+await show("promises, access missing", () => promises.access(p("missing")));
+await show("many at once", async () => {
+  const names = Array.from({ length: 100 }, (_, i) => p(`m${i}`));
+  await Promise.all(names.map((name, i) => promises.writeFile(name, String(i))));
+  const texts = await Promise.all(names.map((name) => promises.readFile(name, "utf8")));
+  names.forEach((name) => fs.unlinkSync(name));
+  return texts.map(Number).reduce((a, b) => a + b);
+});
+await show("large", () => {
+  const bytes = new Uint8Array(3_000_000).map((_, i) => i * 7);
+  fs.writeFileSync(p("large"), bytes);
+  const read = fs.readFileSync(p("large"));
+  return [read.length, read.every((byte, i) => byte === bytes[i])];
+});
+
+// Paths.
+await show("join", () => [path.join("a", "..", "b", "/c/"), path.normalize("/a/./b//../c"), path.dirname("/a/b"), path.basename("/a/b.txt", ".txt"), path.extname("x.tar.gz")]);
+await show("resolve", () => [path.resolve("/a", "b", "../c"), path.isAbsolute("/a"), path.relative("/a/b", "/a/c/d"), path.sep]);
+await show("parse", () => [path.parse("/a/b.txt"), path.format({ dir: "/a", base: "b" })]);
+await show("dots", () => fs.readFileSync(p("./no/../a.txt"), "utf8"));
+await show("URL", () => fs.readFileSync(new URL(`file://${p("a.txt")}`), "utf8"));
+for (const name of ["cafe\u0301", "caf\u00e9", "\ufb01", "fi", "a\u200db", "dot.", "space ", "A.js", "a.js", "..%2f", "a\\b", "..."]) {
+  await show(`name ${encodeURIComponent(name)}`, () => (fs.writeFileSync(p(name), name), fs.readFileSync(p(name), "utf8") === name));
+}
+await show("names", () => fs.readdirSync(here).length);
