@@ -13,6 +13,7 @@ mod dialects;
 mod files;
 mod finding;
 mod guests;
+mod hostile_files;
 mod hostile_tools;
 mod imports;
 mod input;
