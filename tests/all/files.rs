@@ -9,8 +9,11 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::json;
 use wasm_coordinator::files::{Quota, Workspace};
-use wasm_coordinator::{Files, Program, Session, SessionOptions, Status, Toolbox};
+use wasm_coordinator::{
+    Bounds, Files, LocalTools, Program, ServerSpec, Session, SessionOptions, Status, Toolbox,
+};
 
 use crate::harness::root;
 use crate::library::{engine, tokio};
@@ -144,8 +147,15 @@ fn changed_by_others() -> Seen {
     seen
 }
 
+/// The mounts that nobody writes: one is empty, one is made while looked at.
 fn read_only() -> Seen {
-    run(&mut session(Files::default()), "read-only", "/skills")
+    let shop = LocalTools::new().tool("price", "A price.", json!({}), |_| async { Ok(json!(1)) });
+    let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default()).unwrap();
+    let mut session = Session::new(engine(), tools, SessionOptions::default());
+    let mut seen = run(&mut session, "read-only", "/skills");
+    seen.extend(run(&mut session, "read-only", "/servers"));
+    seen.extend(run(&mut session, "read-only", "/servers/shop"));
+    seen
 }
 
 #[test]

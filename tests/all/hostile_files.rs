@@ -187,6 +187,38 @@ there = os.listdir('/')
  refused(() => fs.writeFileSync('/x', 'x')), refused(() => fs.rmdirSync('/workspace'))]";
     let answers = javascript(&place, source, &[]);
     all_are(&answers, &["EROFS", "EBUSY", "EIO"]);
+
+    // The files about the tools, which somebody else would read and import.
+    let place = Place::with_fixture(&[]);
+    let source = "def tree():
+    return {os.path.join(d, f): open(os.path.join(d, f), 'rb').read() for d, _, fs in os.walk('/servers') for f in fs}
+before = tree()
+stub = next(path for path in sorted(before) if path.startswith('/servers/fixture/'))
+folder = os.path.dirname(stub)
+open('/workspace/mine', 'w').write('mine')
+O = os.O_RDONLY
+seen = [refused(lambda: open(stub, mode)) for mode in ['w', 'a', 'r+', 'w+', 'a+', 'r+b']] + [
+    refused(lambda: os.open(stub, O | os.O_TRUNC)), refused(lambda: os.open(stub, O | os.O_CREAT)),
+    refused(lambda: os.truncate(stub, 0)), refused(lambda: os.utime(stub)), refused(lambda: os.remove(stub)),
+    refused(lambda: os.rename(stub, folder + '/x.py')), refused(lambda: os.rename(stub, '/workspace/x.py')),
+    refused(lambda: os.rename('/workspace/mine', stub)), refused(lambda: os.rename('/workspace/mine', folder + '/new.py')),
+    refused(lambda: open(folder + '/new.py', 'x')), refused(lambda: os.mkdir(folder + '/d')), refused(lambda: os.rmdir(folder)),
+    refused(lambda: os.rmdir('/servers')), refused(lambda: os.rename('/servers', '/workspace/s')), refused(lambda: os.link(stub, '/workspace/l'))]
+[seen, len(before) > 1, tree() == before, open(stub).read() != '']";
+    let seen = python(&place, source, &[]);
+    all_are(
+        &seen[0],
+        &["EROFS", "EXDEV", "EBUSY", "ENOTSUP", "EBADF", "EINVAL"],
+    );
+    assert_eq!(seen.as_array().unwrap()[1..], [true, true, true]);
+    let source = "const folder = '/servers/fixture'; const stub = folder + '/' + fs.readdirSync(folder)[0];
+const before = fs.readFileSync(stub, 'utf8');
+[[refused(() => fs.writeFileSync(stub, 'x')), refused(() => fs.appendFileSync(stub, 'x')), refused(() => fs.unlinkSync(stub)),
+  refused(() => fs.renameSync(stub, '/workspace/x')), refused(() => fs.rmSync('/servers', { recursive: true })), refused(() => fs.mkdirSync('/servers/x'))],
+ fs.readFileSync(stub, 'utf8') === before && before !== '']";
+    let seen = javascript(&place, source, &[]);
+    all_are(&seen[0], &["EROFS", "EXDEV", "EBUSY", "EIO"]);
+    assert_eq!(seen[1], true);
     let mine = "os.mkdir('/workspace/d')\nos.utime('/workspace/d')\nos.rename('/workspace/d', '/tmp/d')\nos.rmdir('/tmp/d')\nos.listdir('/workspace')";
     assert_eq!(python(&place, mine, &[]), json!([]));
 }
