@@ -12,12 +12,13 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::timeout;
 
 use super::{
-    Toolbox,
+    Known, Toolbox,
     catalog::{Catalog, Tool},
     grants::Grants,
     lock,
     resolve::shown,
     schema,
+    search::{self, Document},
 };
 use crate::message::{CallError, Detail};
 
@@ -74,7 +75,9 @@ impl Toolbox {
             searched.contains(&entry.server)
                 && self.decide(entry.server, entry.tool(), grants).is_ok()
         };
-        let found: Vec<&Entry> = rank(&index, query).filter(is_allowed).collect();
+        let hits = index.ranking.rank(query);
+        let hits = hits.iter().map(|hit| &index.entries[hit.document]);
+        let found: Vec<&Entry> = hits.filter(is_allowed).collect();
         let limit = limit.clamp(1, MOST_FOUND) as usize;
         let mut tools = Vec::new();
         let mut room = LARGEST_ANSWER;
@@ -165,7 +168,7 @@ impl Toolbox {
         let mut index = lock(&self.index);
         match &*index {
             Some(index) if index.is_of(&catalogs) => Arc::clone(index),
-            _ => Arc::clone(index.insert(Arc::new(Index::new(catalogs)))),
+            _ => Arc::clone(index.insert(Arc::new(Index::new(&self.servers, catalogs)))),
         }
     }
 
@@ -324,6 +327,8 @@ pub(super) struct Index {
     /// By server; `None` where no listing is known.
     catalogs: Vec<Option<Arc<Catalog>>>,
     entries: Vec<Entry>,
+    /// Of the entries, in the same order.
+    ranking: search::Index,
 }
 
 /// One tool that can be found.
@@ -331,33 +336,51 @@ struct Entry {
     server: usize,
     catalog: Arc<Catalog>,
     tool: usize,
-    /// Its name and its description, in lower case.
-    name: String,
-    description: String,
 }
 
 impl Entry {
     fn tool(&self) -> &Tool {
         &self.catalog.tools[self.tool]
     }
+
+    fn document<'a>(&'a self, known: &'a Known) -> Document<'a> {
+        let tool = self.tool();
+        let definition = tool.definition();
+        let schema = &definition.input_schema;
+        let parameters = tool.parameters.iter().map(|parameter| {
+            let description = schema::parameter_description(schema, &parameter.name);
+            (parameter.name.as_str(), description)
+        });
+        Document {
+            server: &known.server.name,
+            identifier: &known.server.identifier,
+            name: &definition.name,
+            title: &definition.title,
+            description: &definition.description,
+            parameters: parameters.collect(),
+        }
+    }
 }
 
 impl Index {
-    fn new(catalogs: Vec<Option<Arc<Catalog>>>) -> Self {
+    fn new(servers: &[Known], catalogs: Vec<Option<Arc<Catalog>>>) -> Self {
         let known = catalogs.iter().enumerate();
         let known = known.filter_map(|(server, catalog)| Some((server, catalog.as_ref()?)));
         let entries = known.flat_map(|(server, catalog)| {
             let tools = catalog.tools.iter().enumerate();
-            tools.map(move |(index, tool)| Entry {
+            tools.map(move |(index, _)| Entry {
                 server,
                 catalog: Arc::clone(catalog),
                 tool: index,
-                name: tool.names.python.to_lowercase(),
-                description: tool.definition().description.to_lowercase(),
             })
         });
+        let entries: Vec<Entry> = entries.collect();
+        let documents = entries
+            .iter()
+            .map(|entry| entry.document(&servers[entry.server]));
         Self {
-            entries: entries.collect(),
+            ranking: search::Index::new(documents),
+            entries,
             catalogs,
         }
     }
@@ -374,31 +397,6 @@ impl Index {
         self.catalogs.len() == catalogs.len()
             && pairs.into_iter().all(|(one, other)| is_same(one, other))
     }
-}
-
-/// The tools that a query means, the best first; all of them if it has no
-/// words.
-fn rank<'i>(index: &'i Index, query: &str) -> impl Iterator<Item = &'i Entry> {
-    let query = query.to_lowercase();
-    let words: Vec<&str> = query
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let score = |entry: &Entry| -> usize {
-        let of = |word: &&str| {
-            2 * usize::from(entry.name.contains(word))
-                + usize::from(entry.description.contains(word))
-        };
-        words.iter().map(of).sum()
-    };
-    let mut scored: Vec<_> = index
-        .entries
-        .iter()
-        .map(|entry| (score(entry), entry))
-        .filter(|&(score, _)| score > 0 || words.is_empty())
-        .collect();
-    scored.sort_by_key(|&(score, _)| std::cmp::Reverse(score));
-    scored.into_iter().map(|(_, entry)| entry)
 }
 
 #[cfg(test)]

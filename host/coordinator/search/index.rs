@@ -118,38 +118,31 @@ impl Index {
     /// Answers a query. Never fails: what is too long is cut, and a server
     /// that does not exist has no tools.
     pub fn search(&self, query: &Query) -> Found {
-        let limit = query.limit.clamp(1, MOST_HITS);
-        let text = &query.text[..query.text.floor_char_boundary(LONGEST_QUERY)];
-        let server = query.server.map(|name| self.server(name));
-        let is_asked = |document: &u32| match server {
-            None => true,
-            Some(server) => server == Some(self.documents[*document as usize].server),
-        };
-        if text.trim().is_empty() {
-            let all = (0..self.documents.len() as u32).filter(is_asked);
-            let total = all.clone().count();
-            let hit = |document| Hit {
-                document: document as usize,
-                score: 0.0,
-            };
-            return Found {
-                hits: all.take(limit).map(hit).collect(),
-                total,
-            };
+        let mut hits = self.rank(query.text);
+        if let Some(server) = query.server.map(|name| self.server(name)) {
+            hits.retain(|hit| server == Some(self.documents[hit.document].server));
         }
-        let mut scores = self.scores(text);
-        scores.retain(|(document, _)| is_asked(document));
+        let total = hits.len();
+        hits.truncate(query.limit.clamp(1, MOST_HITS));
+        Found { hits, total }
+    }
+
+    /// Every tool that a text means, the best first. An empty one means them
+    /// all, in the order of the documents.
+    pub fn rank(&self, text: &str) -> Vec<Hit> {
+        let text = &text[..text.floor_char_boundary(LONGEST_QUERY)];
+        let mut scores = match text.trim().is_empty() {
+            true => (0..self.documents.len() as u32)
+                .map(|document| (document, 0.0))
+                .collect(),
+            false => self.scores(text),
+        };
         scores.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
-        let total = scores.len();
-        scores.truncate(limit);
         let hit = |(document, score)| Hit {
             document: document as usize,
             score,
         };
-        Found {
-            hits: scores.into_iter().map(hit).collect(),
-            total,
-        }
+        scores.into_iter().map(hit).collect()
     }
 
     /// The servers that have tools here, with how many, in order.
