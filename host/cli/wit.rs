@@ -23,12 +23,15 @@ use super::terminal::Message;
 ///
 ///   wasm-coordinator wit demo --out wit/deps
 ///
-/// docs/components.md goes on from here, in Rust and in Python.
+/// componentize-py imports all functions of a file, used or not: name those you
+/// need. docs/components.md goes on from here, in Rust and in Python.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Wit {
     /// The server, as `mcp.json` names it
     server: String,
+    /// Only these tools [default: all]
+    tools: Vec<String>,
     /// Write the file `mcp-SERVER.wit` into this folder instead
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -42,7 +45,7 @@ impl Wit {
         let answer = setup::block_on(async {
             let tools = setup::toolbox(&configuration)?;
             let answer = tokio::select! {
-                answer = tools.wit(&self.server) => Some(answer),
+                answer = tools.wit(&self.server, &self.tools) => Some(answer),
                 () = setup::interrupted() => None,
             };
             tools.shutdown().await;

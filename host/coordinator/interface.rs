@@ -33,19 +33,35 @@ pub struct Wit {
 }
 
 impl Toolbox {
-    /// The typed interface of a server, for components that import it. Starts
-    /// the server if need be. All its tools are in it, whatever is granted.
+    /// The typed interface of a server, for components that import it: all its
+    /// tools, whatever is granted, or only those that are named, in any
+    /// spelling. Starts the server if need be.
     ///
     /// # Errors
     ///
-    /// There is no such server, or it cannot be used.
-    pub async fn wit(&self, server: &str) -> Result<Wit, CallError> {
+    /// There is no such server or tool, or the server cannot be used.
+    pub async fn wit(&self, server: &str, tools: &[String]) -> Result<Wit, CallError> {
         let index = self
             .find_server(server)
             .or_else(|| self.find_package(server).ok())
             .ok_or_else(|| self.no_such_server(server))?;
         let catalog = self.catalog(index, "").await?;
         let interface = self.interface(index, &catalog);
+        let mut chosen = Vec::new();
+        for tool in tools {
+            let by_function = interface
+                .functions
+                .iter()
+                .position(|known| known.name == *tool);
+            match catalog.find(tool).or(by_function) {
+                Some(place) => chosen.push(place),
+                None => return Err(self.no_such_tool(index, tool, &Grants::default()).await),
+            }
+        }
+        let interface = match tools {
+            [] => interface,
+            _ => Arc::new(self.write(index, &catalog, |place| chosen.contains(&place))),
+        };
         Ok(Wit {
             package: interface.package.clone(),
             text: self.upstream.redactor().text(interface.text.clone()),
@@ -132,22 +148,29 @@ impl Toolbox {
         Ok((tools, denied))
     }
 
-    /// The interface of a server with these tools.
+    /// The whole interface of a server with these tools.
     fn interface(&self, server: usize, catalog: &Catalog) -> Arc<wit::Interface> {
-        let make = || {
-            let known = &self.servers[server].server;
-            let profile = self.upstream.profile(server);
-            let server = Server {
-                name: &known.name,
-                identifier: &known.identifier,
-                title: &profile.title,
-                version: &profile.version,
-                instructions: &profile.instructions,
-            };
-            let tools: Vec<_> = catalog.tools.iter().map(catalog::Tool::for_stubs).collect();
-            Arc::new(wit::interface(&server, &tools))
-        };
+        let make = || Arc::new(self.write(server, catalog, |_| true));
         Arc::clone(catalog.interface.0.get_or_init(make))
+    }
+
+    fn write(
+        &self,
+        server: usize,
+        catalog: &Catalog,
+        is_chosen: impl Fn(usize) -> bool,
+    ) -> wit::Interface {
+        let known = &self.servers[server].server;
+        let profile = self.upstream.profile(server);
+        let server = Server {
+            name: &known.name,
+            identifier: &known.identifier,
+            title: &profile.title,
+            version: &profile.version,
+            instructions: &profile.instructions,
+        };
+        let tools: Vec<_> = catalog.tools.iter().map(catalog::Tool::for_stubs).collect();
+        wit::interface_of(&server, &tools, is_chosen)
     }
 
     /// The server behind `mcp:PACKAGE`.

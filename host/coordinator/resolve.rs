@@ -138,7 +138,12 @@ impl Toolbox {
         readings
     }
 
-    async fn no_such_tool(&self, server: usize, tool: &str, grants: &Grants) -> CallError {
+    pub(super) async fn no_such_tool(
+        &self,
+        server: usize,
+        tool: &str,
+        grants: &Grants,
+    ) -> CallError {
         let name = &self.servers[server].server.name;
         let catalog = match self.catalog(server, tool).await {
             Ok(catalog) => catalog,

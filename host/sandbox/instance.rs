@@ -222,15 +222,20 @@ pub(super) async fn load(
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
-        return Err(Stop::Refused {
-            kind: "import_denied",
-            message: format!("the component imports `{first}`{others}, which is not granted"),
-            hint: Some(
+        let hint = match first.starts_with("wasi:sockets/") {
+            true => {
+                "there is no network but tools; `componentize-py componentize --stub-wasi` leaves sockets out"
+            }
+            false => {
                 "components get WASI's clocks, random numbers, files and output, \
                  `wasm-coordinator:sandbox/tools`, and `mcp:SERVER/tools` of granted tools; \
                  build it without the import"
-                    .into(),
-            ),
+            }
+        };
+        return Err(Stop::Refused {
+            kind: "import_denied",
+            message: format!("the component imports `{first}`{others}, which is not granted"),
+            hint: Some(hint.into()),
         });
     }
     let invalid = |error: wasmtime::Error| Stop::Refused {

@@ -108,14 +108,27 @@ pub fn package(identifier: &str) -> String {
 
 /// The interface of a server with these tools.
 pub fn interface(server: &Server<'_>, tools: &[Tool<'_>]) -> Interface {
+    interface_of(server, tools, |_| true)
+}
+
+/// The interface of a server with some of its tools, chosen by their places.
+/// Functions have the same names as among all tools.
+pub fn interface_of(
+    server: &Server<'_>,
+    tools: &[Tool<'_>],
+    is_chosen: impl Fn(usize) -> bool,
+) -> Interface {
     let mut writer = Writer::new(Names::with(OWN));
     let identifiers = tools.iter().map(|tool| tool.names.python.as_str());
     let names = unique(identifiers, "tool", &mut writer.names);
     let mut body = String::new();
-    let functions = tools
+    let chosen = tools
         .iter()
         .zip(names)
-        .map(|(tool, name)| function(&mut writer, &mut body, tool, name))
+        .enumerate()
+        .filter(|(place, _)| is_chosen(*place));
+    let functions = chosen
+        .map(|(_, (tool, name))| function(&mut writer, &mut body, tool, name))
         .collect();
     let package = package(server.identifier);
     Interface {

@@ -143,6 +143,17 @@ fn the_components_are_made_of_what_wit_prints() {
         place.run(&["wit", name, "--out", "wit/deps"]).succeeds();
         assert_eq!(place.read(&format!("wit/deps/{file}")), printed);
     }
+    let one = place.run(&["wit", "time", "convertTime"]).succeeds().stdout;
+    assert!(
+        one.contains("    convert-time: func(") && !one.contains("get-current-time"),
+        "{one}"
+    );
+    let unknown = place.run(&["wit", "time", "convert_tme"]).fails_with(2);
+    assert!(
+        unknown.stderr.contains("did you mean `time.convert_time`?"),
+        "{}",
+        unknown.stderr
+    );
     let unknown = place.run(&["wit", "tiem"]).fails_with(2);
     assert!(
         unknown.stderr.contains("did you mean `time`?"),

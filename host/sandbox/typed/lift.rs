@@ -12,7 +12,7 @@ use super::lower::{Unfit, shown};
 const MOST_VALUES: usize = 250_000;
 
 /// Attempts at one result: alternatives inside alternatives multiply.
-const MOST_WORK: usize = 2_000_000;
+const MOST_WORK: usize = 1_000_000;
 
 /// Names that a message lists.
 const MOST_LISTED: usize = 10;
@@ -60,10 +60,7 @@ struct Lift {
 impl Lift {
     /// `strict` refuses keys that no field is for.
     fn lift(&mut self, plan: &Type, value: &Value, strict: bool) -> Result<Val, Unfit> {
-        self.work = self
-            .work
-            .checked_sub(1)
-            .ok_or_else(|| Unfit::new("too many alternatives would have to be tried"))?;
+        self.work = self.work.checked_sub(1).ok_or_else(too_many_attempts)?;
         Ok(match (plan, value) {
             (Type::Json, value) => Val::String(value.to_string()),
             (Type::Text, Value::String(text)) => Val::String(text.clone()),
@@ -223,7 +220,7 @@ impl Lift {
                 return Ok(Val::Variant(alternative.name.clone(), payload));
             }
             if self.work == 0 {
-                break;
+                return Err(too_many_attempts());
             }
         }
         let names: Vec<_> = alternatives
@@ -233,6 +230,10 @@ impl Lift {
             .collect();
         Err(Unfit::new(format!("it fits none of {}", names.join(", "))))
     }
+}
+
+fn too_many_attempts() -> Unfit {
+    Unfit::new("too many alternatives would have to be tried")
 }
 
 fn integer(number: &serde_json::Number) -> Result<i64, Unfit> {

@@ -15,6 +15,8 @@
 mod fit;
 mod lift;
 mod lower;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -227,48 +229,5 @@ fn refused(error: ImportError) -> Stop {
         },
         message: error.message,
         hint: Some(error.hint),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wasm_coordinator_stubs::wit::ERROR_KINDS;
-
-    use super::*;
-
-    #[test]
-    fn a_server_is_known_by_the_name_of_the_import() {
-        assert_eq!(package("mcp:my-github/tools"), Some("my-github"));
-        assert_eq!(package("mcp:time/tools@1.2.3"), Some("time"));
-        for other in [
-            "mcp:time/types",
-            "wasi:cli/run@0.2.0",
-            "acme:time/tools",
-            "tools",
-            "",
-        ] {
-            assert_eq!(package(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn every_kind_of_error_is_in_the_interface() {
-        for kind in [
-            CallErrorKind::Failed,
-            CallErrorKind::InvalidArguments(Vec::new()),
-            CallErrorKind::UnknownTool(Vec::new()),
-            CallErrorKind::Denied,
-            CallErrorKind::Unavailable,
-            CallErrorKind::TimedOut,
-            CallErrorKind::OutcomeUnknown,
-            CallErrorKind::Cancelled,
-            CallErrorKind::Limit,
-        ] {
-            let name = kind_name(&kind);
-            assert!(
-                ERROR_KINDS.iter().any(|(known, _)| *known == name),
-                "{name}"
-            );
-        }
     }
 }

@@ -382,7 +382,7 @@ fn large_definitions_are_bounded() {
     }
     definitions.insert("d60".into(), json!({"type": "string"}));
     let doubling = json!({"type": "object", "properties": {"x": {"$ref": "#/$defs/d0"}}, "$defs": definitions});
-    let tools: Vec<_> = (0..400).map(|n| format!("tool_{n}")).collect();
+    let tools: Vec<_> = (0..150).map(|n| format!("tool_{n}")).collect();
     let tools: Vec<Definition<'_>> = tools
         .iter()
         .enumerate()
@@ -522,7 +522,7 @@ fn with_definitions() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn hostile_definitions_are_always_wit(
