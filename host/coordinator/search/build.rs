@@ -222,12 +222,11 @@ fn cut(text: &str, longest: usize) -> &str {
 
 /// Where the first sentence or line ends.
 fn end_of_sentence(text: &str) -> usize {
-    let text = text.trim_end();
     let leading = text.len() - text.trim_start().len();
-    let ends = ["\n", ". ", ".\n", "! ", "? ", "。"];
-    let first = ends
-        .iter()
-        .filter_map(|end| text[leading..].find(end))
-        .min();
-    first.map_or(text.len(), |at| leading + at)
+    let mut ends = text[leading..].match_indices(['.', '!', '?', '。', '\n']);
+    let end = ends.find(|(at, found)| {
+        let rest = &text[leading + at + found.len()..];
+        *found == "。" || *found == "\n" || rest.starts_with(char::is_whitespace)
+    });
+    end.map_or(text.len(), |(at, _)| leading + at)
 }

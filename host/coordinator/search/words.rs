@@ -76,11 +76,16 @@ fn is_ideograph(letter: char) -> bool {
 /// Lower case, not too long, and only the stem.
 fn normal<'w>(run: &str, word: &'w mut String) -> &'w str {
     word.clear();
-    for letter in run.chars().flat_map(char::to_lowercase) {
-        if word.len() + letter.len_utf8() > LONGEST {
-            break;
+    if run.is_ascii() {
+        word.push_str(&run[..run.len().min(LONGEST)]);
+        word.make_ascii_lowercase();
+    } else {
+        for letter in run.chars().flat_map(char::to_lowercase) {
+            if word.len() + letter.len_utf8() > LONGEST {
+                break;
+            }
+            word.push(letter);
         }
-        word.push(letter);
     }
     cut_to_stem(word);
     word
