@@ -34,18 +34,26 @@ pub fn fixture_server() -> PathBuf {
 /// The real servers: name to command and arguments, as the install script says.
 pub fn real_servers() -> &'static BTreeMap<String, Vec<String>> {
     static SERVERS: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
-    SERVERS.get_or_init(|| {
-        let output = Command::new(root().join("tests/servers/install"))
-            .arg("--json")
-            .output()
-            .expect("the install script starts");
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout).expect("the install script prints JSON")
-    })
+    SERVERS.get_or_init(|| installed("--json"))
+}
+
+/// The type checkers, `mypy` and `tsc`, in the same way.
+pub fn checkers() -> &'static BTreeMap<String, Vec<String>> {
+    static CHECKERS: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
+    CHECKERS.get_or_init(|| installed("--checkers"))
+}
+
+fn installed(which: &str) -> BTreeMap<String, Vec<String>> {
+    let output = Command::new(root().join("tests/servers/install"))
+        .arg(which)
+        .output()
+        .expect("the install script starts");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("the install script prints JSON")
 }
 
 /// The tools of a real server, as it listed them once.

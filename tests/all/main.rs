@@ -24,6 +24,7 @@ mod native;
 mod python;
 mod search;
 mod servers;
+mod stubs;
 mod tidy;
 mod tools;
 mod tree;

@@ -3,11 +3,11 @@
 //! A conjunction is a set, so each part is taken once however many ways lead to
 //! it. That is what keeps trees of `allOf` linear and cycles harmless.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::MOST_PARTS;
+use super::{MOST_PARTS, MOST_WORK};
 
 /// The longest `$ref` that is followed, in bytes.
 const LONGEST_REFERENCE: usize = 512;
@@ -62,6 +62,37 @@ impl<'s> Document<'s> {
         is_partial: &mut bool,
     ) -> Vec<&'s Map<String, Value>> {
         self.gather(schemas, true, is_partial).parts
+    }
+
+    /// Everything that a `$ref` points to, with the last name on the way there.
+    pub(super) fn targets(self) -> HashMap<*const Value, &'s str> {
+        let mut targets = HashMap::new();
+        let mut open = vec![self.root];
+        let mut looked_at = 0;
+        while let Some(value) = open.pop() {
+            looked_at += 1;
+            if looked_at > MOST_WORK {
+                break;
+            }
+            match value {
+                Value::Array(items) => open.extend(items.iter().take(MOST_WORK - looked_at)),
+                Value::Object(fields) => {
+                    open.extend(fields.values().take(MOST_WORK - looked_at));
+                    if let Some(Value::String(reference)) = fields.get("$ref")
+                        && let Some(target) = self.target(reference)
+                    {
+                        targets
+                            .entry(std::ptr::from_ref(target))
+                            .or_insert_with(|| {
+                                let mut names = reference.rsplit('/');
+                                names.find(|name| is_telling(name)).unwrap_or_default()
+                            });
+                    }
+                }
+                _ => {}
+            }
+        }
+        targets
     }
 
     fn gather(self, schemas: &[&'s Value], follows: bool, is_partial: &mut bool) -> Gathered<'s> {
@@ -169,6 +200,21 @@ impl<'s> Document<'s> {
             .take(MOST_LOOKED_AT)
             .find(|schema| is_it(schema))
     }
+}
+
+/// Whether a part of a pointer is a name rather than the way to one.
+fn is_telling(part: &str) -> bool {
+    let keywords = [
+        "properties",
+        "items",
+        "prefixItems",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "additionalProperties",
+        "#",
+    ];
+    !keywords.contains(&part) && !part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[derive(Default)]

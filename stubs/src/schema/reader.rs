@@ -24,6 +24,7 @@ type Part<'s> = &'s Map<String, Value>;
 pub(super) fn read(schema: &Value, as_parameters: bool) -> Schema {
     let mut reader = Reader {
         document: Document { root: schema },
+        targets: Document { root: schema }.targets(),
         types: 0,
         work: 0,
         text: 0,
@@ -59,6 +60,8 @@ pub(super) fn read(schema: &Value, as_parameters: bool) -> Schema {
 
 struct Reader<'s> {
     document: Document<'s>,
+    /// What is referred to, wherever it is, and what it may be called.
+    targets: HashMap<*const Value, &'s str>,
     /// Types read so far.
     types: usize,
     /// Schemas and properties looked at so far.
@@ -79,6 +82,11 @@ impl<'s> Reader<'s> {
     fn read(&mut self, schemas: &[&'s Value], required: &[&'s str], depth: usize) -> Type {
         if depth > DEEPEST || self.is_exhausted() {
             return self.unknown();
+        }
+        if let [schema] = schemas
+            && self.is_shared(schema)
+        {
+            return self.reference(schema, depth);
         }
         self.types += 1;
         match self.flat(schemas) {
@@ -124,6 +132,14 @@ impl<'s> Reader<'s> {
         Type::Any
     }
 
+    /// Whether a schema that stands in place is referred to from elsewhere, too.
+    /// Libraries that have no definitions write recursion and repetition so.
+    fn is_shared(&self, schema: &'s Value) -> bool {
+        self.targets.contains_key(&std::ptr::from_ref(schema))
+            && !is_small(schema)
+            && !std::ptr::eq(schema, self.document.root)
+    }
+
     fn reference(&mut self, target: &'s Value, depth: usize) -> Type {
         if is_small(target) {
             return self.read(&[target], &[], depth + 1);
@@ -135,10 +151,17 @@ impl<'s> Reader<'s> {
         if next == MOST_DEFINITIONS {
             return self.unknown();
         }
-        let description = self.text_of(target, "description", LONGEST_DESCRIPTION);
-        let name = match self.name_of(target) {
-            Some(name) => name,
-            None => self.text_of(target, "title", LONGEST_NAME),
+        let (name, description) = match self.name_of(target) {
+            Some(name) => {
+                let description = self.text_of(target, "description", LONGEST_DESCRIPTION);
+                (name, description)
+            }
+            // Described where it stands.
+            None => {
+                let hint = self.targets.get(&std::ptr::from_ref(target));
+                let hint = hint.copied().unwrap_or_default();
+                (shortened(hint, LONGEST_NAME).into_owned(), String::new())
+            }
         };
         self.indices.insert(target, next);
         self.queue.push_back((next, target));

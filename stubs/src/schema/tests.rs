@@ -281,6 +281,17 @@ fn references_are_named_types() {
 }
 
 #[test]
+fn what_is_referred_to_in_place_is_shared() {
+    check(
+        json!({"properties": {
+            "header": {"anyOf": [{"type": "array", "items": {"enum": ["a", "b"]}}]},
+            "footer": {"$ref": "#/properties/header"},
+            "one": {"$ref": "#/properties/header/anyOf/0/items"}}}),
+        r#"{header?:@0header,footer?:@0header,one?:@1header}; @0header=[@1header]; @1header="a"|"b""#,
+    );
+}
+
+#[test]
 fn recursion_is_a_reference() {
     check(
         json!({"type": "object", "properties": {"next": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}}),
