@@ -17,7 +17,6 @@ use super::{
     grants::Grants,
     lock,
     resolve::shown,
-    schema,
     search::{self, Document},
 };
 use crate::message::{CallError, Detail};
@@ -279,16 +278,11 @@ struct Parameter<'a> {
 }
 
 fn parameters(tool: &Tool) -> Vec<Parameter<'_>> {
-    let schema = &tool.definition().input_schema;
-    let told = |parameter: &'_ schema::Parameter| {
-        let description = schema::parameter_description(schema, &parameter.name);
-        plain(description, LONGEST_PARAMETER)
-    };
     let parameters = tool.parameters.iter().map(|parameter| Parameter {
         name: &parameter.name,
         r#type: &parameter.kind,
         required: parameter.required,
-        description: told(parameter),
+        description: plain(&parameter.description, LONGEST_PARAMETER),
     });
     parameters.collect()
 }
@@ -346,11 +340,10 @@ impl Entry {
     fn document<'a>(&'a self, known: &'a Known) -> Document<'a> {
         let tool = self.tool();
         let definition = tool.definition();
-        let schema = &definition.input_schema;
-        let parameters = tool.parameters.iter().map(|parameter| {
-            let description = schema::parameter_description(schema, &parameter.name);
-            (parameter.name.as_str(), description)
-        });
+        let parameters = tool
+            .parameters
+            .iter()
+            .map(|parameter| (parameter.name.as_str(), parameter.description.as_str()));
         Document {
             server: &known.server.name,
             identifier: &known.server.identifier,

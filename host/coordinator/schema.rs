@@ -9,6 +9,7 @@ use std::{collections::HashMap, panic::AssertUnwindSafe};
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
+use wasm_coordinator_stubs::schema::{Literal, Schema, Type};
 
 /// The deepest schema that is looked at. Honest ones have a dozen levels.
 const DEEPEST: usize = 48;
@@ -20,9 +21,6 @@ const MOST_COST: u64 = 20_000;
 /// The work of one check: cost of the schema times size of the arguments.
 const MOST_WORK: u64 = 5_000_000;
 
-/// Parameters that are shown.
-const MOST_PARAMETERS: usize = 256;
-
 /// Steps of a backtracking regular expression.
 const MOST_BACKTRACKING: usize = 10_000;
 
@@ -33,46 +31,29 @@ pub(super) struct Parameter {
     pub(super) required: bool,
     /// Its type in a few words.
     pub(super) kind: String,
+    /// What the schema says about it; may be empty.
+    pub(super) description: String,
     /// Whether `null` can be told to be no value for it.
     pub(super) refuses_null: bool,
 }
 
-/// The parameters, the required ones first, otherwise in the schema's order.
+/// The parameters, the required ones first, otherwise in the schema's order:
+/// the same that the files of the tool show.
 pub(super) fn parameters(schema: &Value) -> Vec<Parameter> {
-    let schema = resolved(schema, schema);
-    let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
-        return Vec::new();
-    };
-    let required: Vec<&str> = match schema.get("required") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    };
-    let mut parameters: Vec<_> = properties
+    let schema = Schema::read_parameters(schema);
+    let fields = schema.object().map_or(&[][..], |object| &object.fields);
+    let mut parameters: Vec<_> = fields
         .iter()
-        .take(MOST_PARAMETERS)
-        .map(|(name, property)| {
-            let property = resolved(schema, property);
-            Parameter {
-                name: name.clone(),
-                required: required.contains(&name.as_str()),
-                kind: kind(schema, property, 2),
-                refuses_null: refuses_null(property),
-            }
+        .map(|field| Parameter {
+            name: field.name.clone(),
+            required: field.required,
+            kind: kind(&schema, &field.ty, 2),
+            description: field.description.clone(),
+            refuses_null: refuses_null(&field.ty),
         })
         .collect();
     parameters.sort_by_key(|parameter| !parameter.required);
     parameters
-}
-
-/// What a schema says about a parameter; empty if it says nothing.
-pub(super) fn parameter_description<'s>(schema: &'s Value, name: &str) -> &'s str {
-    let schema = resolved(schema, schema);
-    let property = schema.get("properties").and_then(|all| all.get(name));
-    let description = property.and_then(|property| {
-        let own = property.get("description");
-        own.or_else(|| resolved(schema, property).get("description"))
-    });
-    description.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether a schema says that there are no parameters but its properties. Not
@@ -86,69 +67,54 @@ pub(super) fn welcomes_other_names(schema: &Value) -> bool {
     fields.into_iter().any(says)
 }
 
-/// Follows one local reference.
-fn resolved<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
-    let target = schema.get("$ref").and_then(Value::as_str);
-    let target = target.and_then(|target| root.pointer(target.strip_prefix('#')?));
-    target.unwrap_or(schema)
-}
-
-fn refuses_null(property: &Value) -> bool {
-    let composed = [
-        "anyOf", "oneOf", "allOf", "enum", "const", "$ref", "if", "not",
-    ];
-    let is_plain = composed.iter().all(|key| property.get(key).is_none());
-    is_plain && matches!(property.get("type"), Some(Value::String(kind)) if kind != "null")
+/// What is not plain may have a `null` inside, or may not be understood.
+fn refuses_null(ty: &Type) -> bool {
+    match ty {
+        Type::Boolean | Type::Integer | Type::Number | Type::String => true,
+        Type::Array(_) | Type::Tuple(_) | Type::Map(_) | Type::Object(_) => true,
+        Type::Any | Type::Null | Type::Literals(_) | Type::Union(_) | Type::Reference(_) => false,
+    }
 }
 
 /// The type of a parameter for people, a few words long.
-fn kind(root: &Value, schema: &Value, depth: usize) -> String {
-    let schema = resolved(root, schema);
-    if let Some(Value::Array(values)) = schema.get("enum") {
-        let shown: Vec<_> = values.iter().take(6).map(short).collect();
-        let more = if values.len() > shown.len() {
-            " or …"
-        } else {
-            ""
-        };
-        return format!("{}{more}", shown.join(" or "));
-    }
-    if let Some(value) = schema.get("const") {
-        return short(value);
-    }
-    for key in ["anyOf", "oneOf"] {
-        if let Some(Value::Array(options)) = schema.get(key)
-            && depth > 0
-        {
-            let mut kinds: Vec<_> = options
+fn kind(schema: &Schema, ty: &Type, depth: usize) -> String {
+    match schema.resolved(ty) {
+        Type::Any | Type::Reference(_) => "any".to_owned(),
+        Type::Null => "null".to_owned(),
+        Type::Boolean => "boolean".to_owned(),
+        Type::Integer => "integer".to_owned(),
+        Type::Number => "number".to_owned(),
+        Type::String => "string".to_owned(),
+        Type::Literals(literals) => one_of(literals.iter().map(|literal| match literal {
+            Literal::Null => "null".to_owned(),
+            Literal::Boolean(value) => value.to_string(),
+            Literal::Number(number) => number.to_string(),
+            Literal::String(text) => format!("{:?}", short_text(text)),
+        })),
+        Type::Array(items) if depth > 0 && **items != Type::Any => {
+            format!("list of {}", kind(schema, items, depth - 1))
+        }
+        Type::Array(_) | Type::Tuple(_) => "list".to_owned(),
+        Type::Map(_) | Type::Object(_) => "object".to_owned(),
+        Type::Union(_) if depth == 0 => "any".to_owned(),
+        Type::Union(types) => {
+            let mut kinds: Vec<_> = types
                 .iter()
                 .take(4)
-                .map(|o| kind(root, o, depth - 1))
+                .map(|ty| kind(schema, ty, depth - 1))
                 .collect();
             kinds.dedup();
-            return kinds.join(" or ");
+            kinds.join(" or ")
         }
     }
-    match schema.get("type") {
-        Some(Value::String(name)) if name == "array" => match schema.get("items") {
-            Some(items @ Value::Object(_)) if depth > 0 => {
-                format!("list of {}", kind(root, items, depth - 1))
-            }
-            _ => "list".to_owned(),
-        },
-        Some(Value::String(name)) => short_text(name),
-        Some(Value::Array(names)) => {
-            let names: Vec<_> = names
-                .iter()
-                .take(4)
-                .filter_map(Value::as_str)
-                .map(short_text)
-                .collect();
-            names.join(" or ")
-        }
-        _ if schema.get("properties").is_some() => "object".to_owned(),
-        _ => "any".to_owned(),
-    }
+}
+
+/// Some of several values.
+fn one_of(values: impl ExactSizeIterator<Item = String>) -> String {
+    const SHOWN: usize = 6;
+    let more = if values.len() > SHOWN { " or …" } else { "" };
+    let shown: Vec<_> = values.take(SHOWN).collect();
+    format!("{}{more}", shown.join(" or "))
 }
 
 fn short(value: &Value) -> String {
@@ -256,7 +222,10 @@ impl Problem {
                 Self::Unfit(format!("{place} must be {schema}, not {got}"))
             }
             Kind::Enum { options } => {
-                let wanted = kind(&Value::Null, &serde_json::json!({ "enum": &**options }), 0);
+                let wanted = match &**options {
+                    Value::Array(values) => one_of(values.iter().map(short)),
+                    other => short(other),
+                };
                 Self::Unfit(format!("{place} must be {wanted}, not {got}"))
             }
             _ => {
@@ -440,6 +409,19 @@ mod tests {
             ]
         );
         assert!(parameters(&json!({"properties": [], "required": "x"})).is_empty());
+
+        let composed = json!({
+            "allOf": [{"properties": {"from": {"type": "string"}}, "required": ["from"]}],
+            "properties": {"to": {"type": "string", "description": "where"}},
+        });
+        let names: Vec<_> = parameters(&composed)
+            .into_iter()
+            .map(|p| (p.name, p.required, p.description))
+            .collect();
+        let own = |name: &str, required, description: &str| {
+            (name.to_owned(), required, description.to_owned())
+        };
+        assert_eq!(names, [own("from", true, ""), own("to", false, "where")]);
     }
 
     #[test]
