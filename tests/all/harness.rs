@@ -1,6 +1,6 @@
 //! A folder, a command in it, and what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -61,6 +61,24 @@ fn installed(which: &str) -> BTreeMap<String, Vec<String>> {
 pub struct Recorded {
     pub server: String,
     pub tools: Vec<Value>,
+    /// Where that is written down.
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+/// A request as an agent would type it, and the tools that serve it.
+#[derive(serde::Deserialize)]
+pub struct Question {
+    pub query: String,
+    pub tools: BTreeSet<String>,
+}
+
+/// Questions to the corpus.
+pub fn questions() -> Vec<Question> {
+    let text = std::fs::read_to_string(root().join("tests/corpus/questions.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
 }
 
 /// The corpus of real tool definitions, by the names of the servers. Some may
@@ -89,7 +107,11 @@ pub fn corpus() -> &'static [Recorded] {
             .iter()
             .map(|path| {
                 let text = std::fs::read_to_string(path).expect("a recording can be read");
-                serde_json::from_str(&text).expect("a recording is JSON")
+                let recorded: Recorded = serde_json::from_str(&text).expect("a recording is JSON");
+                Recorded {
+                    file: path.clone(),
+                    ..recorded
+                }
             })
             .collect();
         let tools: usize = corpus.iter().map(|recorded| recorded.tools.len()).sum();

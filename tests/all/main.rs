@@ -26,6 +26,7 @@ mod search;
 mod servers;
 mod stubs;
 mod tidy;
+mod token_economy;
 mod tools;
 mod tree;
 mod typed;

@@ -5,21 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wasm_coordinator::search::{Document, Index, Query};
 
-use crate::harness::{corpus, root};
-
-/// A request as an agent would type it, and the tools that serve it.
-#[derive(serde::Deserialize)]
-struct Question {
-    query: String,
-    tools: BTreeSet<String>,
-}
-
-fn questions() -> Vec<Question> {
-    let text = std::fs::read_to_string(root().join("tests/corpus/questions.jsonl")).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect(line))
-        .collect()
-}
+use crate::harness::{corpus, questions};
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
