@@ -10,7 +10,7 @@
 //!
 //! Invariants: the text is WIT whatever the definitions say, and holds one
 //! function for each tool, in order. Nothing a server wrote stands outside a
-//! comment except as a name by the rule of [`names`], and nothing leaves a
+//! comment except as a name by the rule of `names`, and nothing leaves a
 //! comment. The plan says the same as the text.
 
 mod names;
