@@ -72,16 +72,74 @@
 
   const ASYNCHRONOUS = ["readFile", "writeFile", "appendFile", "readdir", "mkdir", "rm", "rmdir", "unlink", "rename", "copyFile", "stat", "lstat", "access"];
 
-  const place = (path) => resolve(path instanceof URL ? decodeURIComponent(path.pathname) : String(path));
+  // Those of Linux, which programs may have written as numbers.
+  const constants = {
+    F_OK: 0,
+    R_OK: 4,
+    W_OK: 2,
+    X_OK: 1,
+    O_RDONLY: 0,
+    O_WRONLY: 0o1,
+    O_RDWR: 0o2,
+    O_CREAT: 0o100,
+    O_EXCL: 0o200,
+    O_TRUNC: 0o1000,
+    O_APPEND: 0o2000,
+    O_DSYNC: 0o10000,
+    O_SYNC: 0o4010000,
+    COPYFILE_EXCL: 1,
+    COPYFILE_FICLONE: 2,
+    COPYFILE_FICLONE_FORCE: 4,
+  };
+  const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_SYNC } = constants;
+  const O_ALL = O_WRONLY | O_RDWR | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_SYNC;
+
+  /** What each name of a flag means. */
+  const FLAGS = new Map();
+  for (const [names, more] of [
+    ["r", 0],
+    ["rs sr", O_SYNC],
+    ["w", O_CREAT | O_TRUNC],
+    ["wx xw", O_CREAT | O_TRUNC | O_EXCL],
+    ["a", O_CREAT | O_APPEND],
+    ["ax xa", O_CREAT | O_APPEND | O_EXCL],
+    ["as sa", O_CREAT | O_APPEND | O_SYNC],
+  ]) {
+    for (const name of names.split(" ")) {
+      FLAGS.set(name, more | (name.includes("r") ? O_RDONLY : O_WRONLY));
+      FLAGS.set(`${name}+`, more | O_RDWR);
+    }
+  }
+
+  const invalid = (name, value, why = "is invalid") =>
+    Object.assign(new TypeError(`The argument '${name}' ${why}. Received ${internal.inspect(value)}`), { code: "ERR_INVALID_ARG_VALUE" });
+
+  /** A flag as a number. What is not known is refused: a flag that is ignored can cost a file. */
+  function flagsOf(flag) {
+    const known = typeof flag === "number" ? Number.isInteger(flag) && flag >= 0 && (flag | O_ALL) === O_ALL : FLAGS.has(flag);
+    if (!known) throw invalid("flags", flag);
+    return FLAGS.get(flag) ?? flag;
+  }
+
+  function place(path, argument = "path") {
+    path = path instanceof URL ? decodeURIComponent(path.pathname) : String(path);
+    if (path.includes("\0")) throw invalid(argument, path, "must be a string, Uint8Array, or URL without null bytes");
+    return resolve(path);
+  }
 
   /** Calls the host's files; an error becomes one as Node has it. */
-  function attempt(syscall, path, work) {
+  function attempt(syscall, path, work, dest) {
     try {
       return work();
     } catch (failure) {
       if (failure instanceof Error) throw failure;
-      const error = new Error(`${failure.code}: ${failure.text}, ${syscall} '${path}'`);
-      throw Object.assign(error, { code: failure.code, syscall, path });
+      const { code, errno, text } = failure;
+      // Once a file is open, Node does not know its path any more.
+      const opened = dest === undefined && failure.syscall;
+      if (opened) throw Object.assign(new Error(`${code}: ${text}, ${opened}`), { errno, code, syscall: opened });
+      const where = dest === undefined ? `'${path}'` : `'${path}' -> '${dest}'`;
+      const error = Object.assign(new Error(`${code}: ${text}, ${syscall} ${where}`), { errno, code, syscall, path });
+      throw dest === undefined ? error : Object.assign(error, { dest });
     }
   }
 
@@ -130,19 +188,32 @@
 
   const statOf = (syscall, path) => attempt(syscall, path, () => files.stat(path));
 
+  function stats(syscall, path, options) {
+    path = place(path);
+    try {
+      return new Stats(statOf(syscall, path));
+    } catch (error) {
+      if (options?.throwIfNoEntry === false && error.code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
   const fs = {
     readFileSync(path, options) {
       path = place(path);
-      const buffer = attempt("open", path, () => files.read(path));
+      const flags = flagsOf(options?.flag ?? "r");
+      const buffer = attempt("open", path, () => files.read(path, flags));
       const encoding = encodingOf(options);
       return encoding ? new TextDecoder(encoding, { ignoreBOM: true }).decode(buffer) : new Uint8Array(buffer);
     },
     writeFileSync(path, data, options) {
       path = place(path);
-      attempt("open", path, () => files.write(path, bytesOf(data), options?.flag?.startsWith("a") ?? false));
+      const flags = flagsOf(options?.flag || "w");
+      const bytes = bytesOf(data);
+      attempt("open", path, () => files.write(path, bytes, flags));
     },
-    appendFileSync(path, data) {
-      fs.writeFileSync(path, data, { flag: "a" });
+    appendFileSync(path, data, options) {
+      fs.writeFileSync(path, data, { flag: options?.flag || "a" });
     },
     readdirSync(path, options) {
       path = place(path);
@@ -165,13 +236,17 @@
       path = place(path);
       let found;
       try {
-        found = statOf("rm", path);
+        found = statOf("lstat", path);
       } catch (error) {
         if (options?.force && error.code === "ENOENT") return;
         throw error;
       }
       if (!found.folder) return fs.unlinkSync(path);
-      if (!options?.recursive) throw Object.assign(new Error(`EISDIR: is a directory, rm '${path}'; pass { recursive: true }`), { code: "EISDIR" });
+      if (!options?.recursive) {
+        const error = new Error(`Path is a directory: rm returned EISDIR (is a directory) ${path}; pass { recursive: true }`);
+        Object.defineProperty(error, "name", { value: "SystemError", configurable: true, writable: true });
+        throw Object.assign(error, { code: "ERR_FS_EISDIR", errno: 21, syscall: "rm", path });
+      }
       attempt("rm", path, () => files.removeFolder(path, true));
     },
     rmdirSync(path) {
@@ -183,26 +258,21 @@
       attempt("unlink", path, () => files.removeFile(path));
     },
     renameSync(from, to) {
-      from = place(from);
-      attempt("rename", from, () => files.rename(from, place(to)));
+      from = place(from, "oldPath");
+      to = place(to, "newPath");
+      attempt("rename", from, () => files.rename(from, to), to);
     },
-    copyFileSync(from, to) {
-      from = place(from);
-      const buffer = attempt("copyfile", from, () => files.read(from));
-      fs.writeFileSync(to, buffer);
+    copyFileSync(from, to, mode) {
+      from = place(from, "src");
+      to = place(to, "dest");
+      mode ??= 0;
+      // A clone is a copy that may be cheaper; there is none to be had by force.
+      if (![0, 1, 2, 3].includes(mode)) throw invalid("mode", mode);
+      const flags = O_WRONLY | O_CREAT | (mode & constants.COPYFILE_EXCL ? O_EXCL : O_TRUNC);
+      attempt("copyfile", from, () => files.write(to, files.read(from, O_RDONLY), flags), to);
     },
-    statSync(path, options) {
-      path = place(path);
-      try {
-        return new Stats(statOf("stat", path));
-      } catch (error) {
-        if (options?.throwIfNoEntry === false && error.code === "ENOENT") return undefined;
-        throw error;
-      }
-    },
-    lstatSync(path, options) {
-      return fs.statSync(path, options);
-    },
+    statSync: (path, options) => stats("stat", path, options),
+    lstatSync: (path, options) => stats("lstat", path, options),
     accessSync(path) {
       statOf("access", place(path));
     },
@@ -214,8 +284,8 @@
         return false;
       }
     },
-    constants: { F_OK: 0, R_OK: 4, W_OK: 2, X_OK: 1 },
-    promises: { constants: { F_OK: 0, R_OK: 4, W_OK: 2, X_OK: 1 } },
+    constants,
+    promises: { constants },
   };
   for (const name of ASYNCHRONOUS) {
     const run = fs[`${name}Sync`];

@@ -5,11 +5,12 @@
 //! asked for.
 
 use crate::natives::Text;
-use rquickjs::{Array, ArrayBuffer, Ctx, Function, Object, Result};
+use rquickjs::{Array, ArrayBuffer, Ctx, Error, Function, Object, Result};
 use std::cell::Cell;
-use std::ffi::c_char;
-use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::ffi::{CString, c_char, c_int};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::FromRawFd as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -23,8 +24,16 @@ const FIRST: u32 = 3;
 /// The folders a host may mount, at most.
 const MOUNTS: u32 = 16;
 
-/// The error number of WASI for a path that is in no folder of the host's.
-const NOT_CAPABLE: i32 = 76;
+/// The error number of WASI for what only a file can do.
+const IS_DIRECTORY: i32 = 31;
+
+/// What a file is opened with, as WASI's C library numbers it.
+const APPEND: c_int = 1;
+const CREATE: c_int = 1 << 12;
+const EXCLUSIVE: c_int = 4 << 12;
+const TRUNCATE: c_int = 8 << 12;
+const READ: c_int = 0x0400_0000;
+const WRITE: c_int = 0x1000_0000;
 
 /// Makes the host's folders known to the C library. Cheap when they are.
 pub(crate) fn ready() {
@@ -55,7 +64,8 @@ pub(crate) fn exists(path: &str) -> bool {
 }
 
 /// What `js/files.js` asks for, by name. An error is thrown as an object with
-/// the code and the text that Node has for it.
+/// the code, the number and the text that Node has for it; and with the system
+/// call if that was another one than the function begins with.
 pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let files = Object::new(ctx.clone())?;
     macro_rules! functions {
@@ -64,18 +74,16 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         };
     }
     functions! {
-        "read": |ctx: Ctx<'js>, path: Text| {
-            let bytes = attempt(&ctx, || fs::read(&path.0))?;
+        "read": |ctx: Ctx<'js>, path: Text, flags: u32| {
+            let file = attempt(&ctx, || open(&path.0, flags))?;
+            let bytes = read(file).map_err(|error| thrown(&ctx, Some("read"), &error))?;
             ArrayBuffer::new(ctx, bytes)
         },
-        "write": |ctx: Ctx<'js>, path: Text, bytes: ArrayBuffer<'js>, append: bool| {
+        "write": |ctx: Ctx<'js>, path: Text, bytes: ArrayBuffer<'js>, flags: u32| {
             // SAFETY: no JavaScript runs while the bytes are copied.
             let bytes = unsafe { bytes.as_bytes() }.unwrap_or_default().to_vec();
-            attempt(&ctx, || {
-                let mut options = fs::OpenOptions::new();
-                options.create(true).write(true).append(append).truncate(!append);
-                options.open(&path.0)?.write_all(&bytes)
-            })
+            let mut file = attempt(&ctx, || open(&path.0, flags))?;
+            file.write_all(&bytes).map_err(|error| thrown(&ctx, Some("write"), &error))
         },
         "list": |ctx: Ctx<'js>, path: Text| list(ctx, &path.0),
         "stat": |ctx: Ctx<'js>, path: Text| stat(ctx, &path.0),
@@ -128,34 +136,113 @@ fn stat<'js>(ctx: Ctx<'js>, path: &str) -> Result<Object<'js>> {
     Ok(object)
 }
 
-/// Does what was asked; throws `{ code, text }` where it fails.
+/// Opens a file. The flags are those of `fs.constants`, which are Linux's; that
+/// of synchronous writing has nothing to ask for, since what is written is with
+/// the host at once.
+fn open(path: &str, flags: u32) -> io::Result<File> {
+    let path = CString::new(path)?;
+    let mut ours = match flags & 3 {
+        0 => READ,
+        1 => WRITE,
+        _ => READ | WRITE,
+    };
+    // Alone, "exclusive" means nothing on Linux, but does to the host.
+    let exclusive = match flags & 0o100 {
+        0 => 0,
+        _ => EXCLUSIVE,
+    };
+    for (flag, our) in [
+        (0o100, CREATE),
+        (0o200, exclusive),
+        (0o1000, TRUNCATE),
+        (0o2000, APPEND),
+    ] {
+        if flags & flag != 0 {
+            ours |= our;
+        }
+    }
+    // SAFETY: the path ends with a zero byte and lives until the call is over.
+    let descriptor = unsafe { __wasilibc_open_nomode(path.as_ptr(), ours) };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is open, and nothing else knows it.
+    Ok(unsafe { File::from_raw_fd(descriptor) })
+}
+
+/// All of a file. A folder is told apart here: what reads from one only says
+/// that the descriptor is bad.
+fn read(mut file: File) -> io::Result<Vec<u8>> {
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::from_raw_os_error(IS_DIRECTORY));
+    }
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Does what was asked; throws what the program should see where it fails.
 fn attempt<T>(ctx: &Ctx<'_>, work: impl FnOnce() -> io::Result<T>) -> Result<T> {
     ready();
-    let error = match work() {
-        Ok(done) => return Ok(done),
+    work().map_err(|error| thrown(ctx, None, &error))
+}
+
+/// Throws `{ code, errno, text, syscall }`.
+fn thrown(ctx: &Ctx<'_>, syscall: Option<&str>, error: &io::Error) -> Error {
+    let (code, errno, text) = named(error);
+    let object = || -> Result<Object<'_>> {
+        let object = Object::new(ctx.clone())?;
+        object.set("code", code)?;
+        object.set("errno", -errno)?;
+        object.set("text", text)?;
+        object.set("syscall", syscall)?;
+        Ok(object)
+    };
+    match object() {
+        Ok(object) => ctx.throw(object.into_value()),
         Err(error) => error,
+    }
+}
+
+/// An error of WASI as Node tells it on Linux: the code, its number there, and
+/// the text. By number, since the standard library has a name for few of them.
+fn named(error: &io::Error) -> (&'static str, i32, &'static str) {
+    let Some(number) = error.raw_os_error() else {
+        return match error.kind() {
+            ErrorKind::OutOfMemory => ("ENOMEM", 12, "not enough memory"),
+            ErrorKind::InvalidInput => ("EINVAL", 22, "invalid argument"),
+            _ => ("EIO", 5, "i/o error"),
+        };
     };
-    let (code, text) = match error.kind() {
-        ErrorKind::NotFound => ("ENOENT", "no such file or directory"),
-        ErrorKind::PermissionDenied => ("EACCES", "permission denied"),
-        ErrorKind::AlreadyExists => ("EEXIST", "file already exists"),
-        ErrorKind::IsADirectory => ("EISDIR", "illegal operation on a directory"),
-        ErrorKind::NotADirectory => ("ENOTDIR", "not a directory"),
-        ErrorKind::DirectoryNotEmpty => ("ENOTEMPTY", "directory not empty"),
-        ErrorKind::ReadOnlyFilesystem => ("EROFS", "read-only file system"),
-        ErrorKind::StorageFull => ("ENOSPC", "no space left on device"),
-        ErrorKind::QuotaExceeded => ("EDQUOT", "the quota of the workspace is used up"),
-        ErrorKind::FileTooLarge => ("EFBIG", "the file would be too large"),
-        ErrorKind::InvalidInput | ErrorKind::InvalidFilename => ("EINVAL", "invalid path"),
-        _ if error.raw_os_error() == Some(NOT_CAPABLE) => {
-            ("EACCES", "there are no files of the sandbox at this path")
-        }
-        _ => ("EIO", "the file could not be used"),
-    };
-    let object = Object::new(ctx.clone())?;
-    object.set("code", code)?;
-    object.set("text", text)?;
-    Err(ctx.throw(object.into_value()))
+    match number {
+        2 => ("EACCES", 13, "permission denied"),
+        8 => ("EBADF", 9, "bad file descriptor"),
+        10 => ("EBUSY", 16, "resource busy or locked"),
+        19 => ("EDQUOT", 122, "disk quota exceeded"),
+        20 => ("EEXIST", 17, "file already exists"),
+        22 => ("EFBIG", 27, "file too large"),
+        25 => ("EILSEQ", 84, "illegal byte sequence"),
+        28 => ("EINVAL", 22, "invalid argument"),
+        IS_DIRECTORY => ("EISDIR", 21, "illegal operation on a directory"),
+        33 => ("EMFILE", 24, "too many open files"),
+        37 => ("ENAMETOOLONG", 36, "name too long"),
+        44 => ("ENOENT", 2, "no such file or directory"),
+        48 => ("ENOMEM", 12, "not enough memory"),
+        51 => ("ENOSPC", 28, "no space left on device"),
+        54 => ("ENOTDIR", 20, "not a directory"),
+        55 => ("ENOTEMPTY", 39, "directory not empty"),
+        58 => ("ENOTSUP", 95, "operation not supported"),
+        63 => ("EPERM", 1, "operation not permitted"),
+        69 => ("EROFS", 30, "read-only file system"),
+        75 => ("EXDEV", 18, "cross-device link not permitted"),
+        // Not capable: the path is in no folder of the host's.
+        76 => (
+            "EACCES",
+            13,
+            "there are no files of the sandbox at this path",
+        ),
+        _ => ("EIO", 5, "i/o error"),
+    }
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -166,4 +253,5 @@ unsafe extern "C" {
 
 unsafe extern "C" {
     fn __wasilibc_register_preopened_fd(descriptor: i32, prefix: *const c_char) -> i32;
+    fn __wasilibc_open_nomode(path: *const c_char, flags: c_int) -> c_int;
 }

@@ -18,7 +18,8 @@ async function show(label, work) {
   try {
     line(label, shown(await work()));
   } catch (error) {
-    line(label, `${error.name} ${error.code} ${error.syscall}`);
+    const { name, code, errno, syscall, path, dest, message } = error;
+    line(label, [name, code, errno, syscall, path, dest, message].join(" | "));
   }
 }
 
@@ -42,6 +43,48 @@ await show("invalid UTF-8", () => (fs.writeFileSync(p("bad"), new Uint8Array([25
 await show("empty", () => (fs.writeFileSync(p("empty"), ""), fs.readFileSync(p("empty"), "utf8")));
 await show("unicode", () => (fs.writeFileSync(p("u"), "é😀"), [fs.readFileSync(p("u"), "utf8"), fs.statSync(p("u")).size]));
 
+// Every flag Node knows, and some that it does not, on a file, on nothing and
+// on a folder: what came, what the file holds then, and what is there.
+const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC } = fs.constants;
+const flags = [
+  ..."r rs sr r+ rs+ sr+ w wx xw w+ wx+ xw+ a ax xa as sa a+ ax+ xa+ as+ sa+".split(" "),
+  ...["", "R", "x", "rx", "+r", "rw", "w ", "577", "constructor", null, undefined, false, true, {}],
+  ...[O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL, O_RDWR | O_CREAT | O_EXCL | O_TRUNC],
+  ...[O_WRONLY | O_CREAT | O_TRUNC, O_WRONLY | O_EXCL, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND, O_RDWR | O_CREAT | O_APPEND],
+  ...[O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, O_WRONLY | O_CREAT | O_SYNC, O_RDWR | O_DSYNC],
+  ...[O_RDONLY | O_CREAT, O_RDONLY | O_CREAT | O_EXCL, O_RDONLY | O_APPEND, O_RDONLY | O_TRUNC],
+];
+fs.mkdirSync(p("flags/folder"), { recursive: true });
+for (const [index, flag] of flags.entries()) {
+  for (const [what, work] of Object.entries({
+    read: (name) => fs.readFileSync(name, { flag, encoding: "utf8" }),
+    write: (name) => fs.writeFileSync(name, "new", { flag }),
+    append: (name) => fs.appendFileSync(name, "more", { flag }),
+    "write later": (name) => promises.writeFile(name, "late", { flag }),
+  })) {
+    for (const name of ["file", "nothing", "folder"]) {
+      fs.writeFileSync(p("flags/file"), "before");
+      await show(`${what} ${name} with flag ${index} ${JSON.stringify(flag)}`, () => work(p(`flags/${name}`)));
+      const text = (name) => fs.existsSync(p(name)) && fs.readFileSync(p(name), "utf8");
+      line(`after ${what} ${name} with flag ${index}`, shown([text("flags/file"), text("flags/nothing")]));
+      fs.rmSync(p("flags/nothing"), { force: true });
+    }
+  }
+}
+await show("an unknown flag", () => fs.writeFileSync(p("flags/file"), "x", { flag: O_WRONLY | O_CREAT | 0o10000000000 }));
+await show("a flag out of range", () => fs.writeFileSync(p("flags/file"), "x", { flag: 1.5 }));
+await show("nothing with flag r", () => fs.writeFileSync(p("flags/file"), "", { flag: "r" }));
+for (const mode of [undefined, null, 0, fs.constants.COPYFILE_EXCL, fs.constants.COPYFILE_FICLONE, 3]) {
+  await show(`copyFile over a file with mode ${mode}`, () => (fs.copyFileSync(p("a.txt"), p("flags/file"), mode), fs.readFileSync(p("flags/file"), "utf8")));
+  line(`after mode ${mode}`, fs.readFileSync(p("flags/file"), "utf8"));
+  fs.writeFileSync(p("flags/file"), "before");
+  await show(`copyFile with mode ${mode}`, () => (fs.copyFileSync(p("a.txt"), p("flags/copy"), mode), fs.readFileSync(p("flags/copy"), "utf8")));
+  fs.unlinkSync(p("flags/copy"));
+}
+await show("copyFile with mode 9", () => fs.copyFileSync(p("a.txt"), p("flags/copy"), 9));
+await show("flags left", () => fs.readdirSync(p("flags")).sort());
+fs.rmSync(p("flags"), { recursive: true });
+
 // What is refused.
 await show("read missing", () => fs.readFileSync(p("missing")));
 await show("read a folder", () => fs.readFileSync(here));
@@ -49,7 +92,32 @@ await show("read below a file", () => fs.readFileSync(p("a.txt/x")));
 await show("write a folder", () => fs.writeFileSync(here, "x"));
 await show("write below nothing", () => fs.writeFileSync(p("no/x"), "x"));
 await show("write long", () => fs.writeFileSync(p("n".repeat(256)), "x"));
+await show("write longest", () => (fs.writeFileSync(p("n".repeat(255)), "x"), fs.unlinkSync(p("n".repeat(255)))));
+for (const [what, work] of Object.entries({
+  read: (name) => fs.readFileSync(name),
+  stat: (name) => fs.statSync(name),
+  lstat: (name) => fs.lstatSync(name),
+  access: (name) => fs.accessSync(name),
+  mkdir: (name) => fs.mkdirSync(name),
+  "mkdir recursive": (name) => fs.mkdirSync(name, { recursive: true }),
+  readdir: (name) => fs.readdirSync(name),
+  rmdir: (name) => fs.rmdirSync(name),
+  rm: (name) => fs.rmSync(name),
+  "rm forced": (name) => fs.rmSync(name, { force: true }),
+  unlink: (name) => fs.unlinkSync(name),
+  rename: (name) => fs.renameSync(name, p("x")),
+  "rename to": (name) => fs.renameSync(p("a.txt"), name),
+  copyFile: (name) => fs.copyFileSync(name, p("x")),
+  "copyFile to": (name) => fs.copyFileSync(p("a.txt"), name),
+  exists: (name) => fs.existsSync(name),
+})) {
+  await show(`${what} long`, () => work(p("n".repeat(256))));
+  await show(`${what} below a file`, () => work(p("a.txt/x")));
+  await show(`${what} nul`, () => work(p("a\0b")));
+}
 await show("nul", () => fs.readFileSync(p("a\0b")));
+await show("asynchronous, a folder", () => promises.readFile(here));
+await show("callback, a folder", () => new Promise((done, failed) => fs.readFile(here, (error, bytes) => (error ? failed(error) : done(bytes)))));
 await show("asynchronous, missing", () => promises.readFile(p("missing")));
 await show("path in the error", () => {
   try {
@@ -73,6 +141,7 @@ await show("readdir recursive", () => fs.readdirSync(here, { recursive: true }).
 await show("readdir missing", () => fs.readdirSync(p("missing")));
 await show("readdir a file", () => fs.readdirSync(p("a.txt")));
 await show("rmdir full", () => fs.rmdirSync(p("d")));
+await show("asynchronous rmdir full", () => promises.rmdir(p("d")));
 await show("rmdir a file", () => fs.rmdirSync(p("a.txt")));
 await show("rmdir missing", () => fs.rmdirSync(p("missing")));
 await show("rmdir", () => fs.rmdirSync(p("d/e/f")));
@@ -92,6 +161,13 @@ await show("rename missing", () => fs.renameSync(p("missing"), p("x")));
 await show("rename a file over a folder", () => fs.renameSync(p("a.txt"), p("d")));
 await show("rename a folder into itself", () => fs.renameSync(p("d"), p("d/e/g")));
 await show("copyFile", () => (fs.copyFileSync(p("a.txt"), p("copy")), fs.readFileSync(p("copy"), "utf8")));
+await show("copyFile onto itself", () => (fs.copyFileSync(p("copy"), p("./copy")), fs.readFileSync(p("copy"), "utf8")));
+await show("copyFile a folder", () => fs.copyFileSync(p("d"), p("x")));
+await show("copyFile over a folder", () => fs.copyFileSync(p("a.txt"), p("d")));
+await show("rename a folder over a full one", () => (fs.mkdirSync(p("r")), fs.renameSync(p("r"), p("d"))));
+await show("rmdir r", () => fs.rmdirSync(p("r")));
+await show("lstat missing", () => fs.lstatSync(p("missing")));
+await show("asynchronous rm a missing file", () => promises.rm(p("missing")));
 await show("copyFile missing", () => fs.copyFileSync(p("missing"), p("copy")));
 await show("unlink", () => (fs.unlinkSync(p("copy")), fs.existsSync(p("copy"))));
 await show("unlink missing", () => fs.unlinkSync(p("missing")));
