@@ -447,6 +447,12 @@ impl<'s> Reader<'s> {
         };
         let mut description = self.text_in(&parts, "description", LONGEST_DESCRIPTION);
         if description.is_empty() {
+            // Some say it of the one alternative that is not `null`, or of
+            // what a list holds.
+            let inside = inside(&parts);
+            description = self.text_in(&inside, "description", LONGEST_DESCRIPTION);
+        }
+        if description.is_empty() {
             let title = self.text_in(&parts, "title", LONGEST_NAME);
             // Libraries make titles of names.
             if folded(&title) != folded(name) {
@@ -733,4 +739,20 @@ impl std::io::Write for Left {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// The alternatives and the items of a schema, as far as they are written in
+/// place.
+fn inside<'s>(parts: &[Part<'s>]) -> Vec<Part<'s>> {
+    let alternatives = parts.iter().flat_map(|part| {
+        let lists = ["anyOf", "oneOf"]
+            .into_iter()
+            .filter_map(|key| part.get(key)?.as_array());
+        lists.flatten().take(MOST_ALTERNATIVES)
+    });
+    let items = parts.iter().filter_map(|part| part.get("items"));
+    alternatives
+        .chain(items)
+        .filter_map(Value::as_object)
+        .collect()
 }

@@ -420,6 +420,8 @@ fn fields_carry_what_their_type_does_not_say() {
         "old": {"exclusiveMinimum": 0, "maximum": 5, "exclusiveMaximum": true, "deprecated": true},
         "ref": {"$ref": "#/$defs/E", "description": "beside"},
         "big": {"default": "x".repeat(1000), "pattern": "x".repeat(1000)},
+        "either": {"anyOf": [{"type": "null"}, {"type": "string", "description": "if it is one"}]},
+        "each": {"type": "array", "items": {"type": "string", "description": "of each"}},
         "safe": {"type": "integer", "minimum": -9007199254740991i64, "maximum": 9007199254740991i64},
     }, "$defs": {"E": {"enum": ["x"], "description": "of the definition"}}}));
     let fields = &schema.object().unwrap().fields;
@@ -441,6 +443,8 @@ fn fields_carry_what_their_type_does_not_say() {
         ("", ">0, <5; deprecated", None),
         ("beside", "", None),
         ("", "", None),
+        ("if it is one", "", None),
+        ("of each", "", None),
         ("", "", None),
     ];
     let expected = expected.map(|(text, notes, default)| (text, notes.to_owned(), default));
