@@ -21,6 +21,10 @@ use crate::sandbox::{
 /// it their outcome is unknown.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// Said once, by the first run after the one that did it.
+const VARIABLES_LOST: &str = "the variables of earlier programs are gone: the program before this \
+     one was stopped and took the interpreter with it; the files are as it left them";
+
 /// What a session may do.
 #[derive(Debug, Clone, Default)]
 pub struct SessionOptions {
@@ -119,7 +123,8 @@ impl Session {
     /// Runs a program to its end or to a limit.
     ///
     /// Dropping the future stops the program and its calls at once. The files
-    /// of the session stay; its variables are lost then, as after a limit.
+    /// of the session stay; its variables are lost then, as after a limit, and
+    /// the next report has a warning that says so.
     pub async fn run(&mut self, program: Program) -> Report {
         let started = Instant::now();
         let log = CallLog::default();
@@ -174,7 +179,11 @@ fn report(
         calls: calls.len() as u32,
         output_bytes: printed,
     };
-    let verdict = verdict(ending, limits, printed);
+    let variables_lost = ending.variables_lost;
+    let mut verdict = verdict(ending, limits, printed);
+    if variables_lost {
+        verdict.warnings.insert(0, VARIABLES_LOST.to_owned());
+    }
     Report {
         status: verdict.status,
         result: verdict.result,

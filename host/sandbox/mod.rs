@@ -51,9 +51,20 @@ use state::{Shared, State};
 pub(crate) struct Sandbox {
     engine: Engine,
     shared: Shared,
-    /// One for each guest and flavour; absent while it runs, so that a run
-    /// that is dropped half-way leaves nothing behind.
-    instances: [Option<Instance>; 2 * Guest::ALL.len()],
+    /// One for each guest and flavour.
+    slots: [Slot; 2 * Guest::ALL.len()],
+}
+
+/// The place of an interpreter.
+#[derive(Default)]
+enum Slot {
+    /// Not used yet.
+    #[default]
+    Unused,
+    /// Here, with the variables of the programs so far.
+    Idle(Box<Instance>),
+    /// Running; or it ended in no known state and is gone.
+    Away,
 }
 
 /// The two ends of the wire that a run talks through.
@@ -71,6 +82,8 @@ pub(crate) struct Ending {
     pub(crate) memory_refused: bool,
     /// The limit of the files that refused something last.
     pub(crate) files_refused: Option<files::Limit>,
+    /// The run before this one took the variables of the session with it.
+    pub(crate) variables_lost: bool,
 }
 
 impl Ending {
@@ -81,6 +94,7 @@ impl Ending {
             memory_peak: 0,
             memory_refused: false,
             files_refused: None,
+            variables_lost: false,
         }
     }
 }
@@ -99,7 +113,7 @@ impl Sandbox {
                 files: FilesCtx::with_mounts(mounts),
                 tree,
             },
-            instances: Default::default(),
+            slots: Default::default(),
         }
     }
 
@@ -149,10 +163,16 @@ impl Sandbox {
             (Err(error), _) | (_, Err(error)) => return Ending::stopped(Stop::Host(error)),
         };
         let slot = 2 * guest as usize + usize::from(metered);
-        let mut instance = self.instances[slot].take().unwrap_or_else(|| {
-            let state = State::new(limits, &self.shared, &[]);
-            Instance::new(flavour, state, metered)
-        });
+        let slot = &mut self.slots[slot];
+        let before = std::mem::replace(slot, Slot::Away);
+        let variables_lost = matches!(before, Slot::Away);
+        let mut instance = match before {
+            Slot::Idle(instance) => instance,
+            Slot::Unused | Slot::Away => {
+                let state = State::new(limits, &self.shared, &[]);
+                Box::new(Instance::new(flavour, state, metered))
+            }
+        };
         let program = types::Program {
             source: text.to_owned(),
             name: program.name.clone(),
@@ -171,9 +191,12 @@ impl Sandbox {
         .await;
         // After anything but an orderly end the instance is in no known state.
         if ending.outcome.is_ok() {
-            self.instances[slot] = Some(instance);
+            *slot = Slot::Idle(instance);
         }
-        ending
+        Ending {
+            variables_lost,
+            ..ending
+        }
     }
 
     async fn run_component(
@@ -252,6 +275,7 @@ async fn run(
         memory_peak: state.meter.memory_peak(),
         memory_refused: state.meter.memory_refused(),
         files_refused: None,
+        variables_lost: false,
     }
 }
 
