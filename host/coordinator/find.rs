@@ -66,7 +66,7 @@ impl Toolbox {
     ) -> Result<String, CallError> {
         let query = &query[..query.floor_char_boundary(LONGEST_QUERY)];
         let (searched, left_out) = match server {
-            Some(name) => (vec![self.one(name, grants).await?], None),
+            Some(name) => (vec![self.granted_catalog(name, grants).await?.0], None),
             None => self.all(grants).await,
         };
         let index = self.index();
@@ -114,16 +114,6 @@ impl Toolbox {
     pub(super) fn details(&self, server: usize, tool: &Tool) -> String {
         let told = self.told(server, tool, Detail::Full);
         self.upstream.redactor().json(told.get().to_owned())
-    }
-
-    /// The position of a server that can be searched.
-    async fn one(&self, name: &str, grants: &Grants) -> Result<usize, CallError> {
-        let server = self
-            .find_server(name)
-            .ok_or_else(|| self.no_such_server(name))?;
-        self.check_server(server, "*", grants)?;
-        self.catalog(server, "").await?;
-        Ok(server)
     }
 
     /// The positions of all servers that can be searched, and a sentence about

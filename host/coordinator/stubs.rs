@@ -4,7 +4,7 @@
 //! each choice of tools, and shared by all sessions. Tools that are not granted
 //! are left out: a file that nobody may use costs whoever reads it.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use wasm_coordinator_stubs::{tool::Server, tree};
@@ -13,6 +13,7 @@ use super::{
     Toolbox,
     catalog::{Catalog, TreeOf},
     grants::Grants,
+    lock,
 };
 use crate::{
     message::{CallError, StubFile, Stubs},
@@ -59,8 +60,8 @@ impl Toolbox {
         };
         Ok(ToolPage {
             details: self.details(found.server, tool),
-            python: text(format!("{}.py", tool.names.python)),
-            typescript: text(format!("{}.ts", tool.names.javascript)),
+            python: text(tree::python_file(&tool.for_stubs())),
+            typescript: text(tree::typescript_file(&tool.for_stubs())),
         })
     }
 
@@ -87,7 +88,7 @@ impl Toolbox {
             .iter()
             .map(|tool| self.decide(index, tool, grants).is_ok())
             .collect();
-        let mut kept = catalog.stubs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&catalog.stubs);
         match &*kept {
             Some(tree) if tree.granted == granted => Arc::clone(&tree.files),
             _ => {
