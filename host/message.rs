@@ -34,6 +34,15 @@ pub enum ToCoordinator {
         /// The call.
         id: CallId,
     },
+    /// Answer a question. A program waits for the answer before it asks the
+    /// next one.
+    Ask(Question),
+}
+
+/// What the sandbox wants to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
     /// List the tools of a server. Answered by [`ToSandbox::Described`].
     Describe {
         /// The server's name or identifier, as the program wrote it.
@@ -85,15 +94,14 @@ pub enum Detail {
 pub enum ToSandbox {
     /// A call ended.
     Completed(Completion),
-    /// The answer to [`ToCoordinator::Describe`]. A program waits for the
-    /// answer to a question before it asks the next one.
+    /// The answer to [`Question::Describe`].
     Described(Result<Vec<Tool>, CallError>),
-    /// The answer to [`ToCoordinator::Search`]: the JSON object of
+    /// The answer to [`Question::Search`]: the JSON object of
     /// `tools.search` in `wit/sandbox.wit`.
     Found(Result<String, CallError>),
-    /// The answer to [`ToCoordinator::Stubs`].
+    /// The answer to [`Question::Stubs`].
     Stubs(Result<Stubs, CallError>),
-    /// The answer to [`ToCoordinator::Import`]: what each of the functions is,
+    /// The answer to [`Question::Import`]: what each of the functions is,
     /// in the same order. All of them are granted.
     Imported(Result<Vec<Vec<ImportedTool>>, ImportError>),
 }

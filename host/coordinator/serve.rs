@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::atomic::Ordering};
 
 use futures_util::{
     StreamExt as _,
-    future::{AbortHandle, Abortable},
+    future::{AbortHandle, AbortRegistration, Abortable, Either},
     stream::FuturesUnordered,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -19,7 +19,7 @@ use super::{
     log::{CallLog, CallStatus, Recording},
 };
 use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, Detail, ImportedPackage, ToCoordinator, ToSandbox,
+    CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
 };
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
@@ -71,23 +71,12 @@ impl Toolbox {
                     Some(ToCoordinator::Call { id, tool, arguments }) => {
                         let (handle, registration) = AbortHandle::new_pair();
                         in_flight.insert(id, handle);
-                        jobs.push(self.job(Job::Call { id, tool, arguments, registration }, grants, log));
+                        let call = self.finish_call(id, tool, arguments, registration, grants, log);
+                        jobs.push(Either::Left(call));
                         continue;
                     }
-                    Some(ToCoordinator::Describe { server }) => {
-                        jobs.push(self.job(Job::Describe { server }, grants, log));
-                        continue;
-                    }
-                    Some(ToCoordinator::Search { query, detail, server, limit }) => {
-                        jobs.push(self.job(Job::Search { query, detail, server, limit }, grants, log));
-                        continue;
-                    }
-                    Some(ToCoordinator::Stubs { server, known }) => {
-                        jobs.push(self.job(Job::Stubs { server, known }, grants, log));
-                        continue;
-                    }
-                    Some(ToCoordinator::Import { packages }) => {
-                        jobs.push(self.job(Job::Import { packages }, grants, log));
+                    Some(ToCoordinator::Ask(question)) => {
+                        jobs.push(Either::Right(self.answer(question, grants)));
                         continue;
                     }
                 },
@@ -98,52 +87,54 @@ impl Toolbox {
         }
     }
 
-    /// One future for every kind of work, so that they fit into one set.
-    async fn job(&self, job: Job, grants: &Grants, log: &CallLog) -> (Option<CallId>, ToSandbox) {
-        match job {
-            Job::Describe { server } => {
-                let tools = self.describe(&server, grants).await;
-                (None, ToSandbox::Described(tools))
+    /// Makes a call, unless it is aborted first.
+    async fn finish_call(
+        &self,
+        id: CallId,
+        tool: String,
+        arguments: String,
+        registration: AbortRegistration,
+        grants: &Grants,
+        log: &CallLog,
+    ) -> (Option<CallId>, ToSandbox) {
+        let record = log.begin(&tool);
+        let call = self.recorded_call(grants, &tool, &arguments, &record);
+        let result = match Abortable::new(call, registration).await {
+            Ok(result) => result,
+            Err(_) => {
+                record.abandon();
+                let message = match record.sent.load(Ordering::Relaxed) {
+                    true => "the call was cancelled; it may have taken effect",
+                    false => "the call was cancelled before it was sent",
+                };
+                Err(self.error(CallErrorKind::Cancelled, "", &tool, message.to_owned()))
             }
-            Job::Search {
+        };
+        (Some(id), completed(id, result))
+    }
+
+    async fn answer(&self, question: Question, grants: &Grants) -> (Option<CallId>, ToSandbox) {
+        let answer = match question {
+            Question::Describe { server } => {
+                ToSandbox::Described(self.describe(&server, grants).await)
+            }
+            Question::Search {
                 query,
                 detail,
                 server,
                 limit,
             } => {
                 let found = self.search(&query, detail, server.as_deref(), limit, grants);
-                (None, ToSandbox::Found(found.await))
+                ToSandbox::Found(found.await)
             }
-            Job::Stubs { server, known } => {
-                let stubs = self.stubs_unless(&server, grants, known).await;
-                (None, ToSandbox::Stubs(stubs))
+            Question::Stubs { server, known } => {
+                ToSandbox::Stubs(self.stubs_unless(&server, grants, known).await)
             }
-            Job::Import { packages } => {
-                let imported = self.import(&packages, grants).await;
-                (None, ToSandbox::Imported(imported))
+            Question::Import { packages } => {
+                ToSandbox::Imported(self.import(&packages, grants).await)
             }
-            Job::Call {
-                id,
-                tool,
-                arguments,
-                registration,
-            } => {
-                let record = log.begin(&tool);
-                let call = self.recorded_call(grants, &tool, &arguments, &record);
-                let result = match Abortable::new(call, registration).await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        record.abandon();
-                        let message = match record.sent.load(Ordering::Relaxed) {
-                            true => "the call was cancelled; it may have taken effect",
-                            false => "the call was cancelled before it was sent",
-                        };
-                        Err(self.error(CallErrorKind::Cancelled, "", &tool, message.to_owned()))
-                    }
-                };
-                (Some(id), completed(id, result))
-            }
-        }
+        };
+        (None, answer)
     }
 
     async fn recorded_call(
@@ -168,31 +159,6 @@ impl Toolbox {
         });
         result
     }
-}
-
-enum Job {
-    Call {
-        id: CallId,
-        tool: String,
-        arguments: String,
-        registration: futures_util::future::AbortRegistration,
-    },
-    Describe {
-        server: String,
-    },
-    Search {
-        query: String,
-        detail: Detail,
-        server: Option<String>,
-        limit: u32,
-    },
-    Stubs {
-        server: String,
-        known: Option<u64>,
-    },
-    Import {
-        packages: Vec<ImportedPackage>,
-    },
 }
 
 fn completed(id: CallId, result: Result<String, CallError>) -> ToSandbox {

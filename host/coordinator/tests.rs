@@ -16,7 +16,7 @@ use tokio::sync::{
 
 use super::*;
 use crate::{
-    message::{CallId, Completion, Detail, ToCoordinator, ToSandbox},
+    message::{CallId, Completion, Detail, Question, ToCoordinator, ToSandbox},
     upstream::LocalTools,
 };
 
@@ -301,9 +301,9 @@ async fn calls_run_at_the_same_time_and_each_completes_once() {
     run.call(2, "t.quick");
     let first = run.completion().await;
     assert_eq!((first.id, first.result.unwrap().as_str()), (2, "\"quick\""));
-    run.send(ToCoordinator::Describe {
+    run.send(ToCoordinator::Ask(Question::Describe {
         server: "t".to_owned(),
-    });
+    }));
     let Some(ToSandbox::Described(Ok(tools))) = run.answers.recv().await else {
         panic!("the tools are described while a call runs");
     };

@@ -10,7 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 
 use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, Detail, Stubs, ToCoordinator, ToSandbox, Tool,
+    CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
+    ToSandbox, Tool,
 };
 
 /// Completions handed to the guest at once. More wait for the next turn, so
@@ -152,10 +153,10 @@ impl Link {
 
     /// The tools of a server.
     pub(super) async fn describe(&mut self, server: String) -> Result<Vec<Tool>, CallError> {
-        let request = ToCoordinator::Describe {
+        let question = Question::Describe {
             server: server.clone(),
         };
-        match self.ask(request).await {
+        match self.ask(question).await {
             Some(ToSandbox::Described(answer)) => answer,
             _ => Err(gone(&server)),
         }
@@ -169,13 +170,13 @@ impl Link {
         server: Option<String>,
         limit: u32,
     ) -> Result<String, CallError> {
-        let request = ToCoordinator::Search {
+        let question = Question::Search {
             query,
             detail,
             server,
             limit,
         };
-        match self.ask(request).await {
+        match self.ask(question).await {
             Some(ToSandbox::Found(answer)) => answer,
             _ => Err(gone("")),
         }
@@ -187,20 +188,20 @@ impl Link {
         server: String,
         known: Option<u64>,
     ) -> Result<Stubs, CallError> {
-        let request = ToCoordinator::Stubs {
+        let question = Question::Stubs {
             server: server.clone(),
             known,
         };
-        match self.ask(request).await {
+        match self.ask(question).await {
             Some(ToSandbox::Stubs(answer)) => answer,
             _ => Err(gone(&server)),
         }
     }
 
     /// Asks, and waits for the one answer that is no completion.
-    async fn ask(&mut self, request: ToCoordinator) -> Option<ToSandbox> {
+    async fn ask(&mut self, question: Question) -> Option<ToSandbox> {
         let wire = self.wire.as_mut()?;
-        wire.requests.send(request).ok()?;
+        wire.requests.send(ToCoordinator::Ask(question)).ok()?;
         loop {
             match wire.answers.recv().await? {
                 ToSandbox::Completed(completion) => self.arrived.push_back(completion),

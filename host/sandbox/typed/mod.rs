@@ -29,7 +29,7 @@ use super::instance::Stop;
 use super::state::State;
 use crate::message::{
     CallError, CallErrorKind, ImportError, ImportErrorKind, ImportedPackage, ImportedTool,
-    ToCoordinator, ToSandbox,
+    Question, ToCoordinator, ToSandbox,
 };
 use fit::Fitted;
 
@@ -126,9 +126,9 @@ async fn ask(wire: &mut Wire, imports: &[Import]) -> Result<Vec<Vec<ImportedTool
             .map(|(name, _)| name.clone())
             .collect(),
     });
-    let request = ToCoordinator::Import {
+    let request = ToCoordinator::Ask(Question::Import {
         packages: packages.collect(),
-    };
+    });
     let gone = || {
         let gone = std::io::Error::other("the coordinator is gone");
         Stop::Host(crate::error::Error::host("linking a component", gone))
