@@ -36,6 +36,7 @@
 pub mod config;
 mod coordinator;
 mod error;
+pub mod http;
 mod limits;
 mod message;
 mod program;

@@ -15,6 +15,7 @@ mod finding;
 mod guests;
 mod hostile_files;
 mod hostile_tools;
+mod http;
 mod imports;
 mod input;
 mod javascript;

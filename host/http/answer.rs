@@ -1,0 +1,136 @@
+//! What becomes of an answer of `rmcp` before it is sent: errors in our words,
+//! and streams that end when the server stops.
+
+use axum::{
+    body::{Body, Bytes},
+    http::{
+        HeaderMap, Response, StatusCode,
+        header::{ALLOW, CONTENT_TYPE},
+    },
+};
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    message::{Id, Kind},
+    refusal::Refusal,
+};
+
+/// Of an error that is read to see what it is. Longer ones quote the request.
+const LONGEST_ERROR: usize = 16 << 10;
+
+pub(super) fn is_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// The answer, with errors that quote the request or explain the library
+/// replaced by ours.
+pub(super) async fn refine(
+    response: Response<Body>,
+    kind: Option<&Kind>,
+    version: Option<&str>,
+) -> Result<Response<Body>, Refusal> {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(response);
+    }
+    let json = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value == "application/json");
+    match status {
+        StatusCode::BAD_REQUEST if json => refine_bad_request(response, kind).await,
+        _ if json => Ok(response),
+        StatusCode::BAD_REQUEST => Err(match version {
+            Some(version) if !is_known(version) => Refusal::version(Some(version)),
+            _ => Refusal::invalid("the Mcp-Session-Id header is missing; initialize a session"),
+        }),
+        StatusCode::NOT_FOUND => Err(Refusal::no_session()),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let all = response
+                .headers()
+                .get(ALLOW)
+                .is_some_and(|allow| allow != "POST");
+            Err(Refusal::method(if all {
+                "GET, POST, DELETE"
+            } else {
+                "POST"
+            }))
+        }
+        StatusCode::NOT_ACCEPTABLE => Err(Refusal::not_acceptable()),
+        StatusCode::PAYLOAD_TOO_LARGE => Err(Refusal::too_large()),
+        // The media type was looked at before: this says that the message
+        // could not be read.
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(Refusal::invalid(
+            "the body is not a message of the protocol, or is nested too deeply",
+        )),
+        _ => Err(Refusal::internal()),
+    }
+}
+
+async fn refine_bad_request(
+    response: Response<Body>,
+    kind: Option<&Kind>,
+) -> Result<Response<Body>, Refusal> {
+    #[derive(Deserialize)]
+    struct Message {
+        error: Error,
+    }
+    #[derive(Deserialize)]
+    struct Error {
+        code: i32,
+    }
+    let (parts, body) = response.into_parts();
+    let mismatch = Refusal::header("a header of the protocol is missing or contradicts the body");
+    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_ERROR).await else {
+        return Err(mismatch);
+    };
+    let code = serde_json::from_slice(&bytes).map_or(0, |message: Message| message.error.code);
+    match (code, kind) {
+        (-32020, _) => Err(mismatch),
+        (-32600, Some(Kind::Response)) => Err(Refusal::invalid(
+            "an answer belongs to a session, and this request names none",
+        )),
+        (-32600, _) => Err(Refusal::invalid(
+            "the MCP-Protocol-Version header contradicts the body",
+        )),
+        _ => Ok(Response::from_parts(parts, Body::from(bytes))),
+    }
+}
+
+fn is_known(version: &str) -> bool {
+    rmcp::model::ProtocolVersion::KNOWN_VERSIONS
+        .iter()
+        .any(|known| known.as_str() == version)
+}
+
+/// The stream until `end`, and then `last`. What it came from is dropped, so
+/// that whoever produces it is cancelled.
+pub(super) fn until(body: Body, end: CancellationToken, last: Option<Bytes>) -> Body {
+    let state = Some((body.into_data_stream(), end, last));
+    Body::from_stream(stream::unfold(state, async |state| {
+        let (mut chunks, end, last) = state?;
+        tokio::select! {
+            // What is there already is sent before the end.
+            biased;
+            chunk = chunks.next() => chunk.map(|chunk| (chunk, Some((chunks, end, last)))),
+            () = end.cancelled() => last.map(|last| (Ok(last), None)),
+        }
+    }))
+}
+
+/// The body, holding something until it has been sent or dropped.
+pub(super) fn holding<T: Send + 'static>(body: Body, held: T) -> Body {
+    Body::from_stream(body.into_data_stream().map(move |chunk| {
+        let _ = &held;
+        chunk
+    }))
+}
+
+/// A refusal as an event, for the request it answers.
+pub(super) fn event(refusal: Refusal, id: Id) -> Bytes {
+    Bytes::from(format!("data: {}\n\n", refusal.to(Some(id)).message()))
+}

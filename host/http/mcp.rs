@@ -1,0 +1,255 @@
+//! `/mcp`: Streamable HTTP, in both eras of the protocol.
+//!
+//! `rmcp` speaks the protocol. What stands before it here: one message in each
+//! request, read within bounds; sessions of the caller only; a cap on what is
+//! in progress; and an end to everything that is open when the server stops.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE, COOKIE},
+        request::Parts,
+    },
+};
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    answer,
+    auth::Caller,
+    message::{self, Kind},
+    options::Options,
+    probes::Operator,
+    refusal::Refusal,
+    sessions::{InUse, OPENING, Opening, Sessions},
+};
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// Two of one of these could be read in two ways.
+const SINGLE: [&str; 5] = [
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+];
+
+/// Versions are dates. One that is unknown comes back in the error.
+const LONGEST_VERSION: usize = 32;
+
+/// Names no session: ids of sessions are longer.
+const NO_SESSION: HeaderValue = HeaderValue::from_static("none");
+
+pub(super) struct Endpoint<S> {
+    service: StreamableHttpService<S, Sessions>,
+    sessions: Arc<Sessions>,
+    options: Arc<Options>,
+    operator: Arc<dyn Operator>,
+    requests: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    /// The server was told to stop.
+    stopping: CancellationToken,
+    /// The grace time is over.
+    cut: CancellationToken,
+}
+
+impl<S: ServerHandler + Send + 'static> Endpoint<S> {
+    pub(super) fn new(
+        make_handler: impl Fn() -> Result<S, std::io::Error> + Send + Sync + 'static,
+        options: Arc<Options>,
+        operator: Arc<dyn Operator>,
+        stopping: CancellationToken,
+        cut: CancellationToken,
+        ended: CancellationToken,
+    ) -> Self {
+        let sessions = Arc::new(Sessions::new(options.sessions, options.session_idle));
+        let config = StreamableHttpServerConfig::default()
+            // Both are checked for every route, and more strictly: see `access`.
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_max_request_body_bytes(options.longest_body)
+            // One answer and nothing else needs no stream.
+            .with_json_response(true)
+            // Ends what is left of sessions. Later than `cut`, so that requests
+            // are answered by us first.
+            .with_cancellation_token(ended);
+        Self {
+            service: StreamableHttpService::new(make_handler, sessions.clone(), config),
+            requests: Arc::new(Semaphore::new(options.requests)),
+            streams: Arc::new(Semaphore::new(options.streams)),
+            sessions,
+            options,
+            operator,
+            stopping,
+            cut,
+        }
+    }
+
+    pub(super) async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let answer = match *request.method() {
+            Method::POST => self.post(request).await,
+            Method::GET => self.stream(request).await,
+            Method::DELETE => self.delete(request).await,
+            _ => Err(Refusal::method("GET, POST, DELETE")),
+        };
+        answer.unwrap_or_else(|refusal| {
+            if refusal.status == StatusCode::PAYLOAD_TOO_LARGE {
+                self.operator.limited("body");
+            }
+            refusal.response()
+        })
+    }
+
+    /// One message of a client.
+    async fn post(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let (caller, session) = self.enter(&mut parts)?;
+        if !is_json(&parts.headers) {
+            return Err(Refusal::media_type());
+        }
+        let mut permit = self.permit(&self.requests, "requests")?;
+        let (longest, time) = (self.options.longest_body, self.options.body_timeout);
+        let body = message::read(body, longest, time).await?;
+        let kind = message::kind(&body)?;
+        let id = kind.id();
+        let mut end = &self.cut;
+        if let Kind::Request { listens: true, .. } = kind {
+            permit = self
+                .permit(&self.streams, "streams")
+                .map_err(|refusal| refusal.to(id.clone()))?;
+            end = &self.stopping;
+        }
+
+        let request = Request::from_parts(parts, Body::from(body));
+        let response = tokio::select! {
+            biased;
+            response = self.handle(request, caller, Some(&kind)) => {
+                response.map_err(|refusal| refusal.to(id.clone()))?
+            }
+            () = end.cancelled() => return Err(Refusal::stopping().to(id)),
+        };
+        let last = id.map(|id| answer::event(Refusal::stopping(), id));
+        Ok(held(response, (permit, session), |body| {
+            answer::until(body, end.clone(), last)
+        }))
+    }
+
+    /// A stream of messages that belong to no request.
+    async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let (mut parts, _) = request.into_parts();
+        let (caller, session) = self.enter(&mut parts)?;
+        let permit = self.permit(&self.streams, "streams")?;
+        let request = Request::from_parts(parts, Body::empty());
+        let response = self.handle(request, caller, None).await?;
+        Ok(held(response, (permit, session), |body| {
+            answer::until(body, self.stopping.clone(), None)
+        }))
+    }
+
+    /// The end of a session.
+    async fn delete(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+        let (mut parts, _) = request.into_parts();
+        let (caller, session) = self.enter(&mut parts)?;
+        let request = Request::from_parts(parts, Body::empty());
+        let response = self.handle(request, caller, None).await?;
+        match session {
+            Some(_) => Ok(response),
+            // Closing what does not exist succeeds in `rmcp`.
+            None if response.status().is_success() => Err(Refusal::no_session()),
+            None => Ok(response),
+        }
+    }
+
+    async fn handle(
+        &self,
+        request: Request<Body>,
+        caller: Caller,
+        kind: Option<&Kind>,
+    ) -> Result<Response<Body>, Refusal> {
+        let version = request.headers().get(VERSION).cloned();
+        let version = version.as_ref().and_then(|version| version.to_str().ok());
+        let opening = Opening::of(caller);
+        let response = OPENING
+            .scope(opening.clone(), self.service.handle(request))
+            .await;
+        if opening.refused() {
+            self.operator.limited("sessions");
+            return Err(Refusal::busy("too many sessions are open"));
+        }
+        answer::refine(response.map(Body::new), kind, version).await
+    }
+
+    /// Whose request it is, and its session if it names one of theirs. What
+    /// handlers must not see is taken out.
+    fn enter(&self, parts: &mut Parts) -> Result<(Caller, Option<InUse>), Refusal> {
+        for name in SINGLE {
+            if parts.headers.get_all(name).iter().nth(1).is_some() {
+                return Err(Refusal::header("a header of the protocol appears twice"));
+            }
+        }
+        if let Some(version) = parts.headers.get(VERSION) {
+            let version = version.as_bytes();
+            if version.len() > LONGEST_VERSION || !version.iter().all(u8::is_ascii_graphic) {
+                return Err(Refusal::version(None));
+            }
+        }
+        // Handlers may log what they are given.
+        parts.headers.remove(AUTHORIZATION);
+        parts.headers.remove(COOKIE);
+        let caller = parts.extensions.get().copied().unwrap_or(Caller::STRANGER);
+        let Some(id) = parts.headers.get(SESSION) else {
+            return Ok((caller, None));
+        };
+        let session = id
+            .to_str()
+            .ok()
+            .and_then(|id| self.sessions.enter(id, caller));
+        if session.is_none() {
+            // Another caller's session looks like one that never was.
+            parts.headers.insert(SESSION, NO_SESSION);
+        }
+        Ok((caller, session))
+    }
+
+    fn permit(
+        &self,
+        permits: &Arc<Semaphore>,
+        bound: &'static str,
+    ) -> Result<OwnedSemaphorePermit, Refusal> {
+        permits.clone().try_acquire_owned().map_err(|_| {
+            self.operator.limited(bound);
+            Refusal::busy("too many requests are in progress")
+        })
+    }
+}
+
+/// A stream holds its place until it ends; anything else is complete.
+fn held(
+    response: Response<Body>,
+    place: (OwnedSemaphorePermit, Option<InUse>),
+    end: impl FnOnce(Body) -> Body,
+) -> Response<Body> {
+    if answer::is_stream(response.headers()) {
+        response.map(|body| answer::holding(end(body), place))
+    } else {
+        response
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let (Some(value), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = value.to_str().unwrap_or_default().split(';').next();
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}

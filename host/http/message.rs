@@ -1,0 +1,258 @@
+//! The body of a POST: read within bounds, and known to be one JSON-RPC
+//! message before anything is built from it.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::body::{Body, Bytes};
+use futures_util::StreamExt as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, value::RawValue};
+
+use super::refusal::Refusal;
+
+/// Opens a stream of notifications, in the revisions without sessions.
+const LISTEN: &str = "subscriptions/listen";
+
+/// Methods of the protocol have at most 40 characters. One that is not known
+/// comes back in error texts.
+const LONGEST_METHOD: usize = 128;
+
+/// Ids come back in answers and are kept while a request is in progress.
+const LONGEST_ID: usize = 256;
+
+/// Of a request: a string or an integer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Id(pub(super) Value);
+
+/// What is known of a message without its contents.
+#[derive(Debug, PartialEq)]
+pub(super) enum Kind {
+    Request {
+        id: Id,
+        /// Its answer is a stream without an end of its own.
+        listens: bool,
+    },
+    Notification,
+    Response,
+}
+
+impl Kind {
+    pub(super) fn id(&self) -> Option<Id> {
+        match self {
+            Self::Request { id, .. } => Some(id.clone()),
+            Self::Notification | Self::Response => None,
+        }
+    }
+}
+
+/// The whole body.
+pub(super) async fn read(body: Body, longest: usize, time: Duration) -> Result<Bytes, Refusal> {
+    use axum::body::HttpBody as _;
+
+    // Refused before a byte of it is read.
+    if body.size_hint().lower() > longest as u64 {
+        return Err(Refusal::too_large());
+    }
+    let gather = async {
+        let mut chunks = body.into_data_stream();
+        let mut gathered = Vec::new();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| Refusal::bad_request("the body broke off"))?;
+            if chunk.len() > longest - gathered.len() {
+                return Err(Refusal::too_large());
+            }
+            gathered.extend_from_slice(&chunk);
+        }
+        Ok(Bytes::from(gathered))
+    };
+    match tokio::time::timeout(time, gather).await {
+        Ok(gathered) => gathered,
+        Err(_) => Err(Refusal::too_slow()),
+    }
+}
+
+/// The kind of the message in `body`.
+pub(super) fn kind(body: &[u8]) -> Result<Kind, Refusal> {
+    // Skips over the value without recursion, however deep it is nested.
+    let text: &RawValue = serde_json::from_slice(body).map_err(|_| Refusal::not_json())?;
+    if text.get().starts_with('[') {
+        return Err(Refusal::invalid(
+            "batches are not supported; send one message in each request",
+        ));
+    }
+    let envelope: Envelope = serde_json::from_str(text.get())
+        .map_err(|_| Refusal::invalid("the body is not a JSON-RPC message"))?;
+    if envelope.jsonrpc.as_deref() != Some("2.0") {
+        return Err(Refusal::invalid("`jsonrpc` must be \"2.0\""));
+    }
+    let id = match envelope.id {
+        Some(id) => Some(self::id(id)?),
+        None => None,
+    };
+    let Some(method) = envelope.method else {
+        let answers = envelope.result.is_some() != envelope.error.is_some();
+        return match answers && (id.is_some() || envelope.error.is_some()) {
+            true => Ok(Kind::Response),
+            false => Err(Refusal::invalid("the message is neither a request nor an answer").to(id)),
+        };
+    };
+    if method.len() > LONGEST_METHOD || !method.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Refusal::no_method().to(id));
+    }
+    if envelope
+        .params
+        .is_some_and(|params| !params.get().starts_with('{'))
+    {
+        return Err(Refusal::invalid_params("`params` must be an object").to(id));
+    }
+    Ok(match id {
+        Some(id) => Kind::Request {
+            id,
+            listens: method == LISTEN,
+        },
+        None => Kind::Notification,
+    })
+}
+
+fn id(text: &RawValue) -> Result<Id, Refusal> {
+    let invalid = || Refusal::invalid("`id` must be an integer or a short string");
+    if text.get().len() > LONGEST_ID {
+        return Err(invalid());
+    }
+    match serde_json::from_str(text.get()) {
+        Ok(id @ Value::String(_)) => Ok(Id(id)),
+        Ok(Value::Number(id)) if id.is_i64() => Ok(Id(Value::Number(id))),
+        _ => Err(invalid()),
+    }
+}
+
+/// Names that appear twice are an error: two readers could choose differently.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(default, borrow)]
+    jsonrpc: Option<Cow<'a, str>>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(default, borrow, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// `null` is there too.
+fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(body: &[u8]) -> Value {
+        let refusal = kind(body).unwrap_err();
+        let message: Value = serde_json::from_str(&refusal.message()).unwrap();
+        message["error"]["code"].clone()
+    }
+
+    #[test]
+    fn messages_are_told_apart() {
+        let request = |id, listens| Kind::Request {
+            id: Id(id),
+            listens,
+        };
+        for (body, expected) in [
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#,
+                request(json!(1), false),
+            ),
+            (
+                r#" {"jsonrpc":"2.0","id":"a","method":"subscriptions/listen","params":{}} "#,
+                request(json!("a"), true),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+                Kind::Notification,
+            ),
+            (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, Kind::Response),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#,
+                Kind::Response,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","error":{"code":1,"message":""}}"#,
+                Kind::Response,
+            ),
+        ] {
+            assert_eq!(kind(body.as_bytes()).unwrap(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        let deep = "[".repeat(100_000);
+        let closed = format!("{deep}{}", "]".repeat(100_000));
+        for body in [
+            &b""[..],
+            b" ",
+            b"{",
+            b"nonsense",
+            b"NaN",
+            b"\xef\xbb\xbf{}",
+            b"\xff",
+            b"{} {}",
+            br#"{"jsonrpc":"2.0","id":NaN,"method":"ping"}"#,
+            deep.as_bytes(),
+        ] {
+            assert_eq!(refused(body), -32700, "{:?}", String::from_utf8_lossy(body));
+        }
+        for body in [
+            "null",
+            "7",
+            "true",
+            "\"text\"",
+            "[]",
+            "{}",
+            &closed,
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+            r#"{"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":2.0,"id":1,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+            r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+            r#"{"jsonrpc":"2.0","result":{}}"#,
+        ] {
+            assert_eq!(refused(body.as_bytes()), -32600, "{body}");
+        }
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+            "m".repeat(1 << 20)
+        );
+        assert_eq!(refused(long.as_bytes()), -32601);
+        for params in ["[]", "null", "7"] {
+            let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}"#);
+            assert_eq!(refused(body.as_bytes()), -32602, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_carries_the_id_it_could_read() {
+        let refusal =
+            kind(br#"{"jsonrpc":"2.0","id":"a","method":"ping","params":[]}"#).unwrap_err();
+        assert!(refusal.message().contains(r#""id":"a""#));
+        assert!(!kind(b"{").unwrap_err().message().contains("\"id\""));
+    }
+}
