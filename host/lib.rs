@@ -33,6 +33,7 @@
 //! an [`Error`]. A [`Toolbox`] holds the tools, shared by any number of
 //! sessions; servers start when they are first used.
 
+mod attendant;
 pub mod config;
 mod coordinator;
 mod error;
@@ -59,6 +60,10 @@ pub mod search {
     pub use crate::coordinator::search::{Document, Found, Hit, Index, MOST_HITS, Query};
 }
 
+pub use attendant::{
+    Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, LogLevel, Progress,
+    RequestKind, ServerRequest, Verdict,
+};
 pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox, Wit};
 pub use error::Error;
 pub use limits::{Limit, Limits};

@@ -94,6 +94,11 @@ pub enum Detail {
 pub enum ToSandbox {
     /// A call ended.
     Completed(Completion),
+    /// Somebody is asked about a call; followed by one [`Self::Answered`]. The
+    /// clock stands still while all of the program waits.
+    Asking,
+    /// The question is answered.
+    Answered,
     /// The answer to [`Question::Describe`].
     Described(Result<Vec<Tool>, CallError>),
     /// The answer to [`Question::Search`]: the JSON object of

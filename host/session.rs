@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use crate::coordinator::{CallLog, Grants, Toolbox};
+use crate::attendant::Attendant;
+use crate::coordinator::{self, CallLog, Grants, Toolbox};
 use crate::limits::{Limit, Limits};
 use crate::program::Program;
 use crate::report::{ErrorReport, Position, Report, Status, Usage};
@@ -84,6 +85,7 @@ pub struct Session {
     workspace: Workspace,
     tools: Arc<Toolbox>,
     options: SessionOptions,
+    attendant: Option<Arc<dyn Attendant>>,
 }
 
 impl Session {
@@ -102,6 +104,7 @@ impl Session {
             workspace,
             tools,
             options,
+            attendant: None,
         }
     }
 
@@ -120,6 +123,13 @@ impl Session {
         self.sandbox.console().watch(Some(watcher));
     }
 
+    /// Names who attends the next runs: who is asked when a call needs consent,
+    /// and hears what happens. Nobody does by default, so such calls are
+    /// refused.
+    pub fn attend(&mut self, attendant: Option<Arc<dyn Attendant>>) {
+        self.attendant = attendant;
+    }
+
     /// Runs a program to its end or to a limit.
     ///
     /// Dropping the future stops the program and its calls at once. The files
@@ -128,12 +138,17 @@ impl Session {
     pub async fn run(&mut self, program: Program) -> Report {
         let started = Instant::now();
         let log = CallLog::default();
+        let grants = &self.options.grants;
+        let attendant = self.attendant.as_ref();
         let (requests, to_coordinator) = unbounded_channel();
         let (to_sandbox, answers) = unbounded_channel();
         let ending = {
-            let tools = self
-                .tools
-                .serve(&self.options.grants, to_coordinator, to_sandbox, &log);
+            let run = coordinator::Run {
+                grants,
+                attendant,
+                log: &log,
+            };
+            let tools = self.tools.serve(&run, to_coordinator, to_sandbox);
             let run = self
                 .sandbox
                 .run(&program, &self.options.limits, Wire { requests, answers });

@@ -16,7 +16,7 @@ use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
 use super::terminal::{self, Message};
 use super::workspace::FileFlags;
-use super::{EXIT_INTERRUPTED, Failure, script};
+use super::{EXIT_INTERRUPTED, Failure, consent, script};
 
 /// Run a program in the sandbox.
 ///
@@ -140,6 +140,7 @@ impl Exec {
                 files: Files::Workspace(workspace.clone()),
             };
             let mut session = Session::new(&engine, tools.clone(), options);
+            session.attend(consent::person());
             if !self.json {
                 session.watch(Box::new(show()));
             }

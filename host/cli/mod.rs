@@ -2,6 +2,7 @@
 //! printed and exit codes chosen.
 
 mod completions;
+mod consent;
 mod demo_server;
 mod exec;
 mod init;

@@ -72,14 +72,15 @@ pub(crate) fn grants(
     allow: &[String],
     deny: &[String],
 ) -> Result<Grants, Failure> {
-    let everything = ["*".to_owned()];
-    let allow = match (&configuration.tools.allow, allow) {
-        (_, [_, ..]) => allow,
-        (Some(configured), []) => configured,
-        (None, []) => &everything,
-    };
     let deny = configuration.tools.deny.iter().chain(deny);
-    Grants::new(allow, deny).map_err(|error| Failure::usage(error.to_string(), ""))
+    let grants = match (&configuration.tools.allow, allow) {
+        (_, [_, ..]) => Grants::new(allow, deny),
+        (Some(configured), []) => Grants::new(configured, deny),
+        (None, []) => Grants::all_but(deny),
+    };
+    grants
+        .and_then(|grants| grants.asking(&configuration.tools.ask))
+        .map_err(|error| Failure::usage(error.to_string(), ""))
 }
 
 /// The servers of the configuration; the demo server where there is none.

@@ -123,10 +123,14 @@ pub struct Limits {
 }
 
 /// Which tools programs may call: glob patterns on `server.tool`.
+/// [`Grants`](crate::Grants) says what they mean together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tools {
-    /// Only what matches one of these; everything if absent.
+    /// Only what matches one of these; everything if absent, and then what
+    /// servers call destructive is asked about.
     pub allow: Option<Vec<String>>,
+    /// What matches one of these is called after somebody agreed.
+    pub ask: Vec<String>,
     /// Never what matches one of these, whatever is allowed.
     pub deny: Vec<String>,
 }

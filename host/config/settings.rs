@@ -39,7 +39,7 @@ const LIMITS: &[&str] = &[
     "fileSize",
     "maxFiles",
 ];
-const TOOLS: &[&str] = &["allow", "deny"];
+const TOOLS: &[&str] = &["allow", "ask", "deny"];
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
     let mut settings = Settings::default();
@@ -102,7 +102,9 @@ fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {
     for field in fields {
         let what = format!("`coordinator.tools.{}`", field.name);
         match field.name {
+            _ if matches!(field.value, Value::NullKeyword(_)) && TOOLS.contains(&field.name) => {}
             "allow" => tools.allow = Some(patterns(report, field.value, &what)),
+            "ask" => tools.ask = patterns(report, field.value, &what),
             "deny" => tools.deny = patterns(report, field.value, &what),
             _ => unknown(report, &field, "`coordinator.tools`", TOOLS),
         }

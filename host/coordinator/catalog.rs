@@ -160,6 +160,7 @@ pub(super) mod tests {
             description: String::new(),
             input_schema: Arc::new(schema.clone()),
             output_schema: None,
+            is_destructive: false,
         };
         Catalog::new(Arc::new(Listing {
             tools: tools.iter().map(definition).collect(),

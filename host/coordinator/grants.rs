@@ -1,8 +1,10 @@
-//! Which tools a program may call.
+//! Which tools a program may call, and which of them only after somebody agreed.
 //!
 //! [`Grants::decide`] is the one function that decides, and every route to a
 //! tool passes through it: calls, listings, suggestions. It is pure. Nothing a
-//! program or a server sends can widen what it was built with.
+//! program or a server sends can widen what it was built with: what a server
+//! says about a tool can only make a call that was allowed a call to be asked
+//! about.
 
 use std::fmt;
 
@@ -10,9 +12,11 @@ use globset::{GlobBuilder, GlobMatcher};
 
 /// A policy on tools: glob patterns on `server.tool`.
 ///
-/// A tool may be called if a pattern allows it and none denies it. The default
-/// allows everything that is configured. A pattern may use the raw names or
-/// the identifiers that programs see.
+/// What is denied stays denied. What matches `ask` is called after somebody
+/// agreed. What matches `allow` is called. By default everything that is
+/// configured is allowed, but tools whose servers say that they destroy
+/// something (`destructiveHint`) are asked about. A pattern may use the raw
+/// names or the identifiers that programs see.
 ///
 /// # Examples
 ///
@@ -22,24 +26,17 @@ use globset::{GlobBuilder, GlobMatcher};
 /// let grants = Grants::new(["github.*", "*.list_*"], ["github.delete_*"])?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Grants {
-    allow: Vec<Pattern>,
+    /// `None` allows everything, as far as the servers call it harmless.
+    allow: Option<Vec<Pattern>>,
+    ask: Vec<Pattern>,
     deny: Vec<Pattern>,
 }
 
-impl Default for Grants {
-    fn default() -> Self {
-        Self {
-            allow: vec![Pattern::new("*").expect("`*` is a pattern")],
-            deny: Vec::new(),
-        }
-    }
-}
-
 impl Grants {
-    /// Grants what matches `allow`, except what matches `deny`. An empty
-    /// `allow` grants nothing.
+    /// Grants what matches `allow`, without asking, except what matches `deny`.
+    /// An empty `allow` grants nothing.
     ///
     /// # Errors
     ///
@@ -49,26 +46,59 @@ impl Grants {
         deny: impl IntoIterator<Item: AsRef<str>>,
     ) -> Result<Self, BadPattern> {
         Ok(Self {
-            allow: Pattern::all(allow)?,
+            allow: Some(Pattern::all(allow)?),
+            ask: Vec::new(),
             deny: Pattern::all(deny)?,
         })
     }
 
-    /// Decides about one tool.
-    pub(super) fn decide(&self, tool: &Target<'_>) -> Result<(), Denial> {
-        if let Some(pattern) = self.deny.iter().find(|pattern| pattern.matches(tool)) {
-            return Err(Denial {
-                tool: tool.written(),
-                denied_by: Some(pattern.text.clone()),
-            });
-        }
-        if self.allow.iter().any(|pattern| pattern.matches(tool)) {
-            return Ok(());
-        }
-        Err(Denial {
-            tool: tool.written(),
-            denied_by: None,
+    /// Grants everything as by default, except what matches `deny`.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no pattern.
+    pub fn all_but(deny: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, BadPattern> {
+        Ok(Self {
+            deny: Pattern::all(deny)?,
+            ..Self::default()
         })
+    }
+
+    /// The same, but what matches `ask` is asked about, allowed or not.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no pattern.
+    pub fn asking(mut self, ask: impl IntoIterator<Item: AsRef<str>>) -> Result<Self, BadPattern> {
+        self.ask = Pattern::all(ask)?;
+        Ok(self)
+    }
+
+    /// Decides about one tool.
+    pub(super) fn decide(&self, tool: &Target<'_>) -> Result<Permission, Denial> {
+        let find = |patterns: &[Pattern]| {
+            let pattern = patterns.iter().find(|pattern| pattern.matches(tool));
+            pattern.map(|pattern| pattern.text.clone())
+        };
+        let denial = |denied_by| Denial {
+            tool: tool.written(),
+            denied_by,
+        };
+        if let Some(pattern) = find(&self.deny) {
+            return Err(denial(Some(pattern)));
+        }
+        if let Some(pattern) = find(&self.ask) {
+            let why = format!("it matches the pattern `{pattern}` of `tools.ask`");
+            return Ok(Permission::Ask(why));
+        }
+        match &self.allow {
+            Some(allow) if find(allow).is_some() => Ok(Permission::Granted),
+            Some(_) => Err(denial(None)),
+            None if tool.is_destructive => Ok(Permission::Ask(
+                "its server says that it may destroy something".to_owned(),
+            )),
+            None => Ok(Permission::Granted),
+        }
     }
 
     /// Whether some tool of a server could be allowed. If not, there is no
@@ -84,8 +114,19 @@ impl Grants {
             None => true,
             Some(literal) => names.contains(&literal),
         };
-        !self.deny.iter().any(is_denied) && self.allow.iter().any(is_possible)
+        let allow = self.allow.iter().flatten();
+        !self.deny.iter().any(is_denied)
+            && (self.allow.is_none() || allow.chain(&self.ask).any(is_possible))
     }
+}
+
+/// How a tool may be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Permission {
+    /// At once.
+    Granted,
+    /// After somebody agreed; why that is so.
+    Ask(String),
 }
 
 /// A tool with all its names.
@@ -95,6 +136,8 @@ pub(super) struct Target<'a> {
     pub(super) tool: &'a str,
     pub(super) python: &'a str,
     pub(super) javascript: &'a str,
+    /// Whether its server says that it may destroy something.
+    pub(super) is_destructive: bool,
 }
 
 impl Target<'_> {
@@ -225,6 +268,7 @@ mod tests {
             tool,
             python: tool,
             javascript: tool,
+            is_destructive: false,
         }
     }
 
@@ -237,6 +281,45 @@ mod tests {
     fn everything_is_allowed_by_default_and_nothing_by_an_empty_list() {
         assert!(Grants::default().decide(&target("a", "b")).is_ok());
         assert!(!is_allowed(&[], &[], "a", "b"));
+    }
+
+    #[test]
+    fn what_is_asked_about_is_never_simply_granted_and_never_asked_if_denied() {
+        let decided = |grants: &Grants, is_destructive| {
+            let target = Target {
+                is_destructive,
+                ..target("git", "push")
+            };
+            match grants.decide(&target) {
+                Ok(Permission::Granted) => "granted",
+                Ok(Permission::Ask(_)) => "asked",
+                Err(_) => "denied",
+            }
+        };
+        let none = [""; 0];
+        for (grants, expected) in [
+            (Grants::default(), ["granted", "asked"]),
+            (Grants::new(["*"], none).unwrap(), ["granted"; 2]),
+            (
+                Grants::new(["*"], none).unwrap().asking(["git.*"]).unwrap(),
+                ["asked"; 2],
+            ),
+            (
+                Grants::new(none, none)
+                    .unwrap()
+                    .asking(["git.push"])
+                    .unwrap(),
+                ["asked"; 2],
+            ),
+            (
+                Grants::all_but(["*.push"]).unwrap().asking(["*"]).unwrap(),
+                ["denied"; 2],
+            ),
+            (Grants::new(none, none).unwrap(), ["denied"; 2]),
+        ] {
+            let got = [false, true].map(|destructive| decided(&grants, destructive));
+            assert_eq!(got, expected, "{grants:?}");
+        }
     }
 
     #[test]
@@ -260,6 +343,7 @@ mod tests {
             tool: "list-issues",
             python: "list_issues",
             javascript: "listIssues",
+            is_destructive: false,
         };
         for pattern in [
             "git-hub.list-issues",
@@ -308,6 +392,14 @@ mod tests {
         assert!(could(&["*"], &[]));
         assert!(could(&["*.log"], &["git.push"]));
         assert!(could(&["{git,time}.*"], &[]));
+        let asking = Grants::new([""; 0], [""; 0]).unwrap();
+        assert!(
+            asking
+                .asking(["git.push"])
+                .unwrap()
+                .could_allow("git", "git")
+        );
+        assert!(Grants::default().could_allow("git", "git"));
         assert!(!could(&["time.*"], &[]));
         assert!(!could(&["*"], &["git.*"]));
         assert!(!could(&[], &[]));

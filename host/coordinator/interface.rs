@@ -137,7 +137,7 @@ impl Toolbox {
             };
             let tool = &catalog.tools[place];
             match self.decide(server, tool, grants) {
-                Ok(()) => tools.push(ImportedTool {
+                Ok(_) => tools.push(ImportedTool {
                     // Identifiers are unique and have no separators in them.
                     name: format!("{}.{}", known.identifier, tool.names.python),
                     function: interface.functions[place].clone(),

@@ -123,6 +123,15 @@ impl Recording {
         }
     }
 
+    /// The server and the tool, as far as they are known.
+    pub(super) fn found(&self) -> (String, String) {
+        let entries = self.log.entries();
+        let entry = entries.get(self.index);
+        entry.map_or_else(Default::default, |entry| {
+            (entry.server.clone(), entry.tool.clone())
+        })
+    }
+
     /// The call ended.
     pub(super) fn end(&self, status: CallStatus) {
         if let Some(entry) = self.log.entries().get_mut(self.index) {

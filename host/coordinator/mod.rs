@@ -11,6 +11,7 @@
 
 mod arguments;
 mod catalog;
+mod consent;
 mod find;
 mod grants;
 mod interface;
@@ -32,6 +33,7 @@ use std::{
 use wasm_coordinator_stubs::names::{Collision, folded, server_identifiers};
 
 use crate::{
+    attendant::Attendant,
     message::{CallError, CallErrorKind, Parameter, Server, Tool},
     upstream::{Bounds, Fault, FaultKind, ServerSpec, SpecError, Upstream},
 };
@@ -42,7 +44,7 @@ pub use log::{CallLog, CallRecord, CallStatus};
 pub use stubs::ToolPage;
 
 use catalog::Catalog;
-use grants::{Denial, Target};
+use grants::{Denial, Permission, Target};
 use log::Recording;
 
 /// What a program is told about a tool. Longer descriptions are cut: they are
@@ -73,6 +75,14 @@ pub struct Toolbox {
     /// In the order of `upstream`.
     servers: Vec<Known>,
     index: Mutex<Option<Arc<find::Index>>>,
+}
+
+/// What a program runs with: what it may call, who attends it, and what became
+/// of its calls.
+pub(crate) struct Run<'a> {
+    pub(crate) grants: &'a Grants,
+    pub(crate) attendant: Option<&'a Arc<dyn Attendant>>,
+    pub(crate) log: &'a CallLog,
 }
 
 struct Known {
@@ -165,8 +175,36 @@ impl Toolbox {
         tool: &str,
         arguments: &str,
     ) -> Result<String, CallError> {
-        let record = CallLog::default().begin(tool);
-        self.call_with(grants, tool, arguments, &record).await
+        let run = Run {
+            grants,
+            attendant: None,
+            log: &CallLog::default(),
+        };
+        self.recorded_call(&run, tool, arguments, &run.log.begin(tool))
+            .await
+    }
+
+    /// The same, attended: somebody can be asked, and hears what happens. The
+    /// record of the call is added to `log`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CallErrorKind`].
+    pub async fn call_attended(
+        &self,
+        grants: &Grants,
+        attendant: &Arc<dyn Attendant>,
+        tool: &str,
+        arguments: &str,
+        log: &CallLog,
+    ) -> Result<String, CallError> {
+        let run = Run {
+            grants,
+            attendant: Some(attendant),
+            log,
+        };
+        self.recorded_call(&run, tool, arguments, &log.begin(tool))
+            .await
     }
 
     /// The servers themselves, for the operator: what each is doing, and why
@@ -183,22 +221,25 @@ impl Toolbox {
 
     async fn call_with(
         &self,
-        grants: &Grants,
+        run: &Run<'_>,
         written: &str,
         arguments: &str,
         record: &Recording,
     ) -> Result<String, CallError> {
-        let found = self.resolve(written, grants).await?;
+        let found = self.resolve(written, run.grants).await?;
         let server = &self.servers[found.server].server.name;
         let tool = &found.catalog.tools[found.tool];
         let name = &tool.definition().name;
         record.target(server, name);
-        self.check_tool(found.server, tool, grants)?;
+        let permission = self.check_tool(found.server, tool, run.grants)?;
         let arguments = arguments::read(tool, arguments).map_err(|unfit| {
             let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
             let kind = CallErrorKind::InvalidArguments(parameters);
             self.error(kind, server, name, unfit.message)
         })?;
+        if let Permission::Ask(why) = permission {
+            self.consent(run, server, name, &arguments, why).await?;
+        }
         let answer = self
             .upstream
             .call(found.server, name, arguments, &record.sent)
@@ -211,7 +252,12 @@ impl Toolbox {
     }
 
     /// The one place where the policy is asked about a tool.
-    fn decide(&self, server: usize, tool: &catalog::Tool, grants: &Grants) -> Result<(), Denial> {
+    fn decide(
+        &self,
+        server: usize,
+        tool: &catalog::Tool,
+        grants: &Grants,
+    ) -> Result<Permission, Denial> {
         let server = &self.servers[server].server;
         grants.decide(&Target {
             server: &server.name,
@@ -219,6 +265,7 @@ impl Toolbox {
             tool: &tool.definition().name,
             python: &tool.names.python,
             javascript: &tool.names.javascript,
+            is_destructive: tool.definition().is_destructive,
         })
     }
 
@@ -228,7 +275,7 @@ impl Toolbox {
         server: usize,
         tool: &catalog::Tool,
         grants: &Grants,
-    ) -> Result<(), CallError> {
+    ) -> Result<Permission, CallError> {
         self.decide(server, tool, grants).map_err(|denial| {
             let server = &self.servers[server].server.name;
             let name = &tool.definition().name;
@@ -259,6 +306,7 @@ impl Toolbox {
             tool,
             python: tool,
             javascript: tool,
+            is_destructive: false,
         };
         grants.decide(&target).err()
     }

@@ -4,7 +4,10 @@
 //! made for a call, because the hop would cost more than most local tools.
 //! Dropping the future cancels what is in flight.
 
-use std::{collections::HashMap, sync::atomic::Ordering};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use futures_util::{
     StreamExt as _,
@@ -14,12 +17,14 @@ use futures_util::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
-    Toolbox,
+    Run, Toolbox,
+    consent::Clocked,
     grants::Grants,
-    log::{CallLog, CallStatus, Recording},
+    log::{CallStatus, Recording},
 };
-use crate::message::{
-    CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
+use crate::{
+    attendant::{Attendant, FinishedCall},
+    message::{CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox},
 };
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
@@ -30,15 +35,25 @@ impl Toolbox {
     /// Answers the requests of one run until it hangs up, and then cancels
     /// what is still in flight.
     ///
-    /// Each call gets exactly one completion. `log` holds what became of the
+    /// Each call gets exactly one completion. The log holds what became of the
     /// calls, also when this future is dropped.
-    pub async fn serve(
+    pub(crate) async fn serve(
         &self,
-        grants: &Grants,
+        run: &Run<'_>,
         mut requests: UnboundedReceiver<ToCoordinator>,
         answers: UnboundedSender<ToSandbox>,
-        log: &CallLog,
     ) {
+        let attendant = run.attendant.map(|attendant| {
+            let clocked = Clocked {
+                attendant: Arc::clone(attendant),
+                sandbox: answers.clone(),
+            };
+            Arc::new(clocked) as Arc<dyn Attendant>
+        });
+        let run = &Run {
+            attendant: attendant.as_ref(),
+            ..*run
+        };
         let mut jobs = FuturesUnordered::new();
         let mut in_flight = HashMap::<CallId, AbortHandle>::new();
         loop {
@@ -71,12 +86,12 @@ impl Toolbox {
                     Some(ToCoordinator::Call { id, tool, arguments }) => {
                         let (handle, registration) = AbortHandle::new_pair();
                         in_flight.insert(id, handle);
-                        let call = self.finish_call(id, tool, arguments, registration, grants, log);
+                        let call = self.finish_call(id, tool, arguments, registration, run);
                         jobs.push(Either::Left(call));
                         continue;
                     }
                     Some(ToCoordinator::Ask(question)) => {
-                        jobs.push(Either::Right(self.answer(question, grants)));
+                        jobs.push(Either::Right(self.answer(question, run.grants)));
                         continue;
                     }
                 },
@@ -94,11 +109,10 @@ impl Toolbox {
         tool: String,
         arguments: String,
         registration: AbortRegistration,
-        grants: &Grants,
-        log: &CallLog,
+        run: &Run<'_>,
     ) -> (Option<CallId>, ToSandbox) {
-        let record = log.begin(&tool);
-        let call = self.recorded_call(grants, &tool, &arguments, &record);
+        let record = run.log.begin(&tool);
+        let call = self.recorded_call(run, &tool, &arguments, &record);
         let result = match Abortable::new(call, registration).await {
             Ok(result) => result,
             Err(_) => {
@@ -137,14 +151,14 @@ impl Toolbox {
         (None, answer)
     }
 
-    async fn recorded_call(
+    pub(super) async fn recorded_call(
         &self,
-        grants: &Grants,
+        run: &Run<'_>,
         tool: &str,
         arguments: &str,
         record: &Recording,
     ) -> Result<String, CallError> {
-        let result = self.call_with(grants, tool, arguments, record).await;
+        let result = self.call_with(run, tool, arguments, record).await;
         if let Err(error) = &result
             && !error.server.is_empty()
         {
@@ -157,6 +171,15 @@ impl Toolbox {
                 _ => CallStatus::Failed,
             },
         });
+        if let Some(attendant) = run.attendant {
+            let (server, tool) = record.found();
+            attendant.finished(&FinishedCall {
+                server: &server,
+                tool: &tool,
+                arguments,
+                result: result.as_deref(),
+            });
+        }
         result
     }
 }

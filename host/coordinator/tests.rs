@@ -237,9 +237,12 @@ impl Run {
         let log = CallLog::default();
         let log_of_run = log.clone();
         let served = tokio::spawn(async move {
-            toolbox
-                .serve(&Grants::default(), inbox, outbox, &log_of_run)
-                .await;
+            let run = super::Run {
+                grants: &Grants::default(),
+                attendant: None,
+                log: &log_of_run,
+            };
+            toolbox.serve(&run, inbox, outbox).await;
         });
         Self {
             requests: Some(requests),

@@ -1,7 +1,7 @@
 //! One instance of a guest or of a user's component, and the pump that drives
 //! it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmtime::component::{Component, ResourceTableError};
 use wasmtime::{Store, Trap, UpdateDeadline};
@@ -10,6 +10,7 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::bindings::types::{Failure, Outcome, Program, Step, Value};
 use super::bindings::{self, GuestPre};
+use super::deadline::Deadline;
 use super::engine::{Flavour, WASM_STACK};
 use super::meter::LimitReached;
 use super::state::{MAX_HANDLES, State};
@@ -91,12 +92,13 @@ impl Instance {
         runnable: Runnable<'_>,
         program: &Program,
         limits: &Limits,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Outcome, Stop> {
         let timeout = Limit::Timeout(limits.timeout);
         self.store.set_epoch_deadline(1);
+        let ends = deadline.clone();
         self.store.epoch_deadline_callback(move |_| {
-            if Instant::now() >= deadline {
+            if ends.has_passed() {
                 return Err(wasmtime::Error::new(LimitReached(timeout)));
             }
             Ok(UpdateDeadline::Yield(1))
@@ -107,20 +109,19 @@ impl Instance {
                 Stop::Host(crate::error::Error::host("setting the fuel", error))
             })?;
         }
-        let pumped =
-            tokio::time::timeout_at(deadline.into(), self.pump(runnable, program, deadline)).await;
-        match pumped {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(error)) => Err(self.explain(error, limits)),
-            Err(_elapsed) => Err(Stop::Limit(timeout)),
-        }
+        let pumped = tokio::select! {
+            biased;
+            pumped = self.pump(runnable, program, &deadline) => pumped,
+            () = deadline.pass() => return Err(Stop::Limit(timeout)),
+        };
+        pumped.map_err(|error| self.explain(error, limits))
     }
 
     async fn pump(
         &mut self,
         runnable: Runnable<'_>,
         program: &Program,
-        deadline: Instant,
+        deadline: &Deadline,
     ) -> wasmtime::Result<Outcome> {
         let pre = match runnable {
             Runnable::Guest(pre) => pre,
@@ -139,7 +140,7 @@ impl Instance {
                 Step::Finished(outcome) => return Ok(outcome),
                 Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
             };
-            if Instant::now() >= deadline {
+            if deadline.has_passed() {
                 // A guest that is always ready never lets the timer fire.
                 std::future::pending::<()>().await;
             }
@@ -214,7 +215,7 @@ pub(super) async fn load(
     component: &Component,
     wire: &mut Wire,
     limits: &Limits,
-    deadline: Instant,
+    deadline: &Deadline,
 ) -> Result<Loaded, Stop> {
     let ungranted = super::linker::ungranted(&flavour.engine, component);
     if let Some(first) = ungranted.first() {
@@ -248,9 +249,11 @@ pub(super) async fn load(
         true => flavour.linker.instantiate_pre(component),
         false => {
             let mut linker = flavour.linker.clone();
-            tokio::time::timeout_at(deadline.into(), typed::link(&mut linker, imports, wire))
-                .await
-                .map_err(|_elapsed| Stop::Limit(Limit::Timeout(limits.timeout)))??;
+            tokio::select! {
+                biased;
+                linked = typed::link(&mut linker, imports, wire) => linked?,
+                () = deadline.pass() => return Err(Stop::Limit(Limit::Timeout(limits.timeout))),
+            }
             linker.instantiate_pre(component)
         }
     };

@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 
+use super::Wire;
+use super::deadline::Deadline;
 use crate::message::{
     CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
     ToSandbox, Tool,
@@ -20,23 +21,64 @@ const MAX_BATCH: usize = 64;
 
 /// The two directions of the wire, and what is on its way.
 pub(super) struct Link {
-    wire: Option<Wire>,
+    open: Option<Open>,
     /// Arrived while another answer was awaited.
     arrived: VecDeque<Completion>,
     in_flight: u32,
     next_id: CallId,
 }
 
-struct Wire {
-    requests: UnboundedSender<ToCoordinator>,
-    answers: UnboundedReceiver<ToSandbox>,
+/// What a link has while a program runs.
+struct Open {
+    wire: Wire,
+    deadline: Deadline,
+    /// Questions to people that are not answered yet.
+    asking: u32,
+}
+
+impl Open {
+    /// The next message that says something. While it is waited for and
+    /// somebody is asked, the clock stands still.
+    async fn next(&mut self) -> Option<ToSandbox> {
+        let mut stopped = (self.asking > 0).then(|| self.deadline.stop());
+        loop {
+            let message = self.wire.answers.recv().await?;
+            if !self.is_about_asking(&message) {
+                return Some(message);
+            }
+            match self.asking {
+                0 => stopped = None,
+                _ if stopped.is_none() => stopped = Some(self.deadline.stop()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next message, if it is there already.
+    fn next_now(&mut self) -> Option<ToSandbox> {
+        loop {
+            let message = self.wire.answers.try_recv().ok()?;
+            if !self.is_about_asking(&message) {
+                return Some(message);
+            }
+        }
+    }
+
+    fn is_about_asking(&mut self, message: &ToSandbox) -> bool {
+        match message {
+            ToSandbox::Asking => self.asking += 1,
+            ToSandbox::Answered => self.asking = self.asking.saturating_sub(1),
+            _ => return false,
+        }
+        true
+    }
 }
 
 impl Link {
     /// A link on which nothing can be asked.
     pub(super) fn closed() -> Self {
         Self {
-            wire: None,
+            open: None,
             arrived: VecDeque::new(),
             in_flight: 0,
             next_id: 1,
@@ -45,19 +87,19 @@ impl Link {
 
     /// Connects the link for one run. Ids go on where they stopped, so that
     /// none is used twice in a session.
-    pub(super) fn open(
-        &mut self,
-        requests: UnboundedSender<ToCoordinator>,
-        answers: UnboundedReceiver<ToSandbox>,
-    ) {
-        self.wire = Some(Wire { requests, answers });
+    pub(super) fn open(&mut self, wire: Wire, deadline: Deadline) {
+        self.open = Some(Open {
+            wire,
+            deadline,
+            asking: 0,
+        });
         self.arrived.clear();
         self.in_flight = 0;
     }
 
     /// Ends the run's connection: calls still in flight are abandoned.
     pub(super) fn close(&mut self) {
-        self.wire = None;
+        self.open = None;
         self.arrived.clear();
         self.in_flight = 0;
     }
@@ -68,7 +110,7 @@ impl Link {
     }
 
     pub(super) fn start(&mut self, tool: String, arguments: String) -> Result<CallId, CallError> {
-        let Some(wire) = &self.wire else {
+        let Some(Open { wire, .. }) = &self.open else {
             return Err(gone(&tool));
         };
         let id = self.next_id;
@@ -110,7 +152,7 @@ impl Link {
     }
 
     pub(super) fn cancel(&mut self, id: CallId) {
-        if let Some(wire) = &self.wire {
+        if let Some(Open { wire, .. }) = &self.open {
             // A coordinator that is gone has ended its calls already.
             let _ = wire.requests.send(ToCoordinator::Cancel { id });
         }
@@ -127,8 +169,8 @@ impl Link {
             self.arrived.extend(first);
         }
         while self.arrived.len() < MAX_BATCH
-            && let Some(Ok(ToSandbox::Completed(completion))) =
-                self.wire.as_mut().map(|wire| wire.answers.try_recv())
+            && let Some(ToSandbox::Completed(completion)) =
+                self.open.as_mut().and_then(Open::next_now)
         {
             self.arrived.push_back(completion);
         }
@@ -138,11 +180,11 @@ impl Link {
     }
 
     async fn next(&mut self) -> Option<Completion> {
-        let Some(wire) = &mut self.wire else {
+        let Some(open) = &mut self.open else {
             return std::future::pending().await;
         };
         loop {
-            match wire.answers.recv().await {
+            match open.next().await {
                 Some(ToSandbox::Completed(completion)) => return Some(completion),
                 // Nobody asked.
                 Some(_) => {}
@@ -200,10 +242,10 @@ impl Link {
 
     /// Asks, and waits for the one answer that is no completion.
     async fn ask(&mut self, question: Question) -> Option<ToSandbox> {
-        let wire = self.wire.as_mut()?;
-        wire.requests.send(ToCoordinator::Ask(question)).ok()?;
+        let open = self.open.as_mut()?;
+        open.wire.requests.send(ToCoordinator::Ask(question)).ok()?;
         loop {
-            match wire.answers.recv().await? {
+            match open.next().await? {
                 ToSandbox::Completed(completion) => self.arrived.push_back(completion),
                 answer => return Some(answer),
             }

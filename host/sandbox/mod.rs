@@ -7,6 +7,7 @@
 mod bindings;
 mod cache;
 mod console;
+mod deadline;
 mod engine;
 pub(crate) mod files;
 mod guest;
@@ -21,7 +22,6 @@ mod tools;
 mod typed;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use wasmtime::component::Component;
@@ -40,6 +40,7 @@ use crate::limits::Limits;
 use crate::message::{Server, ToCoordinator, ToSandbox};
 use crate::program::{Code, Language, MAX_COMPONENT, Program};
 use bindings::types;
+use deadline::Deadline;
 use engine::Flavour;
 use files::{FilesCtx, Generated, Mounts};
 use instance::{Instance, Loaded, Runnable};
@@ -185,7 +186,7 @@ impl Sandbox {
             Runnable::Guest(pre),
             &program,
             limits,
-            Instant::now() + limits.timeout,
+            Deadline::after(limits.timeout),
             wire,
         )
         .await;
@@ -219,8 +220,8 @@ impl Sandbox {
                 return Ending::stopped(Stop::Host(Error::host("compiling a component", error)));
             }
         };
-        let deadline = Instant::now() + limits.timeout;
-        let loaded = instance::load(flavour, &component, &mut wire, limits, deadline).await;
+        let deadline = Deadline::after(limits.timeout);
+        let loaded = instance::load(flavour, &component, &mut wire, limits, &deadline).await;
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(stop) => return Ending::stopped(stop),
@@ -258,13 +259,13 @@ async fn run(
     runnable: Runnable<'_>,
     program: &types::Program,
     limits: &Limits,
-    deadline: Instant,
+    deadline: Deadline,
     wire: Wire,
 ) -> Ending {
     let _ticking = flavour.ticker.start();
     let state = instance.state();
     state.meter.begin(limits);
-    state.link.open(wire.requests, wire.answers);
+    state.link.open(wire, deadline.clone());
     let outcome = instance.run(runnable, program, limits, deadline).await;
     let fuel = instance.fuel_used(limits);
     let state = instance.state();

@@ -39,6 +39,10 @@ pub struct Definition {
     pub input_schema: Arc<Value>,
     /// The JSON schema of its structured result, unchecked.
     pub output_schema: Option<Arc<Value>>,
+    /// Whether the server says that it may destroy something
+    /// (`destructiveHint`). The claim can make us more careful; none can make
+    /// us less careful, so no other one is read.
+    pub is_destructive: bool,
 }
 
 /// A tool that was left out.
@@ -160,6 +164,10 @@ impl Pages {
             description,
             input_schema: Arc::new(input_schema),
             output_schema: output_schema.map(Arc::new),
+            is_destructive: fields
+                .get("annotations")
+                .and_then(|hints| hints.get("destructiveHint"))
+                == Some(&Value::Bool(true)),
         });
     }
 

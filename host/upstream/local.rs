@@ -74,6 +74,7 @@ impl LocalTools {
             description: description.into(),
             input_schema: Arc::new(input_schema),
             output_schema: None,
+            is_destructive: false,
         });
         let handler: Handler = Box::new(move |arguments| Box::pin(handler(arguments)));
         self.handlers.insert(name, handler);
