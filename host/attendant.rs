@@ -104,6 +104,8 @@ pub struct Declined;
 /// How far a call is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
+    /// Which call it is; no two calls of this process have the same.
+    pub call: u64,
     /// The server.
     pub server: String,
     /// The tool.

@@ -64,7 +64,11 @@ fn a_rust_component_calls_real_servers_through_typed_functions() {
     let place = servers();
     place.write("typed.wasm", rust_component());
     let folder = place.path().to_str().unwrap();
-    let report = place.run(&["exec", "--json", "typed.wasm", folder]).json();
+    // One of the tools says that it may destroy something.
+    let flags = ["exec", "--json", "--allow-tool", "*"];
+    let report = place
+        .run(&[&flags[..], &["typed.wasm", folder]].concat())
+        .json();
     assert_eq!(report["status"], "ok", "{report:#}");
     let mut lines = report["stdout"].as_str().unwrap().lines();
     // Which weather it is changes from call to call; that it has a shape does not.
@@ -109,7 +113,11 @@ fn a_python_component_calls_real_servers_through_typed_functions() {
     let place = servers();
     place.write("typed.wasm", std::fs::read(component.trim()).unwrap());
     let folder = place.path().to_str().unwrap();
-    let report = place.run(&["exec", "--json", "typed.wasm", folder]).json();
+    // One of the tools says that it may destroy something.
+    let flags = ["exec", "--json", "--allow-tool", "*"];
+    let report = place
+        .run(&[&flags[..], &["typed.wasm", folder]].concat())
+        .json();
     let result = ok(report.clone());
     assert_eq!(
         result,
