@@ -31,6 +31,11 @@ pub fn fixture_server() -> PathBuf {
     built().join("examples/fixture-server")
 }
 
+/// The server the conformance suite talks to.
+pub fn conformance_server() -> PathBuf {
+    built().join("examples/conformance-server")
+}
+
 /// The real servers: name to command and arguments, as the install script says.
 pub fn real_servers() -> &'static BTreeMap<String, Vec<String>> {
     static SERVERS: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();

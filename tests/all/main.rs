@@ -8,6 +8,7 @@ mod harness;
 mod cli;
 mod components;
 mod configuration;
+mod conformance;
 mod consent;
 mod corpus;
 mod dialects;

@@ -1,0 +1,206 @@
+//! The official conformance suite, run as it is against the real thing.
+//!
+//! Every scenario that a revision of the protocol requires must pass with all
+//! its checks. What the suite runs besides, and what does not pass of it, is
+//! listed with the reason in `docs/conformance.md`; the list may neither lack
+//! anything nor hold what passes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::harness::{conformance_server, root};
+
+const TOKEN: &str = "a-token-for-the-conformance-suite";
+
+/// How to start the suite, as its install script says.
+#[derive(Deserialize)]
+struct Suite {
+    node: PathBuf,
+    suite: PathBuf,
+    requirements: PathBuf,
+}
+
+impl Suite {
+    fn installed() -> &'static Self {
+        static SUITE: OnceLock<Suite> = OnceLock::new();
+        SUITE.get_or_init(|| {
+            let output = Command::new(root().join("tests/conformance/install"))
+                .arg("--json")
+                .output()
+                .expect("the install script starts");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{said}");
+            serde_json::from_slice(&output.stdout).expect("the install script prints JSON")
+        })
+    }
+
+    /// The scenarios of one side, `server` or `client`: those a revision
+    /// requires, and those that are run besides.
+    fn scenarios(&self, side: &str, revision: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+        let file = self.requirements.join(format!("{revision}.yaml"));
+        let text = std::fs::read_to_string(&file).expect("the suite has requirements");
+        let mut required = BTreeSet::new();
+        let mut besides = BTreeSet::new();
+        let (mut section, mut scenario) = ("", "");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            if let Some(name) = line.strip_suffix(':').filter(|line| !line.starts_with(' ')) {
+                section = name;
+            } else if let Some(name) = line.strip_prefix("  - scenario: ") {
+                scenario = name;
+            } else if line.trim() == format!("leg: {side}") {
+                besides.insert(scenario.to_owned());
+            } else if let Some(name) = line.strip_prefix("  - ").filter(|_| section == side) {
+                required.insert(name.to_owned());
+            }
+        }
+        assert!(required.len() > 10, "{required:?}");
+        (required, besides)
+    }
+
+    /// Runs all that a revision requires, and says what came of each scenario:
+    /// nothing when it passed, or why it did not.
+    fn run_against(&self, url: &str, revision: &str) -> BTreeMap<String, Option<String>> {
+        let results = tempfile::tempdir().expect("a temporary folder can be made");
+        let output = Command::new(&self.node)
+            .arg("--import")
+            .arg(root().join("tests/conformance/bearer.mjs"))
+            .arg(&self.suite)
+            .args([
+                "server",
+                "--url",
+                url,
+                "--requirements",
+                revision,
+                "--output-dir",
+            ])
+            .arg(results.path())
+            .env("WASM_COORDINATOR_CONFORMANCE_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the suite starts");
+        let verdicts = verdicts(results.path());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let failed = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{verdicts:#?}\n{said}\n{failed}");
+        verdicts
+    }
+}
+
+/// What the suite wrote down: one folder for each scenario, with its checks.
+fn verdicts(results: &Path) -> BTreeMap<String, Option<String>> {
+    let mut verdicts = BTreeMap::new();
+    for entry in std::fs::read_dir(results)
+        .expect("there are results")
+        .flatten()
+    {
+        let name = entry.file_name().into_string().expect("a name in UTF-8");
+        // `server-NAME-2026-11-21T12-00-00-000Z`
+        let name = &name["server-".len()..name.len() - "-2026-11-21T12-00-00-000Z".len()];
+        let text = std::fs::read(entry.path().join("checks.json")).expect("there are checks");
+        let checks: Vec<Value> = serde_json::from_slice(&text).expect("they are JSON");
+        let with = |statuses: &[&str]| -> Vec<_> {
+            let known = |check: &&Value| statuses.iter().any(|status| check["status"] == *status);
+            checks.iter().filter(known).collect()
+        };
+        let wrong = with(&["FAILURE", "WARNING", "SKIPPED"]);
+        let verdict = if !wrong.is_empty() {
+            Some(format!("{wrong:#?}"))
+        } else if with(&["SUCCESS"]).is_empty() {
+            Some("nothing was checked".to_owned())
+        } else {
+            None
+        };
+        let before = verdicts.insert(name.to_owned(), verdict);
+        assert!(before.is_none(), "{name} ran twice");
+    }
+    verdicts
+}
+
+/// The rows of the table in `docs/conformance.md` for one side and revision:
+/// `| side | revision | scenario | reason |`.
+fn listed(side: &str, revision: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join("docs/conformance.md")).unwrap();
+    let mut listed = BTreeSet::new();
+    for line in text.lines() {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if let ["", row_side, row_revision, scenario, reason, ""] = cells[..]
+            && (row_side, row_revision) == (side, revision)
+        {
+            assert!(!reason.is_empty(), "{line}");
+            listed.insert(scenario.trim_matches('`').to_owned());
+        }
+    }
+    listed
+}
+
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start() -> Self {
+        let mut child = Command::new(conformance_server())
+            .env("WASM_COORDINATOR_CONFORMANCE_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let stdout = child.stdout.take().expect("it is piped");
+        let mut url = String::new();
+        BufReader::new(stdout)
+            .read_line(&mut url)
+            .expect("it says where it is");
+        Self {
+            child,
+            url: url.trim().to_owned(),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn the_server_conforms_to(revision: &str) {
+    let suite = Suite::installed();
+    let server = Server::start();
+    let (required, besides) = suite.scenarios("server", revision);
+    let verdicts = suite.run_against(&server.url, revision);
+
+    let ran: BTreeSet<_> = verdicts.keys().cloned().collect();
+    assert_eq!(ran, &required | &besides, "all of them were run");
+    let mut missed = BTreeSet::new();
+    for (scenario, verdict) in verdicts {
+        if let Some(why) = verdict {
+            assert!(!required.contains(&scenario), "{scenario}: {why}");
+            missed.insert(scenario);
+        }
+    }
+    assert_eq!(
+        missed,
+        listed("server", revision),
+        "docs/conformance.md lists what did not pass for {revision}, and only that"
+    );
+}
+
+#[test]
+fn the_server_conforms_to_the_revision_without_sessions() {
+    the_server_conforms_to("2026-07-28");
+}
+
+#[test]
+fn the_server_conforms_to_the_last_revision_with_sessions() {
+    the_server_conforms_to("2025-11-25");
+}
