@@ -69,9 +69,12 @@ pub use error::Error;
 pub use limits::{Limit, Limits};
 pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
 pub use program::{Language, MAX_COMPONENT, Program};
-pub use report::{ErrorReport, Position, Report, Status, Usage};
+pub use report::{
+    ContentBlock, EmbeddedResource, ErrorReport, Position, Report, ResourceContents, Status, Usage,
+};
 pub use sandbox::{
-    Compilation, Engine, EngineOptions, Guest, Observer, Stream, Watcher, stubs_root,
+    Compilation, ContentWatcher, Engine, EngineOptions, Guest, Observer, Stream, Watcher,
+    stubs_root,
 };
 pub use session::{Files, Session, SessionOptions};
 pub use upstream::{

@@ -31,7 +31,15 @@ pub struct Limits {
     pub max_calls: u32,
     /// Bytes printed and returned. 1 MiB by default.
     pub max_output: u64,
+    /// Bytes of everything emitted, names and types included, before Base64
+    /// makes a third more of them. 8 MiB by default: a few images as large as
+    /// clients take them.
+    pub max_content: u64,
 }
+
+/// Blocks that one run may emit. Each is shown by itself, and nobody looks at
+/// more.
+pub(crate) const MAX_BLOCKS: u32 = 64;
 
 impl Default for Limits {
     fn default() -> Self {
@@ -41,6 +49,7 @@ impl Default for Limits {
             fuel: None,
             max_calls: 256,
             max_output: 1 << 20,
+            max_content: 8 << 20,
         }
     }
 }
@@ -61,6 +70,10 @@ pub enum Limit {
     Calls(u32),
     /// Output, in bytes.
     Output(u64),
+    /// Emitted content, in bytes.
+    Content(u64),
+    /// Emitted blocks.
+    Blocks(u32),
     /// Nested calls of functions inside the guest; bytes of its stack.
     Stack(u64),
     /// What one call to the host may carry, in bytes.
@@ -78,6 +91,8 @@ impl Limit {
             Self::Fuel(_) => "fuel",
             Self::Calls(_) => "max-calls",
             Self::Output(_) => "max-output",
+            Self::Content(_) => "max-content",
+            Self::Blocks(_) => "blocks",
             Self::Stack(_) => "stack",
             Self::Transfer(_) => "transfer",
             Self::Handles(_) => "handles",
@@ -97,6 +112,12 @@ impl Limit {
             }
             Self::Output(_) => {
                 "raise it with `--max-output`, or `limits.maxOutput` in the configuration; print less, or a summary"
+            }
+            Self::Content(_) => {
+                "raise it with `--max-content`, or `limits.maxContent` in the configuration; it counts the bytes of all blocks of a run: emit smaller images, or leave files in `/workspace`"
+            }
+            Self::Blocks(_) => {
+                "it is fixed; put texts together, and leave further files in `/workspace`"
             }
             Self::Stack(_) => {
                 "it is fixed; use a loop or an explicit list instead of deep recursion"
@@ -130,10 +151,11 @@ impl Serialize for Limit {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = match *self {
             Self::Timeout(time) => u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
-            Self::Calls(count) => count.into(),
+            Self::Calls(count) | Self::Blocks(count) => count.into(),
             Self::Memory(value)
             | Self::Fuel(value)
             | Self::Output(value)
+            | Self::Content(value)
             | Self::Stack(value)
             | Self::Transfer(value)
             | Self::Handles(value) => value,
@@ -153,6 +175,14 @@ impl fmt::Display for Limit {
             Self::Fuel(value) => write!(f, "the fuel limit of {value} was reached"),
             Self::Calls(value) => write!(f, "the limit of {value} tool calls was reached"),
             Self::Output(value) => write!(f, "the output limit of {} was reached", Size(*value)),
+            Self::Content(value) => {
+                write!(
+                    f,
+                    "the limit of {} of emitted content was reached",
+                    Size(*value)
+                )
+            }
+            Self::Blocks(value) => write!(f, "the limit of {value} emitted blocks was reached"),
             Self::Stack(value) => write!(f, "the stack limit of {} was reached", Size(*value)),
             Self::Transfer(value) => {
                 write!(
@@ -203,6 +233,7 @@ mod tests {
         assert_eq!(limits.fuel, None);
         assert_eq!(limits.max_calls, 256);
         assert_eq!(limits.max_output, 1024 * 1024);
+        assert_eq!(limits.max_content, 8 * 1024 * 1024);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::program::Program;
 use crate::report::{ErrorReport, Position, Report, Status, Usage};
 use crate::sandbox::files::{self, Archive, Mounts, Quota, Workspace};
 use crate::sandbox::{
-    Ending, Engine, Exception, Failure, Output, Sandbox, Stop, Value, Watcher, Wire,
+    ContentWatcher, Ending, Engine, Exception, Failure, Output, Sandbox, Stop, Value, Watcher, Wire,
 };
 
 /// How long calls that a program abandoned may take to be cancelled. Beyond
@@ -123,6 +123,12 @@ impl Session {
         self.sandbox.console().watch(Some(watcher));
     }
 
+    /// Shows content blocks as they are emitted, beside keeping them for the
+    /// report.
+    pub fn watch_content(&mut self, watcher: ContentWatcher) {
+        self.sandbox.console().watch_content(Some(watcher));
+    }
+
     /// Names who attends the next runs: who is asked when a call needs consent,
     /// and hears what happens. Nobody does by default, so such calls are
     /// refused.
@@ -204,6 +210,7 @@ fn report(
         result: verdict.result,
         stdout: text(output.stdout),
         stderr: text(output.stderr),
+        content: output.content,
         error: verdict.error,
         warnings: verdict.warnings,
         calls,

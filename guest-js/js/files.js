@@ -143,13 +143,39 @@
     }
   }
 
-  const encodingOf = (options) => (typeof options === "string" ? options : options?.encoding);
+  /** The encoding that was asked for, if any. One that is ignored would be
+   * another text. */
+  function encodingOf(options) {
+    const name = typeof options === "string" ? options : options?.encoding;
+    if (!name) return undefined;
+    const encoding = internal.encoding(name);
+    if (encoding === undefined) throw invalid("encoding", name, "is invalid encoding");
+    return encoding;
+  }
 
-  function bytesOf(data) {
+  function bytesOf(data, encoding = "utf8") {
     if (data instanceof ArrayBuffer) return data;
     if (ArrayBuffer.isView(data)) return data.buffer.slice(data.byteOffset, data.byteOffset + data.byteLength);
-    return native.encode(String(data));
+    return internal.toBytes(String(data), encoding).buffer;
   }
+
+  const outOfRange = (name, expected, value) =>
+    Object.assign(new RangeError(`The value of "${name}" is out of range. It must be ${expected}. Received ${internal.inspect(value)}`), { code: "ERR_OUT_OF_RANGE" });
+
+  /** What a program wants to do with a file, as bits. */
+  function accessOf(mode) {
+    if (mode === undefined || mode === null) return constants.F_OK;
+    if (typeof mode !== "number") {
+      const received = typeof mode === "object" ? `an instance of ${mode.constructor?.name}` : `type ${typeof mode} (${internal.inspect(mode)})`;
+      throw Object.assign(new TypeError(`The "mode" argument must be of type number. Received ${received}`), { code: "ERR_INVALID_ARG_TYPE" });
+    }
+    if (!Number.isInteger(mode)) throw outOfRange("mode", "an integer", mode);
+    if (mode < 0 || mode > 7) throw outOfRange("mode", ">= 0 && <= 7", mode);
+    return mode;
+  }
+
+  /** Where programs write; the rest they only read. */
+  const isWritable = (path) => /^\/(?:workspace|tmp)(?:\/|$)/.test(path);
 
   class Stats {
     constructor(found) {
@@ -200,20 +226,21 @@
 
   const fs = {
     readFileSync(path, options) {
+      const encoding = encodingOf(options);
       path = place(path);
       const flags = flagsOf(options?.flag ?? "r");
-      const buffer = attempt("open", path, () => files.read(path, flags));
-      const encoding = encodingOf(options);
-      return encoding ? new TextDecoder(encoding, { ignoreBOM: true }).decode(buffer) : new Uint8Array(buffer);
+      const bytes = new Uint8Array(attempt("open", path, () => files.read(path, flags)));
+      return encoding ? internal.toText(bytes, encoding) : bytes;
     },
     writeFileSync(path, data, options) {
+      const encoding = encodingOf(options);
       path = place(path);
       const flags = flagsOf(options?.flag || "w");
-      const bytes = bytesOf(data);
+      const bytes = bytesOf(data, encoding);
       attempt("open", path, () => files.write(path, bytes, flags));
     },
     appendFileSync(path, data, options) {
-      fs.writeFileSync(path, data, { flag: options?.flag || "a" });
+      fs.writeFileSync(path, data, { encoding: encodingOf(options), flag: options?.flag || "a" });
     },
     readdirSync(path, options) {
       path = place(path);
@@ -273,8 +300,15 @@
     },
     statSync: (path, options) => stats("stat", path, options),
     lstatSync: (path, options) => stats("lstat", path, options),
-    accessSync(path) {
-      statOf("access", place(path));
+    accessSync(path, mode) {
+      path = place(path);
+      mode = accessOf(mode);
+      const { folder } = statOf("access", path);
+      attempt("access", path, () => {
+        if (mode & constants.W_OK && !isWritable(path)) throw { code: "EROFS", errno: -30, text: "read-only file system" };
+        // Nothing is executed here.
+        if (mode & constants.X_OK && !folder) throw { code: "EACCES", errno: -13, text: "permission denied" };
+      });
     },
     existsSync(path) {
       try {

@@ -57,11 +57,12 @@
 
   /**
    * Starts a call. Whatever is wrong becomes a rejection, never a throw.
-   * `from` is the function that the program called.
+   * `from` is the function that the program called, `read` makes of the result
+   * what the program gets.
    */
-  function start(name, label, values, options, from) {
+  function start(name, label, values, options, from, read = null) {
     const { promise, resolve, reject } = withResolvers();
-    const call = { label, resolve, reject, sites: captureSites(from), signal: null, onAbort: null };
+    const call = { label, resolve, reject, read, sites: captureSites(from), signal: null, onAbort: null };
     Object.setPrototypeOf(promise, prototype);
     promise[CALL] = call;
     try {
@@ -278,6 +279,8 @@
   // What "servers" has beside servers. A server of the same name comes first:
   // the operator named it.
   const functions = { searchTools, search_tools: searchTools, callTool, call_tool: callTool };
+  internal.serverFunctions = functions;
+  internal.startCall = start;
   const isServer = (name) => native.servers().some((each) => each.identifier === name || each.name === name);
 
   /** All servers as one module: `import { github } from "servers"`. */
@@ -332,8 +335,13 @@
       if (call === undefined) return;
       calls.delete(id);
       call.signal?.removeEventListener("abort", call.onAbort);
-      if (ok) call.resolve(value);
-      else call.reject(failed(call, value));
+      if (!ok) return call.reject(failed(call, value));
+      try {
+        call.resolve(call.read === null ? value : call.read(value));
+      } catch (error) {
+        // A server sent something else than it should.
+        call.reject(error);
+      }
     },
     /** Ends what a program left in flight and says so. */
     abandon() {

@@ -11,17 +11,20 @@ use std::cell::OnceCell;
 const STACK: usize = 7 << 18; // `engine.h` has seven eighths of it
 
 /// The JavaScript that is run before the snapshot, in this order.
-const PRELUDE: [(&str, &str); 10] = [
+const PRELUDE: [(&str, &str); 13] = [
     ("internal:errors.js", include_str!("../js/errors.js")),
     ("internal:inspect.js", include_str!("../js/inspect.js")),
     ("internal:console.js", include_str!("../js/console.js")),
     ("internal:timers.js", include_str!("../js/timers.js")),
     ("internal:events.js", include_str!("../js/events.js")),
     ("internal:data.js", include_str!("../js/data.js")),
+    ("internal:encodings.js", include_str!("../js/encodings.js")),
     ("internal:url.js", include_str!("../js/url.js")),
     ("internal:tools.js", include_str!("../js/tools.js")),
+    ("internal:resources.js", include_str!("../js/resources.js")),
     ("internal:process.js", include_str!("../js/process.js")),
     ("internal:files.js", include_str!("../js/files.js")),
+    ("internal:output.js", include_str!("../js/output.js")),
 ];
 
 /// Comes last: what the Rust side calls.

@@ -4,6 +4,7 @@
 //! allows: `describe` and `search` block while a server starts for the first
 //! time.
 
+use crate::bindings::wasm_coordinator::sandbox::output::{self, Block, Data};
 use crate::bindings::wasm_coordinator::sandbox::tools::{self, Detail};
 use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind};
 use crate::{address, files, frames, modules, random, reserve, session};
@@ -53,6 +54,8 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "proxyTarget": proxy_target,
         "programFrames": |raw: Text| frames::program_frames(&raw.0),
         "position": position,
+        "emitText": |text: Text| output::emit(&Block::Text(text.0)).err(),
+        "emitData": emit_data,
         "startCall": start_call,
         "cancel": |id: u32| tools::cancel(id),
         "servers": servers,
@@ -129,6 +132,18 @@ fn write(stream: RawFd, text: Text) {
     // and `ManuallyDrop` keeps them so.
     let mut file = ManuallyDrop::new(unsafe { std::fs::File::from_raw_fd(stream) });
     let _ = file.write_all(text.0.as_bytes());
+}
+
+/// Why a block was refused, if it was.
+fn emit_data(content: ArrayBuffer<'_>, mime_type: Nullable, name: Nullable) -> Option<String> {
+    // SAFETY: no JavaScript runs while the bytes are copied.
+    let content = unsafe { content.as_bytes() }.unwrap_or_default().to_vec();
+    let data = Data {
+        content,
+        mime_type: mime_type.0,
+        name: name.0,
+    };
+    output::emit(&Block::Data(data)).err()
 }
 
 /// The moment of the first program: clocks must not be read before the

@@ -8,6 +8,10 @@ _TABLES = (
     "tables fit into lists of dicts; `csv`, `json`, `statistics`, `collections` "
     "and `sqlite3` (in memory, with SQL) are here"
 )
+_CHARTS = (
+    "print the numbers, or make an SVG as text and show it: "
+    '`emit(svg, mime="image/svg+xml")`'
+)
 _NETWORK = f"the sandbox has no network; {_TOOLS}"
 _FILES = "read and write files below /workspace, or " + _TOOLS
 _GATHER = "run coroutines at the same time with `asyncio.gather` or `asyncio.TaskGroup`"
@@ -19,9 +23,9 @@ _CURES = {
     "numpy": "use lists with `math`, `statistics`, `itertools`, `fractions` and `array`",
     "scipy": "use `math` and `statistics`",
     "sklearn": "use `statistics`, which has linear regression and correlation",
-    "matplotlib": "print the numbers, or write an SVG file as text below /workspace",
-    "seaborn": "print the numbers, or write an SVG file as text below /workspace",
-    "plotly": "print the numbers, or write an SVG file as text below /workspace",
+    "matplotlib": _CHARTS,
+    "seaborn": _CHARTS,
+    "plotly": _CHARTS,
     "requests": _NETWORK,
     "httpx": _NETWORK,
     "aiohttp": _NETWORK,

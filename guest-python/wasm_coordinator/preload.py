@@ -60,6 +60,17 @@ class _Nothing:
         return None
 
 
+_chdir = os.chdir
+
+
+def chdir(path):
+    """Changes the working directory."""
+    _chdir(path)
+    # The C library keeps the path as it was written, `/workspace/a/..`. There
+    # are no links, so that its short form is the same place.
+    _chdir(os.path.normpath(os.getcwd()))
+
+
 def load():
     """Imports what is imported, packs what is not."""
     for name in _MODULES:
@@ -67,6 +78,7 @@ def load():
     rest = library.pack(library.HOME)
     zones.install(zones.pack())
     console.install()
+    os.chdir = chdir
     sys.dont_write_bytecode = True
     sys.path[:] = [WORKSPACE]
     sys.path_hooks[:] = [_refuse_stubs, FileFinder.path_hook((_SourceLoader, [".py"]))]

@@ -20,6 +20,8 @@ from wit_world.imports import tools as host
 
 from . import errors
 from .errors import ToolError, from_call
+from .output import emit
+from .resources import functions as resource_functions
 from .search import searcher
 
 ASYNCHRONOUS = "servers"
@@ -426,12 +428,20 @@ def install(calls, builtins, warn):
     builtins.call_tool_sync = call_tool_sync
     builtins.tools = Tools()
     builtins.search_tools = searcher(warn)
+    builtins.emit = emit
     for name, error in _ERROR_NAMES.items():
         setattr(builtins, name, error)
-    both = {"search_tools": builtins.search_tools, "tools": builtins.tools}
+    asynchronous, synchronous = resource_functions(calls)
+    for name, function in asynchronous.items():
+        setattr(builtins, name, function)
+    both = {
+        "search_tools": builtins.search_tools,
+        "tools": builtins.tools,
+        "emit": emit,
+    }
     functions = {
-        ASYNCHRONOUS: both | {"call_tool": call_tool},
-        SYNCHRONOUS: both | {"call_tool": call_tool_sync},
+        ASYNCHRONOUS: both | {"call_tool": call_tool} | asynchronous,
+        SYNCHRONOUS: both | {"call_tool": call_tool_sync} | synchronous,
     }
     finder = Finder(calls, functions)
     sys.meta_path.insert(0, finder)

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::Value;
 use wasm_coordinator::{
-    ErrorReport, Files, Language, Program, Report, Session, SessionOptions, Status, Stream,
+    ContentBlock, ErrorReport, Files, Language, Program, Report, Session, SessionOptions, Status,
+    Stream,
 };
 
 use super::limits::LimitFlags;
@@ -143,6 +144,7 @@ impl Exec {
             session.attend(consent::person());
             if !self.json {
                 session.watch(Box::new(show()));
+                session.watch_content(Box::new(show_content));
             }
             let report = tokio::select! {
                 report = session.run(program) => Some(report),
@@ -245,6 +247,32 @@ fn show() -> impl FnMut(Stream, &[u8]) + Send {
             Stream::Stderr => std::io::stderr().write_all(bytes),
         };
     }
+}
+
+/// Shows texts where they were emitted, and says what else was.
+fn show_content(block: &ContentBlock) {
+    if let ContentBlock::Text { text } = block {
+        let line = match text.ends_with('\n') {
+            true => "",
+            false => "\n",
+        };
+        return show()(Stream::Stdout, format!("{text}{line}").as_bytes());
+    }
+    let (mime_type, size) = (block.mime_type(), grouped(block.size()));
+    Message::note(format!("emitted {mime_type}, {size} bytes; --json has it")).print();
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {

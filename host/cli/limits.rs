@@ -25,6 +25,9 @@ pub(crate) struct LimitFlags {
     /// What may be printed and returned, for example `4MiB` [default: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_output: Option<Bytes>,
+    /// What may be emitted, all content blocks together [default: 8MiB]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    max_content: Option<Bytes>,
     /// All files of the workspace together [default: 100MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     workspace_size: Option<Bytes>,
@@ -80,6 +83,10 @@ impl LimitFlags {
                 .max_output
                 .or(configured.max_output)
                 .map_or(default.max_output, |bytes| bytes.0),
+            max_content: self
+                .max_content
+                .or(configured.max_content)
+                .map_or(default.max_content, |bytes| bytes.0),
         }
     }
 

@@ -114,6 +114,8 @@ pub struct Limits {
     pub max_calls: Option<u32>,
     /// What a run may print.
     pub max_output: Option<Bytes>,
+    /// What a run may emit, all content blocks together.
+    pub max_content: Option<Bytes>,
     /// All files of a workspace together.
     pub workspace_size: Option<Bytes>,
     /// One file of a workspace.

@@ -35,6 +35,7 @@ const LIMITS: &[&str] = &[
     "fuel",
     "maxCalls",
     "maxOutput",
+    "maxContent",
     "workspaceSize",
     "fileSize",
     "maxFiles",
@@ -85,6 +86,7 @@ fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
                     .and_then(|count| u32::try_from(count).ok());
             }
             "maxOutput" => limits.max_output = report.bytes(field.value, &what),
+            "maxContent" => limits.max_content = report.bytes(field.value, &what),
             "workspaceSize" => limits.workspace_size = report.bytes(field.value, &what),
             "fileSize" => limits.file_size = report.bytes(field.value, &what),
             "maxFiles" => limits.max_files = report.count(field.value, &what, u64::MAX),

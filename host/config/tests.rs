@@ -145,7 +145,7 @@ fn nothing_secret_is_printed_and_all_of_it_is_known() {
 fn our_own_section_is_read() {
     let configuration = accepted(
         r#"{ "coordinator": {
-          "limits": { "timeout": "1m30s", "memory": "64MiB", "fuel": 1000000, "maxCalls": 10, "maxOutput": 4096,
+          "limits": { "timeout": "1m30s", "memory": "64MiB", "fuel": 1000000, "maxCalls": 10, "maxOutput": 4096, "maxContent": "2MiB",
             "workspaceSize": "1GiB", "fileSize": "20MB", "maxFiles": 500 },
           "tools": { "allow": ["github.*", "{a,b}.list_*"], "ask": ["gh.push"], "deny": ["*.delete_*"] },
           "callTimeout": 60, "startTimeout": "2m", "maxInFlight": 128, "maxInFlightPerServer": 16
@@ -159,6 +159,7 @@ fn our_own_section_is_read() {
             fuel: Some(1_000_000),
             max_calls: Some(10),
             max_output: Some(Bytes(4096)),
+            max_content: Some(Bytes(2 << 20)),
             workspace_size: Some(Bytes(1 << 30)),
             file_size: Some(Bytes(20_000_000)),
             max_files: Some(500),

@@ -11,13 +11,14 @@ mod generated {
             "wasm-coordinator:sandbox/tools.start-call": trappable,
             "wasm-coordinator:sandbox/tools.cancel": trappable,
             "wasm-coordinator:sandbox/tools.servers": trappable,
+            "wasm-coordinator:sandbox/output.emit": trappable,
             default: async | trappable,
         },
         exports: { default: async },
     });
 }
 
-pub(super) use generated::wasm_coordinator::sandbox::{tools, types};
+pub(super) use generated::wasm_coordinator::sandbox::{output, tools, types};
 pub(super) use generated::{Guest, GuestPre};
 
 impl From<message::Server> for types::Server {

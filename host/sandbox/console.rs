@@ -1,7 +1,8 @@
-//! What programs print: the two streams, in order, under the output limit.
+//! What programs print and emit: the two streams under the output limit, and
+//! the content blocks under theirs.
 //!
-//! The console outlives the guest, so that what was printed before a limit is
-//! kept however the run ends.
+//! The console outlives the guest, so that what came before a limit is kept
+//! however the run ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +12,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::meter::LimitReached;
-use crate::limits::Limit;
+use crate::limits::{Limit, Limits, MAX_BLOCKS};
+use crate::report::ContentBlock;
 
 /// Bytes that one write of a stream may carry. Large prints need few calls;
 /// nothing is allocated for it ahead.
@@ -29,6 +31,10 @@ pub enum Stream {
 /// Sees output as it is printed, in order, each piece once.
 pub type Watcher = Box<dyn FnMut(Stream, &[u8]) + Send>;
 
+/// Sees content blocks as they are emitted, between what is printed before
+/// and after them.
+pub type ContentWatcher = Box<dyn FnMut(&ContentBlock) + Send>;
+
 /// A handle on the output of a run.
 #[derive(Clone)]
 pub(crate) struct Console(Arc<Mutex<Inner>>);
@@ -37,8 +43,13 @@ pub(crate) struct Console(Arc<Mutex<Inner>>);
 struct Inner {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
-    limit: u64,
+    content: Vec<ContentBlock>,
+    /// Bytes of the blocks so far.
+    emitted: u64,
+    max_output: u64,
+    max_content: u64,
     watcher: Option<Watcher>,
+    content_watcher: Option<ContentWatcher>,
 }
 
 /// The output of one run.
@@ -46,6 +57,7 @@ struct Inner {
 pub(crate) struct Output {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
+    pub(crate) content: Vec<ContentBlock>,
 }
 
 impl Console {
@@ -53,12 +65,15 @@ impl Console {
         Self(Arc::new(Mutex::new(Inner::default())))
     }
 
-    /// Begins a run with this many bytes of output.
-    pub(crate) fn begin(&self, limit: u64) {
+    /// Begins a run with nothing printed.
+    pub(crate) fn begin(&self, limits: &Limits) {
         let mut inner = self.lock();
-        inner.limit = limit;
+        inner.max_output = limits.max_output;
+        inner.max_content = limits.max_content;
         inner.stdout.clear();
         inner.stderr.clear();
+        inner.content.clear();
+        inner.emitted = 0;
     }
 
     /// Shows all further output to `watcher` as it comes.
@@ -66,20 +81,50 @@ impl Console {
         self.lock().watcher = watcher;
     }
 
-    /// Takes what was printed since the last call.
+    /// Shows all further content blocks to `watcher` as they come.
+    pub(crate) fn watch_content(&self, watcher: Option<ContentWatcher>) {
+        self.lock().content_watcher = watcher;
+    }
+
+    /// Takes what was printed and emitted since the last call.
     pub(crate) fn take(&self) -> Output {
         let mut inner = self.lock();
         Output {
             stdout: std::mem::take(&mut inner.stdout),
             stderr: std::mem::take(&mut inner.stderr),
+            content: std::mem::take(&mut inner.content),
         }
+    }
+
+    /// How many blocks there are.
+    pub(super) fn emitted(&self) -> usize {
+        self.lock().content.len()
+    }
+
+    /// Charges a block, then keeps it. One that does not fit is not cut: half
+    /// of an image is none.
+    pub(super) fn emit(&self, block: ContentBlock) -> Result<(), LimitReached> {
+        let mut inner = self.lock();
+        if inner.content.len() >= MAX_BLOCKS as usize {
+            return Err(LimitReached(Limit::Blocks(MAX_BLOCKS)));
+        }
+        let emitted = inner.emitted.saturating_add(cost(&block));
+        if emitted > inner.max_content {
+            return Err(LimitReached(Limit::Content(inner.max_content)));
+        }
+        inner.emitted = emitted;
+        if let Some(watcher) = &mut inner.content_watcher {
+            watcher(&block);
+        }
+        inner.content.push(block);
+        Ok(())
     }
 
     /// Writes what still fits, and fails if that was not all.
     fn write(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
         let mut inner = self.lock();
         let used = (inner.stdout.len() + inner.stderr.len()) as u64;
-        let room = inner.limit.saturating_sub(used);
+        let room = inner.max_output.saturating_sub(used);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
         let kept = &bytes[..fits];
         if let Some(watcher) = &mut inner.watcher {
@@ -90,7 +135,7 @@ impl Console {
             Stream::Stderr => inner.stderr.extend_from_slice(kept),
         }
         if fits < bytes.len() {
-            Err(LimitReached(Limit::Output(inner.limit)))
+            Err(LimitReached(Limit::Output(inner.max_output)))
         } else {
             Ok(())
         }
@@ -108,6 +153,16 @@ impl Console {
             stream,
         }
     }
+}
+
+/// The bytes of a block that a program chose.
+fn cost(block: &ContentBlock) -> u64 {
+    let names = match block {
+        ContentBlock::Text { .. } => 0,
+        ContentBlock::Resource { resource } => resource.uri.len() + resource.mime_type.len(),
+        other => other.mime_type().len(),
+    };
+    (block.size() + names) as u64
 }
 
 /// One stream of a console, as WASI sees it.

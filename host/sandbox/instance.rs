@@ -229,7 +229,7 @@ pub(super) async fn load(
             }
             false => {
                 "components get WASI's clocks, random numbers, files and output, \
-                 `wasm-coordinator:sandbox/tools`, and `mcp:SERVER/tools` of granted tools; \
+                 `wasm-coordinator:sandbox/tools` and `output`, and `mcp:SERVER/tools` of granted tools; \
                  build it without the import"
             }
         };

@@ -40,6 +40,7 @@ const GRANTED: &[&str] = &[
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
     "wasi:random/random",
+    "wasm-coordinator:sandbox/output",
     "wasm-coordinator:sandbox/tools",
     "wasm-coordinator:sandbox/types",
 ];
@@ -74,6 +75,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
     cli::terminal_stdout::add_to_linker::<State, WasiCli>(l, State::cli)?;
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(l, State::cli)?;
     files::add_to_linker(l, State::files, State::refresh)?;
+    bindings::output::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     bindings::tools::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     Ok(linker)
 }

@@ -7,6 +7,7 @@
 mod bindings;
 mod cache;
 mod console;
+mod content;
 mod deadline;
 mod engine;
 pub(crate) mod files;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use wasmtime::component::Component;
 
-pub use console::{Stream, Watcher};
+pub use console::{ContentWatcher, Stream, Watcher};
 pub use engine::{Compilation, Engine, EngineOptions, Observer};
 pub use guest::Guest;
 pub use servers::stubs_root;
@@ -125,7 +126,7 @@ impl Sandbox {
 
     /// Runs a program. Nothing of it is left behind if the future is dropped.
     pub(crate) async fn run(&mut self, program: &Program, limits: &Limits, wire: Wire) -> Ending {
-        self.shared.console.begin(limits.max_output);
+        self.shared.console.begin(limits);
         // What an earlier program was refused is no news.
         self.shared.files.take_refused();
         self.shared.tree.expire();

@@ -12,6 +12,7 @@ mod conformance;
 mod consent;
 mod corpus;
 mod dialects;
+mod emit;
 mod files;
 mod finding;
 mod guests;

@@ -43,6 +43,30 @@ await show("invalid UTF-8", () => (fs.writeFileSync(p("bad"), new Uint8Array([25
 await show("empty", () => (fs.writeFileSync(p("empty"), ""), fs.readFileSync(p("empty"), "utf8")));
 await show("unicode", () => (fs.writeFileSync(p("u"), "é😀"), [fs.readFileSync(p("u"), "utf8"), fs.statSync(p("u")).size]));
 
+// Encodings, on texts that suit them and texts that do not.
+const encodings = "utf8 UTF-8 utf16le UCS-2 latin1 binary ascii base64 base64url hex".split(" ");
+const texts = ["", "abc", "h\u00e9llo \u20ac \ud83d\ude00", "+/8=", "-_8", "YWJj\nZGU=Zg", "YWJjZ", "00ffFE7", "12x4", "\ufeffabc"];
+for (const encoding of encodings) {
+  for (const [index, text] of texts.entries()) {
+    await show(`write ${index} as ${encoding}`, () => (fs.writeFileSync(p("encoded"), text, encoding), fs.readFileSync(p("encoded"))));
+    await show(`append ${index} as ${encoding}`, () => (fs.appendFileSync(p("encoded"), text, { encoding }), fs.readFileSync(p("encoded"))));
+  }
+  for (const bytes of [[], [0, 1, 127, 128, 159, 200, 255], [0xef, 0xbb, 0xbf, 65], [0x3d, 0xd8, 0, 0xde, 65], [251, 255, 254, 250]]) {
+    await show(`read ${bytes} as ${encoding}`, () => (fs.writeFileSync(p("encoded"), new Uint8Array(bytes)), fs.readFileSync(p("encoded"), encoding)));
+  }
+}
+await show("write bytes with an encoding", () => (fs.writeFileSync(p("encoded"), new Uint8Array([1, 2]), "hex"), fs.readFileSync(p("encoded"))));
+await show("read long as latin1", () => (fs.writeFileSync(p("encoded"), new Uint8Array(100_000).fill(233)), fs.readFileSync(p("encoded"), "latin1") === "\u00e9".repeat(100_000)));
+await show("write later as base64", async () => (await promises.writeFile(p("encoded"), "AAE=", "base64"), promises.readFile(p("encoded"), { encoding: "hex" })));
+for (const [what, work] of Object.entries({
+  read: (encoding) => fs.readFileSync(p("encoded"), encoding),
+  write: (encoding) => fs.writeFileSync(p("encoded"), "x", encoding),
+  append: (encoding) => fs.appendFileSync(p("encoded"), "x", { encoding }),
+})) {
+  for (const encoding of ["utf-7", "shift_jis", "utf_8", " hex"]) await show(`${what} as ${encoding}`, () => work(encoding));
+}
+fs.unlinkSync(p("encoded"));
+
 // Every flag Node knows, and some that it does not, on a file, on nothing and
 // on a folder: what came, what the file holds then, and what is there.
 const { O_RDONLY, O_WRONLY, O_RDWR, O_CREAT, O_EXCL, O_TRUNC, O_APPEND, O_SYNC, O_DSYNC } = fs.constants;
@@ -155,6 +179,22 @@ await show("stat missing, no error", () => fs.statSync(p("missing"), { throwIfNo
 await show("lstat", () => fs.lstatSync(p("a.txt")).size);
 await show("access", () => fs.accessSync(p("a.txt")));
 await show("access missing", () => fs.accessSync(p("missing")));
+fs.mkdirSync(p("access"));
+for (const name of ["a.txt", "access", "missing"]) {
+  for (const mode of [undefined, null, 0, 1, 2, 3, 4, 5, 6, 7]) await show(`access ${name} with mode ${mode}`, () => fs.accessSync(p(name), mode));
+  // What is said about others depends on the version.
+  for (const mode of [8, -1, NaN, "4", true, {}]) {
+    await show(`access ${name} with mode ${mode}`, () => {
+      try {
+        fs.accessSync(p(name), mode);
+      } catch (error) {
+        return [error.name, error.code];
+      }
+    });
+  }
+}
+await show("access later", () => promises.access(p("a.txt"), fs.constants.R_OK | fs.constants.W_OK));
+fs.rmdirSync(p("access"));
 await show("rename", () => fs.renameSync(p("b.txt"), p("c.txt")));
 await show("rename over", () => (fs.renameSync(p("c.txt"), p("a.txt")), fs.readFileSync(p("a.txt"), "utf8")));
 await show("rename missing", () => fs.renameSync(p("missing"), p("x")));
