@@ -4,18 +4,15 @@
 use axum::{
     body::{Body, Bytes},
     http::{
-        HeaderMap, Response, StatusCode,
-        header::{ALLOW, CONTENT_TYPE},
+        HeaderMap, HeaderValue, Response, StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     },
 };
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    message::{Id, Kind},
-    refusal::Refusal,
-};
+use super::{message::Kind, refusal::Refusal};
 
 /// Of an error that is read to see what it is. Longer ones quote the request.
 const LONGEST_ERROR: usize = 16 << 10;
@@ -130,7 +127,24 @@ pub(super) fn holding<T: Send + 'static>(body: Body, held: T) -> Body {
     }))
 }
 
-/// A refusal as an event, for the request it answers.
-pub(super) fn event(refusal: Refusal, id: Id) -> Bytes {
-    Bytes::from(format!("data: {}\n\n", refusal.to(Some(id)).message()))
+/// A refusal as an event of a stream.
+pub(super) fn event(refusal: &Refusal) -> Bytes {
+    Bytes::from(format!("data: {}\n\n", refusal.message()))
+}
+
+/// What there is to say to messages that need no answer.
+pub(super) fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// Streams of events as one.
+pub(super) fn together(streams: Vec<Body>) -> Response<Body> {
+    let chunks = streams.into_iter().map(Body::into_data_stream);
+    let mut response = Response::new(Body::from_stream(stream::select_all(chunks)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
         header::{AUTHORIZATION, CONTENT_TYPE, COOKIE},
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     answer,
     auth::Caller,
-    message::{self, Kind},
+    message::{self, Content, Kind},
     options::Options,
     probes::Operator,
     refusal::Refusal,
@@ -109,26 +109,44 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         })
     }
 
-    /// One message of a client.
+    /// What a client sends: one message, or a batch where there are batches.
     async fn post(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (mut parts, body) = request.into_parts();
         let (caller, session) = self.enter(&mut parts)?;
         if !is_json(&parts.headers) {
             return Err(Refusal::media_type());
         }
-        let mut permit = self.permit(&self.requests, "requests")?;
+        let mut permit = self.permit(&self.requests, 1, "requests")?;
         let (longest, time) = (self.options.longest_body, self.options.body_timeout);
         let body = message::read(body, longest, time).await?;
-        let kind = message::kind(&body)?;
-        let id = kind.id();
-        let mut end = &self.cut;
-        if let Kind::Request { listens: true, .. } = kind {
-            permit = self
-                .permit(&self.streams, "streams")
-                .map_err(|refusal| refusal.to(id.clone()))?;
-            end = &self.stopping;
-        }
+        let batches = session.is_some() && has_batches(&parts.headers);
+        let response = match message::content(&body, batches)? {
+            Content::Message(kind @ Kind::Request { listens: true, .. }) => {
+                permit = self
+                    .permit(&self.streams, 1, "streams")
+                    .map_err(|refusal| refusal.to(kind.id()))?;
+                self.message(parts, body, caller, kind, &self.stopping)
+                    .await?
+            }
+            Content::Message(kind) => self.message(parts, body, caller, kind, &self.cut).await?,
+            Content::Batch(messages) => {
+                permit.merge(self.permit(&self.requests, messages.len() - 1, "requests")?);
+                self.batch(&parts, messages, caller).await?
+            }
+        };
+        Ok(held(response, (permit, session)))
+    }
 
+    /// One message, until `end`.
+    async fn message(
+        &self,
+        parts: Parts,
+        body: Bytes,
+        caller: Caller,
+        kind: Kind,
+        end: &CancellationToken,
+    ) -> Result<Response<Body>, Refusal> {
+        let id = kind.id();
         let request = Request::from_parts(parts, Body::from(body));
         let response = tokio::select! {
             biased;
@@ -137,22 +155,53 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
             }
             () = end.cancelled() => return Err(Refusal::stopping().to(id)),
         };
-        let last = id.map(|id| answer::event(Refusal::stopping(), id));
-        Ok(held(response, (permit, session), |body| {
-            answer::until(body, end.clone(), last)
-        }))
+        let last = id.map(|id| answer::event(&Refusal::stopping().to(Some(id))));
+        Ok(until(response, end, last))
+    }
+
+    /// Messages that came together; the answers go together into one stream,
+    /// each when it is there.
+    async fn batch(
+        &self,
+        parts: &Parts,
+        messages: Vec<(Bytes, Result<Kind, Refusal>)>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Refusal> {
+        let mut answers = Vec::new();
+        for (body, kind) in messages {
+            let answer = match kind {
+                Ok(kind) => {
+                    self.message(parts.clone(), body, caller, kind, &self.cut)
+                        .await
+                }
+                Err(refusal) => Err(refusal),
+            };
+            match answer {
+                Ok(response) if answer::is_stream(response.headers()) => {
+                    answers.push(response.into_body());
+                }
+                Ok(response) if response.status().is_success() => {}
+                // Sessions answer in streams; whatever else this is, it is not
+                // of this message alone.
+                Ok(response) => return Ok(response),
+                Err(refusal) => answers.push(Body::from(answer::event(&refusal))),
+            }
+        }
+        Ok(match answers.is_empty() {
+            true => answer::accepted(),
+            false => answer::together(answers),
+        })
     }
 
     /// A stream of messages that belong to no request.
     async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (mut parts, _) = request.into_parts();
         let (caller, session) = self.enter(&mut parts)?;
-        let permit = self.permit(&self.streams, "streams")?;
+        let permit = self.permit(&self.streams, 1, "streams")?;
         let request = Request::from_parts(parts, Body::empty());
         let response = self.handle(request, caller, None).await?;
-        Ok(held(response, (permit, session), |body| {
-            answer::until(body, self.stopping.clone(), None)
-        }))
+        let response = until(response, &self.stopping, None);
+        Ok(held(response, (permit, session)))
     }
 
     /// The end of a session.
@@ -223,26 +272,38 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
     fn permit(
         &self,
         permits: &Arc<Semaphore>,
+        count: usize,
         bound: &'static str,
     ) -> Result<OwnedSemaphorePermit, Refusal> {
-        permits.clone().try_acquire_owned().map_err(|_| {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        permits.clone().try_acquire_many_owned(count).map_err(|_| {
             self.operator.limited(bound);
             Refusal::busy("too many requests are in progress")
         })
     }
 }
 
-/// A stream holds its place until it ends; anything else is complete.
-fn held(
-    response: Response<Body>,
-    place: (OwnedSemaphorePermit, Option<InUse>),
-    end: impl FnOnce(Body) -> Body,
-) -> Response<Body> {
-    if answer::is_stream(response.headers()) {
-        response.map(|body| answer::holding(end(body), place))
-    } else {
-        response
+/// A stream ends at the latest then, with `last`.
+fn until(response: Response<Body>, end: &CancellationToken, last: Option<Bytes>) -> Response<Body> {
+    match answer::is_stream(response.headers()) {
+        true => response.map(|body| answer::until(body, end.clone(), last)),
+        false => response,
     }
+}
+
+/// A stream holds its place until it ends; anything else is complete.
+fn held(response: Response<Body>, place: (OwnedSemaphorePermit, Option<InUse>)) -> Response<Body> {
+    match answer::is_stream(response.headers()) {
+        true => response.map(|body| answer::holding(body, place)),
+        false => response,
+    }
+}
+
+/// Only one revision has batches. It has no header for its version yet.
+fn has_batches(headers: &HeaderMap) -> bool {
+    headers
+        .get(VERSION)
+        .is_none_or(|version| version == "2025-03-26")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

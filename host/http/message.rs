@@ -1,5 +1,5 @@
-//! The body of a POST: read within bounds, and known to be one JSON-RPC
-//! message before anything is built from it.
+//! The body of a POST: read within bounds, and known to be a JSON-RPC message,
+//! or a batch of them where there are batches, before anything is built from it.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,6 +17,9 @@ const LISTEN: &str = "subscriptions/listen";
 /// comes back in error texts.
 const LONGEST_METHOD: usize = 128;
 
+/// Messages of one batch. Each takes a place among the requests in progress.
+const LONGEST_BATCH: usize = 16;
+
 /// Ids come back in answers and are kept while a request is in progress.
 const LONGEST_ID: usize = 256;
 
@@ -31,6 +34,8 @@ pub(super) enum Kind {
         id: Id,
         /// Its answer is a stream without an end of its own.
         listens: bool,
+        /// It opens a session.
+        initialize: bool,
     },
     Notification,
     Response,
@@ -43,6 +48,13 @@ impl Kind {
             Self::Notification | Self::Response => None,
         }
     }
+}
+
+/// What a body holds.
+pub(super) enum Content {
+    Message(Kind),
+    /// One revision has them: each message is answered for itself.
+    Batch(Vec<(Bytes, Result<Kind, Refusal>)>),
 }
 
 /// The whole body.
@@ -71,16 +83,39 @@ pub(super) async fn read(body: Body, longest: usize, time: Duration) -> Result<B
     }
 }
 
-/// The kind of the message in `body`.
-pub(super) fn kind(body: &[u8]) -> Result<Kind, Refusal> {
+/// What is in `body`, where `batches` may be or not.
+pub(super) fn content(body: &[u8], batches: bool) -> Result<Content, Refusal> {
     // Skips over the value without recursion, however deep it is nested.
     let text: &RawValue = serde_json::from_slice(body).map_err(|_| Refusal::not_json())?;
-    if text.get().starts_with('[') {
+    if !text.get().starts_with('[') {
+        return kind(text.get()).map(Content::Message);
+    }
+    if !batches {
         return Err(Refusal::invalid(
-            "batches are not supported; send one message in each request",
+            "this revision of the protocol has no batches; send one message in each request",
         ));
     }
-    let envelope: Envelope = serde_json::from_str(text.get())
+    let messages: Vec<&RawValue> =
+        serde_json::from_str(text.get()).map_err(|_| Refusal::not_json())?;
+    if messages.is_empty() || messages.len() > LONGEST_BATCH {
+        return Err(Refusal::invalid("a batch has 1 to 16 messages"));
+    }
+    let message = |text: &RawValue| {
+        let kind = kind(text.get()).and_then(|kind| match kind {
+            Kind::Request {
+                id,
+                initialize: true,
+                ..
+            } => Err(Refusal::invalid("`initialize` cannot be part of a batch").to(Some(id))),
+            kind => Ok(kind),
+        });
+        (Bytes::copy_from_slice(text.get().as_bytes()), kind)
+    };
+    Ok(Content::Batch(messages.into_iter().map(message).collect()))
+}
+
+fn kind(text: &str) -> Result<Kind, Refusal> {
+    let envelope: Envelope = serde_json::from_str(text)
         .map_err(|_| Refusal::invalid("the body is not a JSON-RPC message"))?;
     if envelope.jsonrpc.as_deref() != Some("2.0") {
         return Err(Refusal::invalid("`jsonrpc` must be \"2.0\""));
@@ -109,6 +144,7 @@ pub(super) fn kind(body: &[u8]) -> Result<Kind, Refusal> {
         Some(id) => Kind::Request {
             id,
             listens: method == LISTEN,
+            initialize: method == "initialize",
         },
         None => Kind::Notification,
     })
@@ -157,6 +193,14 @@ mod tests {
 
     use super::*;
 
+    /// Where there are no batches.
+    fn kind(body: &[u8]) -> Result<Kind, Refusal> {
+        content(body, false).map(|content| match content {
+            Content::Message(kind) => kind,
+            Content::Batch(_) => panic!("there are no batches"),
+        })
+    }
+
     fn refused(body: &[u8]) -> Value {
         let refusal = kind(body).unwrap_err();
         let message: Value = serde_json::from_str(&refusal.message()).unwrap();
@@ -168,6 +212,7 @@ mod tests {
         let request = |id, listens| Kind::Request {
             id: Id(id),
             listens,
+            initialize: false,
         };
         for (body, expected) in [
             (
@@ -246,6 +291,25 @@ mod tests {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}"#);
             assert_eq!(refused(body.as_bytes()), -32602, "{body}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart_where_there_are_batches() {
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        let initialize = r#"{"jsonrpc":"2.0","id":2,"method":"initialize"}"#;
+        let batch = |messages: &[&str]| {
+            let text = format!("[{}]", messages.join(" , "));
+            content(text.as_bytes(), true)
+        };
+        let Ok(Content::Batch(messages)) = batch(&[ping, "7", initialize]) else {
+            panic!("it is a batch");
+        };
+        assert_eq!(messages[0].0, ping);
+        let valid: Vec<_> = messages.iter().map(|(_, kind)| kind.is_ok()).collect();
+        assert_eq!(valid, [true, false, false]);
+        assert!(batch(&[]).is_err());
+        assert!(batch(&[ping; 16]).is_ok());
+        assert!(batch(&[ping; 17]).is_err());
     }
 
     #[test]

@@ -118,21 +118,15 @@ impl Refusal {
     }
 
     pub(super) fn unauthorized() -> Self {
-        Self {
-            close: true,
-            ..Self::new(
-                StatusCode::UNAUTHORIZED,
-                SERVER_ERROR,
-                "a valid bearer token is needed in the Authorization header",
-            )
-        }
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            SERVER_ERROR,
+            "a valid bearer token is needed in the Authorization header",
+        )
     }
 
     pub(super) fn foreign(message: &'static str) -> Self {
-        Self {
-            close: true,
-            ..Self::new(StatusCode::FORBIDDEN, SERVER_ERROR, message)
-        }
+        Self::new(StatusCode::FORBIDDEN, SERVER_ERROR, message)
     }
 
     pub(super) fn not_found() -> Self {
@@ -171,14 +165,11 @@ impl Refusal {
     }
 
     pub(super) fn media_type() -> Self {
-        Self {
-            close: true,
-            ..Self::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                SERVER_ERROR,
-                "the Content-Type must be application/json",
-            )
-        }
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            SERVER_ERROR,
+            "the Content-Type must be application/json",
+        )
     }
 
     pub(super) fn too_large() -> Self {
@@ -206,7 +197,6 @@ impl Refusal {
     pub(super) fn too_often(retry: Duration) -> Self {
         Self {
             retry: Some(retry),
-            close: true,
             ..Self::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 SERVER_ERROR,

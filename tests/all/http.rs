@@ -15,7 +15,7 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        ProgressNotificationParam, ServerCapabilities, ServerConfig,
+        ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter,
     },
     service::RequestContext,
 };
@@ -58,7 +58,20 @@ struct Handler(Arc<Seen>);
 
 impl ServerHandler for Handler {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder();
+        ServerConfig::new(
+            capabilities
+                .enable_tools()
+                .enable_tool_list_changed()
+                .build(),
+        )
+    }
+
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
     }
 
     async fn call_tool(
@@ -917,6 +930,108 @@ async fn requests_in_progress_are_bounded() {
     assert_eq!(*server.gauges.limited.lock().unwrap(), ["requests"]);
     assert_eq!(first.await.unwrap().said(), "waited");
     assert_eq!(server.call("echo", json!({})).answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn streams_that_listen_have_places_of_their_own_and_end_at_once() {
+    let server = Server::start(Options {
+        requests: 1,
+        streams: 1,
+        ..Options::default()
+    })
+    .await;
+    let listen = || {
+        let body = call("", json!({}))
+            .replace("tools/call", "subscriptions/listen")
+            .replace(
+                r#""name":"""#,
+                r#""notifications":{"toolsListChanged":true}"#,
+            );
+        server
+            .post(body)
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "subscriptions/listen")
+    };
+    let mut open = listen().send().await.unwrap();
+    let first = timeout(SOON, open.chunk()).await.unwrap().unwrap().unwrap();
+    let first = String::from_utf8_lossy(&first);
+    assert!(
+        first.contains("notifications/subscriptions/acknowledged"),
+        "{first}"
+    );
+    let refused = listen().answer().await;
+    assert_eq!((refused.status, refused.code()), (503, -32000));
+    assert_eq!(refused.message()["id"], 7);
+    assert_eq!(*server.gauges.limited.lock().unwrap(), ["streams"]);
+    assert_eq!(server.call("echo", json!({})).answer().await.status, 200);
+
+    let stopping = tokio::spawn(server.stop());
+    let rest = timeout(Duration::from_secs(1), open.text()).await;
+    let rest = rest.expect("not after the grace time").unwrap();
+    assert!(rest.contains("the server is shutting down"), "{rest}");
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_one_by_one_where_there_are_batches() {
+    let server = Server::start(Options::default()).await;
+    let id = server.session("").await;
+    let send = |messages: Value, version: Option<&str>| {
+        let mut request = server
+            .post(messages.to_string())
+            .header("mcp-session-id", &id);
+        if let Some(version) = version {
+            request = request.header("mcp-protocol-version", version);
+        }
+        request.answer()
+    };
+    let ping = |id: Value| json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
+    let messages = json!([
+        ping(json!(1)),
+        { "jsonrpc": "2.0", "id": "two", "method": "tools/call",
+          "params": { "name": "wait", "arguments": { "ms": 50 } } },
+        { "jsonrpc": "2.0", "method": "notifications/initialized" },
+        { "jsonrpc": "2.0", "id": 3, "method": "ping", "params": [] },
+        { "jsonrpc": "2.0", "id": 4, "method": "initialize", "params": {} },
+    ]);
+    let answer = send(messages.clone(), None).await;
+    assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+    let data = answer
+        .text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"));
+    let mut said: Vec<_> = data
+        .filter_map(|data| serde_json::from_str::<Value>(data).ok())
+        .map(|message| {
+            (
+                message["id"].to_string(),
+                message["error"]["code"].to_string(),
+            )
+        })
+        .collect();
+    said.sort();
+    let expected = [
+        ("\"two\"", "null"),
+        ("1", "null"),
+        ("3", "-32602"),
+        ("4", "-32600"),
+    ];
+    assert_eq!(
+        said,
+        expected.map(|(id, code)| (id.to_owned(), code.to_owned()))
+    );
+
+    let notification = json!([{ "jsonrpc": "2.0", "method": "notifications/initialized" }]);
+    assert_eq!(send(notification, Some("2025-03-26")).await.status, 202);
+    for version in ["2025-06-18", "2025-11-25"] {
+        let refused = send(messages.clone(), Some(version)).await;
+        assert_eq!((refused.status, refused.code()), (400, -32600), "{version}");
+    }
+    let many: Vec<_> = (0..17).map(|id| ping(json!(id))).collect();
+    let refused = send(json!(many), None).await;
+    assert_eq!((refused.status, refused.code()), (400, -32600));
+    let without = server.post(messages.to_string()).answer().await;
+    assert_eq!((without.status, without.code()), (400, -32600));
 }
 
 #[tokio::test]
