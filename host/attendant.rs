@@ -35,7 +35,8 @@ pub trait Attendant: Send + Sync {
         Box::pin(async { Err(Declined) })
     }
 
-    /// A call got further. Called as often as servers say so.
+    /// A call got further. Called as servers say so, but at most about 100 times
+    /// a second for one call.
     fn progress(&self, progress: Progress) {
         let _ = progress;
     }

@@ -78,6 +78,7 @@ pub use sandbox::{
 };
 pub use session::{Files, Session, SessionOptions};
 pub use upstream::{
-    Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools,
-    START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport, Upstream,
+    Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, List, Listing, LocalTools,
+    Material, PassThrough, START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport,
+    Upstream,
 };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 use wasm_coordinator::config::{self, Configuration, Guarded, Surroundings};
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Grants, Http, ServerSpec, Stdio, Toolbox, Transport,
+    Bounds, Engine, EngineOptions, Grants, Http, PassThrough, ServerSpec, Stdio, Toolbox, Transport,
 };
 
 use super::terminal::Message;
@@ -89,7 +89,7 @@ pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Fai
         Some(_) => configuration
             .servers
             .iter()
-            .map(|server| spec(server, &configuration.upstream))
+            .map(|server| spec(server, configuration))
             .collect(),
         None => demo().into_iter().collect(),
     };
@@ -107,7 +107,8 @@ pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Fai
     Ok(Arc::new(toolbox))
 }
 
-fn spec(server: &config::Server, upstream: &config::Upstream) -> ServerSpec {
+fn spec(server: &config::Server, configuration: &Configuration) -> ServerSpec {
+    let upstream = &configuration.upstream;
     let exposed = |pairs: &[(String, Guarded)]| {
         pairs
             .iter()
@@ -138,6 +139,11 @@ fn spec(server: &config::Server, upstream: &config::Upstream) -> ServerSpec {
         spec.start_timeout = timeout.0;
     }
     spec.max_in_flight = server.max_in_flight;
+    let granted = |servers: &[String]| servers.contains(&server.name);
+    spec.pass_through = PassThrough {
+        sampling: granted(&configuration.pass_through.sampling),
+        roots: granted(&configuration.pass_through.roots),
+    };
     spec.secrets = server.secrets().into_iter().map(Into::into).collect();
     spec
 }

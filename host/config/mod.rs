@@ -50,6 +50,8 @@ pub struct Configuration {
     pub tools: Tools,
     /// How servers are called.
     pub upstream: Upstream,
+    /// What servers may ask of the client.
+    pub pass_through: PassThrough,
     /// What is odd but not wrong; to be shown once.
     pub warnings: Vec<Diagnostic>,
 }
@@ -148,6 +150,16 @@ pub struct Upstream {
     pub max_in_flight: Option<usize>,
     /// Calls in flight to one server.
     pub max_in_flight_per_server: Option<usize>,
+}
+
+/// Which servers may ask the client for more than input from a person: names of
+/// configured servers. None by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassThrough {
+    /// Those that may use the client's model.
+    pub sampling: Vec<String>,
+    /// Those that may know the folders the client works in.
+    pub roots: Vec<String>,
 }
 
 /// What a text needs from the world to get its meaning.
@@ -289,6 +301,19 @@ pub(crate) fn parse(
             }
         }
     }
+    for (name, range) in settings.named {
+        let is_known = servers.enabled.iter().any(|server| server.name == name)
+            || servers.disabled.contains(&name);
+        if !is_known {
+            let known: Vec<_> = servers.enabled.iter().map(|s| s.name.as_str()).collect();
+            let name_shown = diagnostic::quoted(&name);
+            report.error(
+                range,
+                format!("`coordinator.passThrough` names the server {name_shown}, which is not configured"),
+                Some(Report::did_you_mean(&name, &known)),
+            );
+        }
+    }
     if !found && report.errors.is_empty() && report.warnings.is_empty() {
         let hint =
             "write `{ \"mcpServers\": { … } }`, or let `wasm-coordinator init` write a first file";
@@ -312,6 +337,7 @@ pub(crate) fn parse(
         limits: settings.limits,
         tools: settings.tools,
         upstream: settings.upstream,
+        pass_through: settings.pass_through,
         warnings: report.warnings,
     })
 }

@@ -4,10 +4,10 @@
 //! ignored is a limit that does not hold.
 
 use globset::Glob;
-use jsonc_parser::ast::Value;
+use jsonc_parser::{ast::Value, common::Range};
 
 use super::{
-    Limits, Tools, Upstream,
+    Limits, PassThrough, Tools, Upstream,
     diagnostic::quoted,
     document::{Field, Report},
     servers::MOST_IN_FLIGHT,
@@ -19,11 +19,15 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     pub(super) tools: Tools,
     pub(super) upstream: Upstream,
+    pub(super) pass_through: PassThrough,
+    /// The servers that are named, and where.
+    pub(super) named: Vec<(String, Range)>,
 }
 
 const KEYS: &[&str] = &[
     "limits",
     "tools",
+    "passThrough",
     "callTimeout",
     "startTimeout",
     "maxInFlight",
@@ -40,6 +44,7 @@ const LIMITS: &[&str] = &[
     "fileSize",
     "maxFiles",
 ];
+const PASS_THROUGH: &[&str] = &["sampling", "roots"];
 const TOOLS: &[&str] = &["allow", "ask", "deny"];
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
@@ -52,6 +57,7 @@ pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
         match field.name {
             "limits" => settings.limits = limits(report, field.value),
             "tools" => settings.tools = tools(report, field.value),
+            "passThrough" => pass_through(report, field.value, &mut settings),
             // `null` leaves the default, so that a file can show every key.
             _ if matches!(field.value, Value::NullKeyword(_)) && KEYS.contains(&field.name) => {}
             "callTimeout" => settings.upstream.call_timeout = report.span(field.value, &what),
@@ -112,6 +118,32 @@ fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {
         }
     }
     tools
+}
+
+fn pass_through(report: &mut Report<'_>, section: &Value<'_>, settings: &mut Settings) {
+    let Some(fields) = report.fields(section, "`coordinator.passThrough`") else {
+        return;
+    };
+    for field in fields {
+        let what = format!("`coordinator.passThrough.{}`", field.name);
+        let servers = match field.name {
+            _ if matches!(field.value, Value::NullKeyword(_))
+                && PASS_THROUGH.contains(&field.name) =>
+            {
+                continue;
+            }
+            "sampling" => &mut settings.pass_through.sampling,
+            "roots" => &mut settings.pass_through.roots,
+            _ => {
+                unknown(report, &field, "`coordinator.passThrough`", PASS_THROUGH);
+                continue;
+            }
+        };
+        for text in report.texts(field.value, &what).unwrap_or_default() {
+            servers.push(text.value.to_string());
+            settings.named.push((text.value.to_string(), text.range));
+        }
+    }
 }
 
 fn patterns(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Vec<String> {

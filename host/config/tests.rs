@@ -669,3 +669,30 @@ fn an_unknown_server_is_answered_with_what_to_do() {
         "`mcp.json` declares no servers"
     );
 }
+
+#[test]
+fn servers_that_may_ask_the_client_are_named_and_exist() {
+    let configuration = accepted(
+        r#"{ "coordinator": { "passThrough": { "sampling": ["a"], "roots": ["a", "off"] } },
+          "mcpServers": { "a": { "command": "x" }, "off": { "command": "x", "disabled": true } } }"#,
+    );
+    let PassThrough { sampling, roots } = configuration.pass_through;
+    assert_eq!(
+        (sampling, roots),
+        (vec!["a".to_owned()], vec!["a".to_owned(), "off".to_owned()])
+    );
+    for (section, message) in [
+        (
+            r#"{ "sampling": ["b"] }"#,
+            "names the server `b`, which is not configured",
+        ),
+        (r#"{ "sample": [] }"#, "has the unknown key `sample`"),
+        (r#"{ "roots": "a" }"#, "`coordinator.passThrough.roots`"),
+    ] {
+        let text = format!(
+            r#"{{ "coordinator": {{ "passThrough": {section} }}, "mcpServers": {{ "a": {{ "command": "x" }} }} }}"#
+        );
+        let error = refused(&text);
+        assert!(error.contains(message), "{error}");
+    }
+}

@@ -242,7 +242,7 @@ impl Toolbox {
         }
         let answer = self
             .upstream
-            .call(found.server, name, arguments, &record.sent)
+            .call(found.server, name, arguments, run.attendant, &record.sent)
             .await
             .map_err(|fault| self.fault(fault, server, name))?;
         match results::read(answer, tool.is_wrapped) {

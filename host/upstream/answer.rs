@@ -59,12 +59,6 @@ impl Answer {
             .map_err(|_| nonsense("it is not an object of the right kind"))?;
         match result.result_type.as_ref().and_then(Value::as_str) {
             None | Some("complete") => {}
-            Some("input_required") => {
-                return Err(Fault::new(
-                    FaultKind::Failed,
-                    "the tool asks for further input from a person, which a program cannot give",
-                ));
-            }
             Some("task") => {
                 return Err(Fault::new(
                     FaultKind::OutcomeUnknown,
@@ -143,12 +137,5 @@ mod tests {
             message(r#"{"tools": []}"#),
             format!("{start}it has no content")
         );
-    }
-
-    #[test]
-    fn a_tool_that_wants_to_ask_a_person_fails() {
-        let fault = Answer::read(r#"{"resultType": "input_required"}"#).unwrap_err();
-        assert_eq!(fault.kind, FaultKind::Failed);
-        assert!(fault.message.contains("input from a person"));
     }
 }

@@ -16,27 +16,29 @@ use std::{
 use rmcp::{
     Peer, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CancelledNotification, CancelledNotificationParam,
-        ClientCapabilities, ClientConfig, ClientRequest, ClientResult, ErrorData, Implementation,
-        ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId, ServerNotification,
-        ServerPeerInfo, ServerRequest,
+        CancelledNotification, CancelledNotificationParam, ClientRequest, CustomRequest,
+        GetExtensions as _, ListToolsRequest, PaginatedRequestParams, ProtocolVersion, RequestId,
+        RequestMetaObject, ServerCapabilities, ServerPeerInfo,
     },
     service::{
-        ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, NotificationContext,
-        PeerRequestOptions, RequestContext, RequestHandle, RunningService, Service, ServiceError,
+        ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, PeerRequestOptions,
+        RequestHandle, RunningService, ServiceError,
     },
 };
-use serde_json::{Map, Value};
+use serde_json::json;
 
 use super::{
     Bounds, Fault, FaultKind,
-    answer::Answer,
+    call::{Call, Ticket},
+    desk::Desk,
     frame,
     http::{self, Endpoint},
     listing::{Listing, Next, Pages},
     lock,
     process::{Errors, Process},
-    spec::Stdio,
+    question::{self, Input, MOST_ROUNDS, Required},
+    request::Request,
+    spec::{PassThrough, Stdio},
     stdio::{Signals, StdioTransport},
 };
 
@@ -46,6 +48,9 @@ use super::{
 /// the last list counts.
 const RELISTINGS: u64 = 8;
 const RELISTING: Duration = Duration::from_secs(1);
+
+/// What is worth hearing from a server while somebody attends its calls.
+const LOG_LEVEL: &str = "info";
 
 /// How the lifecycle is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +83,9 @@ pub(super) struct Connection {
     errors: Errors,
     signals: Arc<Signals>,
     bounds: Bounds,
+    pass_through: PassThrough,
+    /// Whether it was told what to log.
+    log_level_set: AtomicBool,
     listing: Mutex<Option<Listed>>,
     /// Held while the tools are listed, so that it happens once.
     listing_turn: tokio::sync::Mutex<()>,
@@ -120,6 +128,7 @@ impl Connection {
         handshake: Handshake,
         errors: Errors,
         bounds: Bounds,
+        pass_through: PassThrough,
     ) -> Result<Self, StartError> {
         let (process, streams) = Process::start(spec, &errors)
             .await
@@ -131,9 +140,22 @@ impl Connection {
             bounds.message,
             Arc::clone(&signals),
         );
-        let desk = Desk(Arc::clone(&signals));
+        let desk = Desk {
+            signals: Arc::clone(&signals),
+            pass_through,
+        };
         match desk.serve_with_lifecycle(transport, handshake.into()).await {
-            Ok(service) => Ok(Self::new(service, Some(process), errors, signals, bounds)),
+            Ok(service) => {
+                let process = Some(process);
+                Ok(Self::new(
+                    service,
+                    process,
+                    errors,
+                    signals,
+                    bounds,
+                    pass_through,
+                ))
+            }
             Err(error) => {
                 let given_up = lock(&signals.given_up).take();
                 let ended = process.ended_by_now().await;
@@ -147,14 +169,27 @@ impl Connection {
         endpoint: &Endpoint,
         handshake: Handshake,
         bounds: Bounds,
+        pass_through: PassThrough,
     ) -> Result<Self, StartError> {
         let signals = Arc::new(Signals::default());
-        let desk = Desk(Arc::clone(&signals));
+        let transport = endpoint.transport(&signals);
+        let desk = Desk {
+            signals: Arc::clone(&signals),
+            pass_through,
+        };
         let service = desk
-            .serve_with_lifecycle(endpoint.transport(), handshake.into())
+            .serve_with_lifecycle(transport, handshake.into())
             .await
             .map_err(|error| StartError::Handshake(Box::new(error), None))?;
-        Ok(Self::new(service, None, Errors::default(), signals, bounds))
+        let errors = Errors::default();
+        Ok(Self::new(
+            service,
+            None,
+            errors,
+            signals,
+            bounds,
+            pass_through,
+        ))
     }
 
     fn new(
@@ -163,6 +198,7 @@ impl Connection {
         errors: Errors,
         signals: Arc<Signals>,
         bounds: Bounds,
+        pass_through: PassThrough,
     ) -> Self {
         Self {
             service,
@@ -170,6 +206,8 @@ impl Connection {
             errors,
             signals,
             bounds,
+            pass_through,
+            log_level_set: AtomicBool::new(false),
             listing: Mutex::new(None),
             listing_turn: tokio::sync::Mutex::new(()),
             since: Instant::now(),
@@ -264,7 +302,9 @@ impl Connection {
                 params,
                 extensions: Default::default(),
             };
-            let asked = self.ask(ClientRequest::ListToolsRequest(request)).await;
+            let asked = self
+                .ask(ClientRequest::ListToolsRequest(request), None)
+                .await;
             let result = asked.map_err(|fault| {
                 let why = lock(&self.signals.given_up).clone();
                 let why = why.map_or(String::new(), |why| format!(": {why}"));
@@ -281,20 +321,21 @@ impl Connection {
         }
     }
 
-    /// Calls a tool. `sent` is set once the call may have reached the server.
-    pub(super) async fn call(
+    /// Makes a request on behalf of a program; the result as JSON text. `sent`
+    /// is set once it may have reached the server. `timeout` is what the clock
+    /// of the call was set to.
+    pub(super) async fn request(
         &self,
-        tool: &str,
-        arguments: Map<String, Value>,
+        request: &Request<'_>,
+        call: &Arc<Call>,
         timeout: Duration,
         sent: &AtomicBool,
-    ) -> Result<Answer, Fault> {
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
-        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+    ) -> Result<String, Fault> {
+        request.is_possible(|what| self.has(what))?;
+        let _in_flight = self.signals.calls.begin(call);
         sent.store(true, Ordering::Relaxed);
-        match tokio::time::timeout(timeout, self.ask(request)).await {
-            Ok(result) => {
-                let result = result.and_then(|result| Answer::read(&result));
+        match call.clock().limit(self.rounds(request, call)).await {
+            Some(result) => {
                 if let Err(fault) = &result
                     && fault.kind == FaultKind::Unavailable
                 {
@@ -302,19 +343,93 @@ impl Connection {
                 }
                 result
             }
-            Err(_) => Err(Fault::new(
+            None => Err(Fault::new(
                 FaultKind::TimedOut,
                 format!("it did not answer within {timeout:?}; the call may have taken effect"),
             )),
         }
     }
 
+    /// Makes a request as often as its result asks for more input.
+    async fn rounds(&self, request: &Request<'_>, call: &Arc<Call>) -> Result<String, Fault> {
+        if call.is_attended() {
+            self.set_log_level().await;
+        }
+        let mut input = Input::default();
+        for round in 0..=MOST_ROUNDS {
+            let asked = self.ask(request.with(&input), Some(call)).await;
+            let result = asked.map_err(|fault| match fault.kind {
+                // The first round reached the server.
+                FaultKind::Unavailable if round > 0 => Fault {
+                    kind: FaultKind::OutcomeUnknown,
+                    ..fault
+                },
+                _ => fault,
+            })?;
+            match Required::read(&result)? {
+                None => return Ok(result),
+                Some(_) if round == MOST_ROUNDS => break,
+                Some(required) => input = required.answer(call, self.pass_through).await?,
+            }
+        }
+        Err(question::failed(&format!(
+            "it asked for input from a person more than {MOST_ROUNDS} times"
+        )))
+    }
+
+    /// Tells a server of the older era once what to log.
+    async fn set_log_level(&self) {
+        let has_logging = self.has(|capabilities| capabilities.logging.is_some());
+        if !self.is_of_older_era()
+            || !has_logging
+            || self.log_level_set.swap(true, Ordering::Relaxed)
+        {
+            return;
+        }
+        let params = json!({ "level": LOG_LEVEL });
+        let request = CustomRequest::new("logging/setLevel", Some(params));
+        let options = PeerRequestOptions::no_options();
+        // Whether it obeys does not matter, so nobody waits for the answer.
+        let _ = self
+            .service
+            .peer()
+            .send_request_with_option(request.into(), options)
+            .await;
+    }
+
+    fn is_of_older_era(&self) -> bool {
+        let info = self.info();
+        info.is_none_or(|info| info.protocol_version.has_initialize())
+    }
+
+    /// Whether the server declared something.
+    fn has(&self, what: impl Fn(&ServerCapabilities) -> bool) -> bool {
+        self.info().is_some_and(|info| what(&info.capabilities))
+    }
+
     /// Sends one request and waits for its result, as JSON text. Dropped
     /// half-way, it tells the server that nobody waits any more.
-    async fn ask(&self, request: ClientRequest) -> Result<String, Fault> {
+    async fn ask(
+        &self,
+        mut request: ClientRequest,
+        call: Option<&Arc<Call>>,
+    ) -> Result<String, Fault> {
         let peer = self.service.peer();
+        let mut options = PeerRequestOptions::no_options();
+        if let Some(call) = call {
+            request.extensions_mut().insert(Ticket(Arc::clone(call)));
+            if call.is_attended()
+                && !self.is_of_older_era()
+                && self.has(|capabilities| capabilities.logging.is_some())
+            {
+                let mut meta = RequestMetaObject::new();
+                let key = "io.modelcontextprotocol/logLevel".to_owned();
+                meta.0.0.insert(key, LOG_LEVEL.into());
+                options = options.with_meta(meta);
+            }
+        }
         let handle = peer
-            .send_request_with_option(request, PeerRequestOptions::no_options())
+            .send_request_with_option(request, options)
             .await
             .map_err(|_| self.gone(FaultKind::Unavailable))?;
         let RequestHandle { rx, id, .. } = handle;
@@ -441,45 +556,5 @@ pub(super) fn with_errors(cause: String, errors: &Errors) -> String {
         (_, true) => cause,
         (true, false) => format!("it wrote:\n{tail}"),
         (false, false) => format!("{cause}; it wrote:\n{tail}"),
-    }
-}
-
-/// Who answers when the server asks something: nobody is at the desk.
-struct Desk(Arc<Signals>);
-
-impl Service<RoleClient> for Desk {
-    async fn handle_request(
-        &self,
-        request: ServerRequest,
-        _: RequestContext<RoleClient>,
-    ) -> Result<ClientResult, ErrorData> {
-        match request {
-            ServerRequest::PingRequest(_) => Ok(ClientResult::empty(())),
-            _ => Err(ErrorData::new(
-                rmcp::model::ErrorCode::METHOD_NOT_FOUND,
-                "this client takes no requests",
-                None,
-            )),
-        }
-    }
-
-    async fn handle_notification(
-        &self,
-        notification: ServerNotification,
-        _: NotificationContext<RoleClient>,
-    ) -> Result<(), ErrorData> {
-        if matches!(
-            notification,
-            ServerNotification::ToolListChangedNotification(_)
-        ) {
-            self.0.tools_changed.store(true, Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    fn get_info(&self) -> ClientConfig {
-        let own = Implementation::new("wasm-coordinator", env!("CARGO_PKG_VERSION"));
-        ClientConfig::new(ClientCapabilities::default(), own)
-            .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
 }

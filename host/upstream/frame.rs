@@ -9,8 +9,8 @@
 use std::borrow::Cow;
 
 use rmcp::model::{
-    ClientRequest, CustomResult, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
-    ServerResult,
+    ClientRequest, CustomRequest, CustomResult, ErrorData, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
@@ -46,12 +46,25 @@ pub(super) struct Frame<'a> {
     #[serde(borrow, default)]
     pub(super) method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
 }
 
 impl Frame<'_> {
+    /// The message as something the server asks, its parameters as they came.
+    pub(super) fn question(&self) -> Option<ServerJsonRpcMessage> {
+        let id: RequestId = serde_json::from_str(self.id?.get()).ok()?;
+        let params = self.params.map(|params| serde_json::from_str(params.get()));
+        let request = CustomRequest::new(self.method.as_deref()?, params.transpose().ok()?);
+        Some(JsonRpcMessage::request(
+            ServerRequest::CustomRequest(request),
+            id,
+        ))
+    }
+
     /// The message as the answer to the request of this id. `text` is all of
     /// it.
     pub(super) fn answer(&self, text: &[u8], id: RequestId, asked: Asked) -> ServerJsonRpcMessage {

@@ -21,7 +21,7 @@ use rmcp::transport::{
     },
 };
 
-use super::{Fault, FaultKind, http_client::Client, spec::Http};
+use super::{Fault, FaultKind, http_client::Client, spec::Http, stdio::Signals};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MOST_REDIRECTS: usize = 5;
@@ -46,7 +46,9 @@ const RESERVED: &[&str] = &[
 /// A checked endpoint.
 #[derive(Clone)]
 pub(super) struct Endpoint {
-    client: Client,
+    client: reqwest::Client,
+    /// Bytes of one message.
+    longest: usize,
     config: StreamableHttpClientTransportConfig,
 }
 
@@ -86,15 +88,23 @@ impl Endpoint {
             .custom_headers(headers)
             .max_concurrent_requests(in_flight);
         config.retry_config = Arc::new(resume);
-        let client = Client {
-            http: client,
+        Ok(Self {
+            client,
             longest,
-        };
-        Ok(Self { client, config })
+            config,
+        })
     }
 
-    pub(super) fn transport(&self) -> StreamableHttpClientTransport<Client> {
-        StreamableHttpClientTransport::with_client(self.client.clone(), self.config.clone())
+    pub(super) fn transport(
+        &self,
+        signals: &Arc<Signals>,
+    ) -> StreamableHttpClientTransport<Client> {
+        let client = Client {
+            http: self.client.clone(),
+            longest: self.longest,
+            signals: Arc::clone(signals),
+        };
+        StreamableHttpClientTransport::with_client(client, self.config.clone())
     }
 }
 

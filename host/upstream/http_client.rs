@@ -26,7 +26,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sse_stream::{Error as SseError, Sse, SseStream};
 
-use super::frame::{Asked, Frame};
+use super::{
+    frame::{Asked, Frame},
+    stdio::Signals,
+};
 
 type Failure = StreamableHttpError<reqwest::Error>;
 type Headers = HashMap<HeaderName, HeaderValue>;
@@ -43,6 +46,8 @@ pub(super) struct Client {
     pub(super) http: reqwest::Client,
     /// Bytes of one message.
     pub(super) longest: usize,
+    /// What is worth knowing about the connection this is for.
+    pub(super) signals: Arc<Signals>,
 }
 
 impl StreamableHttpClient for Client {
@@ -57,6 +62,9 @@ impl StreamableHttpClient for Client {
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let question = Question::of(&message);
+        if let JsonRpcMessage::Request(request) = &message {
+            self.signals.calls.sending(&request.request);
+        }
         let mut request = self
             .http
             .post(uri.as_ref())
@@ -88,9 +96,13 @@ impl StreamableHttpClient for Client {
         let session = session.and_then(|id| Some(id.to_str().ok()?.to_owned()));
         match (kind(&response), question) {
             (Some(Kind::Events), question) => {
-                let events = events(response, self.longest).map(move |event| match &question {
-                    Some(question) => event.map(|event| question.rewritten(event)),
-                    None => event,
+                let signals = Arc::clone(&self.signals);
+                let events = events(response, self.longest).map(move |event| {
+                    let event = event.map(|event| heard(&signals, event));
+                    match &question {
+                        Some(question) => event.map(|event| question.rewritten(event)),
+                        None => event,
+                    }
                 });
                 Ok(StreamableHttpPostResponse::Sse(events.boxed(), session))
             }
@@ -131,7 +143,8 @@ impl StreamableHttpClient for Client {
         token: Option<String>,
         headers: Headers,
     ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        self.http
+        let events = self
+            .http
             .get_stream_with_max_sse_event_size(
                 uri,
                 session,
@@ -140,8 +153,27 @@ impl StreamableHttpClient for Client {
                 headers,
                 self.longest,
             )
-            .await
+            .await?;
+        let signals = Arc::clone(&self.signals);
+        let events = events.map(move |event| event.map(|event| heard(&signals, event)));
+        Ok(events.boxed())
     }
+}
+
+/// The same event, emptied if it was for those who attend calls. Its id still
+/// counts.
+fn heard(signals: &Signals, mut event: Sse) -> Sse {
+    let frame = event.data.as_deref().map(serde_json::from_str::<Frame<'_>>);
+    let is_taken = match frame {
+        Some(Ok(frame)) if frame.id.is_none() => frame
+            .method
+            .is_some_and(|method| signals.calls.take(&method, frame.params)),
+        _ => false,
+    };
+    if is_taken {
+        event.data = None;
+    }
+    event
 }
 
 /// What the answer to a request has to be.

@@ -9,7 +9,10 @@
 //! they write to standard error is for the operator only.
 
 mod answer;
+mod call;
+mod clock;
 mod connection;
+mod desk;
 mod fault;
 mod frame;
 mod http;
@@ -17,8 +20,12 @@ mod http_client;
 mod late_probe;
 mod listing;
 mod local;
+mod material;
 mod process;
+mod question;
+mod rate;
 mod redact;
+mod request;
 mod server;
 mod spec;
 mod stdio;
@@ -32,22 +39,30 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub use answer::{Answer, Content};
 pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
+pub use material::Material;
 pub use redact::Redactor;
+pub use request::List;
 pub use server::{Profile, ServerState, ServerStatus};
-pub use spec::{Bounds, CALL_TIMEOUT, Http, START_TIMEOUT, ServerSpec, Stdio, Transport};
+pub use spec::{
+    Bounds, CALL_TIMEOUT, Http, PassThrough, START_TIMEOUT, ServerSpec, Stdio, Transport,
+};
 
+use crate::attendant::Attendant;
+use call::Call;
+use request::Request;
 use server::Server;
 
 /// All configured servers.
 pub struct Upstream {
     servers: Vec<Server>,
     permits: Semaphore,
+    bounds: Bounds,
     redactor: Arc<Redactor>,
 }
 
@@ -76,6 +91,7 @@ impl Upstream {
         Ok(Self {
             servers,
             permits: Semaphore::new(bounds.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+            bounds,
             redactor,
         })
     }
@@ -121,7 +137,9 @@ impl Upstream {
     /// Waits for the server to start and for its turn first; none of that
     /// counts towards the timeout of the call. `sent` is set as long as the
     /// call may have reached the tool, also when this future is dropped, which
-    /// cancels the call.
+    /// cancels the call. What the server says of the call, or asks because of
+    /// it, goes to `attendant`; the time in which that one is asked does not
+    /// count towards the timeout either.
     ///
     /// # Errors
     ///
@@ -132,11 +150,11 @@ impl Upstream {
         server: usize,
         tool: &str,
         arguments: Value,
+        attendant: Option<&Arc<dyn Attendant>>,
         sent: &AtomicBool,
     ) -> Result<Answer, Fault> {
         let server = &self.servers[server];
-        let _turn_at_server = server.permits.acquire().await;
-        let _turn = self.permits.acquire().await;
+        let _turns = self.turns(server).await;
         if let Some((tools, _)) = server.local() {
             sent.store(true, std::sync::atomic::Ordering::Relaxed);
             return match tokio::time::timeout(server.call_timeout, tools.call(tool, arguments))
@@ -153,10 +171,30 @@ impl Upstream {
             let message = "the arguments are not an object";
             return Err(Fault::new(FaultKind::Unavailable, message));
         };
+        let request = Request::Tool(tool, arguments);
+        let result = self.request(server, tool, request, attendant, sent).await?;
+        Answer::read(&result)
+    }
+
+    /// Makes a request whose turn has come.
+    async fn request(
+        &self,
+        server: &Server,
+        tool: &str,
+        request: Request<'_>,
+        attendant: Option<&Arc<dyn Attendant>>,
+        sent: &AtomicBool,
+    ) -> Result<String, Fault> {
         let connection = server.connection().await?;
-        connection
-            .call(tool, arguments, server.call_timeout, sent)
-            .await
+        let timeout = server.call_timeout;
+        let call = Call::new(&server.name, tool, attendant, &self.redactor, timeout);
+        connection.request(&request, &call, timeout, sent).await
+    }
+
+    /// Waits for a turn at the server, and then for one of all.
+    async fn turns<'a>(&'a self, server: &'a Server) -> [Option<SemaphorePermit<'a>>; 2] {
+        let at_server = server.permits.acquire().await.ok();
+        [at_server, self.permits.acquire().await.ok()]
     }
 
     /// Knows the secrets of all servers. Whoever passes on what a server sent

@@ -24,7 +24,7 @@ use super::{
     lock,
     process::Errors,
     redact::Redactor,
-    spec::{ServerSpec, Stdio, Transport},
+    spec::{PassThrough, ServerSpec, Stdio, Transport},
 };
 
 /// The first pause after a failure; doubled up to the longest.
@@ -44,6 +44,7 @@ pub(super) struct Server {
     pub(super) permits: Semaphore,
     reach: Arc<Reach>,
     bounds: Bounds,
+    pass_through: PassThrough,
     redactor: Arc<Redactor>,
     state: Arc<Mutex<State>>,
 }
@@ -125,6 +126,7 @@ impl Server {
                 restarts: AtomicU64::new(0),
             }),
             bounds,
+            pass_through: spec.pass_through,
             redactor,
             state: Arc::new(Mutex::new(State::Idle)),
         })
@@ -184,6 +186,7 @@ impl Server {
             reach: Arc::clone(&self.reach),
             timeout: self.start_timeout,
             bounds: self.bounds,
+            pass_through: self.pass_through,
             redactor: Arc::clone(&self.redactor),
         };
         let (sender, started) = watch::channel(None);
@@ -266,6 +269,7 @@ impl Server {
             restarts: self.reach.restarts.load(Ordering::Relaxed),
             rubbish_lines: 0,
             unmatched_answers: 0,
+            stray_progress: 0,
         };
         if let Some((_, listing)) = self.local() {
             report.status = ServerStatus::Running;
@@ -304,6 +308,7 @@ struct Start {
     reach: Arc<Reach>,
     timeout: Duration,
     bounds: Bounds,
+    pass_through: PassThrough,
     redactor: Arc<Redactor>,
 }
 
@@ -377,9 +382,12 @@ impl Start {
     ) -> Result<Connection, super::connection::StartError> {
         match &self.reach.route {
             Route::Stdio(stdio) => {
-                Connection::start(stdio, handshake, errors.clone(), self.bounds).await
+                let errors = errors.clone();
+                Connection::start(stdio, handshake, errors, self.bounds, self.pass_through).await
             }
-            Route::Http(endpoint) => Connection::connect(endpoint, handshake, self.bounds).await,
+            Route::Http(endpoint) => {
+                Connection::connect(endpoint, handshake, self.bounds, self.pass_through).await
+            }
             Route::Local(..) => unreachable!("functions of this process are not started"),
         }
     }
@@ -415,6 +423,8 @@ pub struct ServerState {
     pub rubbish_lines: u64,
     /// Answers to nothing that was asked, or too late.
     pub unmatched_answers: u64,
+    /// Progress of no call in flight.
+    pub stray_progress: u64,
 }
 
 /// What a server is doing.
@@ -445,6 +455,7 @@ impl ServerState {
         let signals = connection.signals();
         self.rubbish_lines = signals.rubbish.load(Ordering::Relaxed);
         self.unmatched_answers = signals.unmatched.load(Ordering::Relaxed);
+        self.stray_progress = signals.calls.stray.load(Ordering::Relaxed);
         if let Some(listing) = connection.known_listing() {
             self.listing(&listing);
         }

@@ -32,6 +32,9 @@ pub struct ServerSpec {
     /// environment variables and headers. Shorter ones than 8 bytes are not
     /// looked for, because that would shred honest text.
     pub secrets: Vec<String>,
+    /// What it may ask of its client beside input from a person. Nothing by
+    /// default.
+    pub pass_through: PassThrough,
 }
 
 impl ServerSpec {
@@ -44,6 +47,7 @@ impl ServerSpec {
             start_timeout: START_TIMEOUT,
             max_in_flight: None,
             secrets: Vec::new(),
+            pass_through: PassThrough::default(),
         }
     }
 
@@ -61,6 +65,15 @@ impl fmt::Debug for ServerSpec {
             .field("transport", &self.transport.kind())
             .finish_non_exhaustive()
     }
+}
+
+/// What a server may ask of its client, and gets if somebody attends its calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PassThrough {
+    /// Text from the client's model (sampling), which costs tokens.
+    pub sampling: bool,
+    /// The folders that the client works in (roots).
+    pub roots: bool,
 }
 
 /// How a server is reached.

@@ -32,6 +32,7 @@ use tokio::{
 };
 
 use super::{
+    call::Calls,
     frame::{Asked, Frame},
     late_probe::LateProbe,
     lock,
@@ -61,6 +62,8 @@ pub(super) struct Signals {
     pub(super) rubbish: AtomicU64,
     /// Answers to nothing we asked, or too late.
     pub(super) unmatched: AtomicU64,
+    /// The calls in flight, for what the server says of them.
+    pub(super) calls: Calls,
     /// The server said that its tools changed.
     pub(super) tools_changed: AtomicBool,
     /// Why the connection was given up. Our own words, fit for programs.
@@ -119,6 +122,7 @@ impl StdioTransport {
                 self.late_probe.give_up(id);
             }
         }
+        self.signals.calls.sending(request);
         if let RequestId::Number(id) = id {
             self.asked.insert(*id, Asked::of(request));
         }
@@ -132,10 +136,15 @@ impl StdioTransport {
         };
         self.rubbish_in_a_row = 0;
         match (&frame.method, frame.id) {
-            // The server asks something; `rmcp` has us decline it.
-            (Some(_), Some(_)) => serde_json::from_slice(line).ok(),
+            // The server asks something.
+            (Some(_), Some(_)) => frame.question(),
+            // It does not want to know any more what it asked.
+            (Some(method), None) if method == "notifications/cancelled" => {
+                serde_json::from_slice(line).ok()
+            }
             (Some(method), None) => {
-                if method == "notifications/tools/list_changed" {
+                let is_taken = self.signals.calls.take(method, frame.params);
+                if !is_taken && method == "notifications/tools/list_changed" {
                     self.signals.tools_changed.store(true, Ordering::Relaxed);
                 }
                 None

@@ -25,6 +25,7 @@ mod javascript;
 mod library;
 mod limits;
 mod native;
+mod pass_through;
 mod python;
 mod search;
 mod servers;

@@ -273,6 +273,10 @@ impl Http {
         Self { child, url }
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn place(&self, headers: Value) -> Place {
         Place::with_config(json!({
             "mcpServers": {

@@ -15,7 +15,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::{AbortHandle, JoinHandle},
 };
 
@@ -61,6 +61,9 @@ pub(crate) struct Server {
     lists: AtomicU64,
     /// Requests that can be cancelled, by their id as JSON text.
     running: Mutex<HashMap<String, AbortHandle>>,
+    /// What was asked of the client and not answered, by id.
+    asked: Mutex<HashMap<String, oneshot::Sender<Value>>>,
+    questions: AtomicU64,
 }
 
 /// One call of a tool.
@@ -70,6 +73,11 @@ pub(crate) struct Call {
     pub(crate) arguments: Value,
     /// The request's metadata: progress token and protocol era.
     pub(crate) meta: Value,
+    /// Whether it is of the new era.
+    pub(crate) is_new: bool,
+    /// What the client adds when it calls again, and the state it was given.
+    pub(crate) responses: Value,
+    pub(crate) state: Value,
 }
 
 const NEW_VERSION: &str = "2026-07-28";
@@ -85,6 +93,8 @@ impl Server {
             calls: AtomicU64::new(0),
             lists: AtomicU64::new(0),
             running: Mutex::default(),
+            asked: Mutex::default(),
+            questions: AtomicU64::new(0),
         }
     }
 
@@ -103,10 +113,30 @@ impl Server {
         self.calls.load(Ordering::SeqCst)
     }
 
+    /// Asks the client and waits for its answer.
+    pub(crate) async fn ask(&self, mut request: Value, out: &Out) -> Value {
+        let number = self.questions.fetch_add(1, Ordering::SeqCst);
+        let id = format!("question-{number}");
+        let (sender, answer) = oneshot::channel();
+        self.asked
+            .lock()
+            .expect("no panic")
+            .insert(id.clone(), sender);
+        request["jsonrpc"] = json!("2.0");
+        request["id"] = json!(id);
+        out.message(request).await;
+        answer.await.expect("the answer comes or the process ends")
+    }
+
     /// Takes one message and sends everything that answers it. The task ends
     /// when the last piece is sent.
     pub(crate) fn receive(self: &Arc<Self>, message: Value, out: Out) -> JoinHandle<()> {
         self.record(&message);
+        if let Some(id) = message["id"].as_str()
+            && let Some(asked) = self.asked.lock().expect("no panic").remove(id)
+        {
+            let _ = asked.send(message.clone());
+        }
         let id = message.get("id").cloned();
         let key = id.as_ref().map(Value::to_string);
         if message["method"] == "notifications/cancelled" && !self.vices.has("ignore-cancel") {
@@ -165,6 +195,7 @@ impl Server {
             "initialize" => self.initialize(params),
             "ping" => Ok(json!({})),
             "tools/list" => self.list(params),
+            "logging/setLevel" if !is_new => Ok(json!({})),
             "tools/call" => {
                 self.calls.fetch_add(1, Ordering::SeqCst);
                 let call = Call {
@@ -172,6 +203,9 @@ impl Server {
                     tool: params["name"].as_str().unwrap_or_default().to_owned(),
                     arguments: params["arguments"].clone(),
                     meta: params["_meta"].clone(),
+                    is_new,
+                    responses: params["inputResponses"].clone(),
+                    state: params["requestState"].clone(),
                 };
                 let answer = tools::call(self, &call, out).await;
                 if self.vices.has("changing") || self.vices.has("rug-pull") {
@@ -244,7 +278,7 @@ impl Server {
         Ok(json!({
             "resultType": "complete",
             "supportedVersions": [supported],
-            "capabilities": { "tools": { "listChanged": true } },
+            "capabilities": self.capabilities(),
             "instructions": "This server exists to be tested against.",
             "_meta": { "io.modelcontextprotocol/serverInfo": self.info() },
         }))
@@ -262,10 +296,14 @@ impl Server {
         };
         Ok(json!({
             "protocolVersion": version,
-            "capabilities": { "tools": { "listChanged": true } },
+            "capabilities": self.capabilities(),
             "serverInfo": self.info(),
             "instructions": "This server exists to be tested against.",
         }))
+    }
+
+    fn capabilities(&self) -> Value {
+        json!({ "tools": { "listChanged": true }, "logging": {} })
     }
 
     fn info(&self) -> Value {

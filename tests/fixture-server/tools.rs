@@ -1,7 +1,7 @@
 //! The tools: some that work, some that go wrong in one call.
 //!
-//! Working: `echo`, `add`, `sleep`, `blob`, `rows`, `count`, `environment`, and
-//! one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
+//! Working: `echo`, `add`, `sleep`, `blob`, `rows`, `count`, `environment`,
+//! `steps`, `log`, `question`, and one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
 //! `silent`, `flood`, `trickle`, `progress`, `ask`, `answer`, `result`,
 //! `input_required`.
 
@@ -82,6 +82,15 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
             }
             return None;
         }
+        "steps" => {
+            steps(call, number("count", 4), out).await;
+            text("done")
+        }
+        "log" => {
+            log(arguments, number("count", 1), out).await;
+            text("logged")
+        }
+        "question" => question(server, call, out).await,
         "progress" => return progress(call, number("every_ms", 100), out).await,
         "ask" => {
             ask(number("count", 4), out).await;
@@ -169,6 +178,78 @@ async fn progress(call: &Call, every: u64, out: &Out) -> Answer {
         tokio::time::sleep(Duration::from_millis(every)).await;
     }
     None
+}
+
+/// Reports progress in quarters and the like, then answers.
+async fn steps(call: &Call, count: u64, out: &Out) {
+    for step in 1..=count {
+        let params = json!({
+            "progressToken": call.meta["progressToken"],
+            "progress": step as f64 / count as f64,
+            "total": 1,
+            "message": call.arguments["message"].as_str().unwrap_or("going on"),
+        });
+        out.message(notification("notifications/progress", &params))
+            .await;
+    }
+}
+
+/// Says something to the operator.
+async fn log(arguments: &Value, count: u64, out: &Out) {
+    let params = json!({
+        "level": arguments["level"].as_str().unwrap_or("info"),
+        "logger": "fixture",
+        "data": arguments["data"],
+    });
+    for _ in 0..count {
+        out.message(notification("notifications/message", &params))
+            .await;
+    }
+}
+
+/// Asks the client for something and answers with what came of it, in the way
+/// of the era.
+async fn question(server: &Server, call: &Call, out: &Out) -> Value {
+    let string = |name: &str| call.arguments[name].as_str();
+    let request = match string("kind") {
+        Some("sampling") => json!({ "method": "sampling/createMessage", "params": {
+            "messages": [{ "role": "user", "content": { "type": "text", "text": "what now?" } }],
+            "maxTokens": 100,
+        } }),
+        Some("roots") => json!({ "method": "roots/list", "params": {} }),
+        Some("url") => json!({ "method": "elicitation/create", "params": {
+            "mode": "url",
+            "message": "please log in",
+            "url": string("url").unwrap_or_default(),
+            "elicitationId": "1",
+        } }),
+        _ => json!({ "method": "elicitation/create", "params": {
+            "mode": "form",
+            "message": string("message").unwrap_or("which colour?"),
+            "requestedSchema": {
+                "type": "object",
+                "properties": { "colour": { "type": "string" } },
+            },
+        } }),
+    };
+    if !call.is_new {
+        let mut answer = server.ask(request, out).await;
+        let answer = answer.as_object_mut().expect("it is an object");
+        answer.retain(|key, _| key == "result" || key == "error");
+        return structured(&json!(answer));
+    }
+    match call.responses.get("first") {
+        None => json!({
+            "resultType": "input_required",
+            "inputRequests": { "first": request },
+            "requestState": "state of the first round",
+        }),
+        Some(response) => structured(&json!({ "result": response, "state": call.state })),
+    }
+}
+
+fn notification(method: &str, params: &Value) -> Value {
+    json!({ "jsonrpc": "2.0", "method": method, "params": params })
 }
 
 /// Sends `count` requests to the client. Its answers appear in the log.
@@ -382,6 +463,25 @@ pub(crate) fn definitions(vices: &Vices, extra: usize, changed: u64) -> Vec<Valu
             "annotations": { "readOnlyHint": true, "idempotentHint": true, "destructiveHint": false },
         }),
         with("silent", "Never answers.", json!({})),
+        with(
+            "steps",
+            "Reports progress and answers.",
+            json!({ "count": { "type": "integer" }, "message": { "type": "string" } }),
+        ),
+        with(
+            "log",
+            "Says something to the operator.",
+            json!({ "count": { "type": "integer" }, "level": { "type": "string" }, "data": {} }),
+        ),
+        with(
+            "question",
+            "Asks the client for something.",
+            json!({
+                "kind": { "type": "string" },
+                "url": { "type": "string" },
+                "message": { "type": "string" },
+            }),
+        ),
         with(
             "flood",
             "Writes without end.",

@@ -1,0 +1,139 @@
+//! How long a call may take, without the time in which a person is asked on its
+//! behalf: how long somebody thinks is not for the call to pay.
+
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::lock;
+
+/// How long the clock of one call can stand still in all. A server that asks
+/// again and again must not keep a call for ever.
+const MOST_STOPPED: Duration = Duration::from_secs(15 * 60);
+
+/// The clock of one call.
+#[derive(Debug)]
+pub(super) struct Clock {
+    inner: Mutex<Inner>,
+    /// The clock was stopped, or goes on.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Inner {
+    end: Instant,
+    /// How many ask just now.
+    asking: usize,
+    /// Since when somebody asks.
+    since: Instant,
+    /// How long the clock can still be stopped.
+    spare: Duration,
+}
+
+/// The clock stands still while this lives.
+#[derive(Debug)]
+pub(super) struct Stopped(Arc<Clock>);
+
+impl Clock {
+    /// Runs from now on.
+    pub(super) fn new(time: Duration) -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            inner: Mutex::new(Inner {
+                end: now + time,
+                asking: 0,
+                since: now,
+                spare: MOST_STOPPED,
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Stops the clock, which may be stopped already.
+    pub(super) fn stop(self: &Arc<Self>) -> Stopped {
+        let mut inner = lock(&self.inner);
+        if inner.asking == 0 {
+            inner.since = Instant::now();
+        }
+        inner.asking += 1;
+        drop(inner);
+        self.changed.notify_waiters();
+        Stopped(Arc::clone(self))
+    }
+
+    /// What the future gives, unless the time is over before.
+    pub(super) async fn limit<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        loop {
+            let changed = self.changed.notified();
+            let end = lock(&self.inner).end();
+            tokio::select! {
+                biased;
+                result = &mut future => return Some(result),
+                () = changed => {}
+                () = tokio::time::sleep_until(end.into()) => return None,
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// When the time is over, if nothing happens until then.
+    fn end(&self) -> Instant {
+        match self.asking {
+            0 => self.end,
+            _ => self.end + self.spare,
+        }
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let mut inner = lock(&self.0.inner);
+        inner.asking -= 1;
+        if inner.asking == 0 {
+            let stopped = inner.since.elapsed().min(inner.spare);
+            inner.end += stopped;
+            inner.spare -= stopped;
+        }
+        drop(inner);
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_time_in_which_somebody_is_asked_does_not_count() {
+        let span = Duration::from_millis(60);
+        let clock = Clock::new(span);
+        let began = Instant::now();
+        let asking = {
+            let clock = Arc::clone(&clock);
+            async move {
+                let (first, second) = (clock.stop(), clock.stop());
+                tokio::time::sleep(span).await;
+                drop(first);
+                tokio::time::sleep(2 * span).await;
+                drop(second);
+                std::future::pending::<()>().await;
+            }
+        };
+        assert_eq!(clock.limit(asking).await, None);
+        assert!(began.elapsed() >= 4 * span - Duration::from_millis(5));
+    }
+
+    #[tokio::test]
+    async fn what_is_done_in_time_is_not_cut() {
+        let clock = Clock::new(Duration::from_millis(5));
+        assert_eq!(clock.limit(async { 7 }).await, Some(7));
+        let endless = clock.limit(std::future::pending::<()>());
+        assert_eq!(endless.await, None);
+    }
+}

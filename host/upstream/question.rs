@@ -1,0 +1,250 @@
+//! What servers ask of their client: input from a person, text from its model,
+//! the folders it works in.
+//!
+//! In the older era a server sends a request of its own; since `2026-07-28` the
+//! result of a call says what is missing, and the call is made again with it.
+
+use std::collections::BTreeMap;
+
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Fault, FaultKind, call::Call, spec::PassThrough};
+use crate::attendant::RequestKind;
+
+/// How many times one call may ask for more.
+pub(super) const MOST_ROUNDS: usize = 10;
+
+/// What one result may ask for at once.
+const MOST_AT_ONCE: usize = 16;
+
+/// What goes with a call that is made again.
+#[derive(Debug, Default)]
+pub(super) struct Input {
+    pub(super) responses: BTreeMap<String, Value>,
+    pub(super) state: Option<String>,
+}
+
+/// A result that asks for more.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Required {
+    result_type: String,
+    #[serde(default)]
+    input_requests: Option<Map<String, Value>>,
+    #[serde(default)]
+    request_state: Option<String>,
+}
+
+impl Required {
+    /// `None` if the result is one.
+    pub(super) fn read(result: &str) -> Result<Option<Self>, Fault> {
+        // Most results do not have to be read twice.
+        if !result.contains("input_required") {
+            return Ok(None);
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Kind {
+            #[serde(default)]
+            result_type: Value,
+        }
+        let kind: Option<Kind> = serde_json::from_str(result).ok();
+        if kind.is_none_or(|kind| kind.result_type != "input_required") {
+            return Ok(None);
+        }
+        let required: Self = serde_json::from_str(result)
+            .map_err(|_| failed("it asks for further input in a way that makes no sense"))?;
+        let count = required.input_requests.as_ref().map_or(0, Map::len);
+        if count == 0 && required.request_state.is_none() {
+            return Err(failed(
+                "it asks for further input and does not say for which",
+            ));
+        }
+        if count > MOST_AT_ONCE {
+            return Err(failed("it asks for too much further input at once"));
+        }
+        debug_assert_eq!(required.result_type, "input_required");
+        Ok(Some(required))
+    }
+
+    /// Asks whoever attends the call, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// Something cannot be declined in words of the protocol.
+    pub(super) async fn answer(
+        self,
+        call: &Call,
+        pass_through: PassThrough,
+    ) -> Result<Input, Fault> {
+        let mut input = Input {
+            responses: BTreeMap::new(),
+            state: self.request_state,
+        };
+        for (key, mut request) in self.input_requests.unwrap_or_default() {
+            let method = request["method"].as_str().unwrap_or_default();
+            let Some(kind) = kind(method) else {
+                return Err(failed("it asks for something that no client has"));
+            };
+            let params = request.get_mut("params").map(Value::take);
+            let params = stripped(params.unwrap_or_default());
+            let answer = match may_be_passed_on(kind, &params, pass_through) {
+                true => call.ask(kind, params).await,
+                false => None,
+            };
+            let answer = match (answer, kind) {
+                (Some(answer), _) => answer,
+                (None, RequestKind::Elicitation) => declined(),
+                (None, kind) => return Err(failed(&refusal(kind, pass_through))),
+            };
+            input.responses.insert(key, answer);
+        }
+        Ok(input)
+    }
+}
+
+/// What a method asks for.
+pub(super) fn kind(method: &str) -> Option<RequestKind> {
+    Some(match method {
+        "elicitation/create" => RequestKind::Elicitation,
+        "sampling/createMessage" => RequestKind::Sampling,
+        "roots/list" => RequestKind::Roots,
+        _ => return None,
+    })
+}
+
+/// How a person says no.
+pub(super) fn declined() -> Value {
+    json!({ "action": "decline" })
+}
+
+/// Whether the operator lets such a question through.
+pub(super) fn may_be_passed_on(
+    kind: RequestKind,
+    params: &Value,
+    pass_through: PassThrough,
+) -> bool {
+    match kind {
+        RequestKind::Elicitation => {
+            params["mode"] != "url" || params["url"].as_str().is_some_and(is_web_address)
+        }
+        RequestKind::Sampling => pass_through.sampling,
+        RequestKind::Roots => pass_through.roots,
+    }
+}
+
+/// Whether a person may be sent there: the web, or this machine itself.
+fn is_web_address(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
+    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '"');
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    is_plain && (url.scheme() == "https" || url.scheme() == "http" && is_here)
+}
+
+/// Parameters without what concerns the request and not the question.
+pub(super) fn stripped(mut params: Value) -> Value {
+    if let Some(fields) = params.as_object_mut() {
+        fields.shift_remove("_meta");
+    }
+    params
+}
+
+/// Why a tool cannot go on.
+fn refusal(kind: RequestKind, pass_through: PassThrough) -> String {
+    let (what, key, is_granted) = match kind {
+        RequestKind::Sampling => (
+            "text from the client's model (sampling)",
+            "sampling",
+            pass_through.sampling,
+        ),
+        RequestKind::Roots => (
+            "the folders that the client works in (roots)",
+            "roots",
+            pass_through.roots,
+        ),
+        RequestKind::Elicitation => return "it asks a person".to_owned(),
+    };
+    match is_granted {
+        true => format!("it asks for {what}, and nobody answers that here"),
+        false => format!(
+            "it asks for {what}, which is not passed on; the server's name in `coordinator.passThrough.{key}` allows it"
+        ),
+    }
+}
+
+pub(super) fn failed(why: &str) -> Fault {
+    Fault::new(FaultKind::Failed, format!("the tool cannot go on: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_result_that_asks_is_taken_for_a_question() {
+        let read = |text: &str| Required::read(text);
+        assert!(read(r#"{"content": []}"#).unwrap().is_none());
+        let quoted =
+            r#"{"content": [{"type": "text", "text": "\"resultType\": \"input_required\""}]}"#;
+        assert!(read(quoted).unwrap().is_none());
+        let state = read(r#"{"resultType": "input_required", "requestState": "s"}"#);
+        assert_eq!(state.unwrap().unwrap().request_state.as_deref(), Some("s"));
+        for nonsense in [
+            r#"{"resultType": "input_required"}"#,
+            r#"{"resultType": "input_required", "inputRequests": {}}"#,
+            r#"{"resultType": "input_required", "inputRequests": [1]}"#,
+            r#"{"resultType": "input_required", "requestState": 7}"#,
+        ] {
+            assert_eq!(read(nonsense).unwrap_err().kind, FaultKind::Failed);
+        }
+        let many: Map<String, Value> = (0..17).map(|n| (n.to_string(), json!({}))).collect();
+        let many = json!({ "resultType": "input_required", "inputRequests": many });
+        assert!(read(&many.to_string()).is_err());
+    }
+
+    #[test]
+    fn a_person_is_only_sent_to_the_web_or_to_this_machine() {
+        for good in [
+            "https://example.com/a?b=c",
+            "http://127.0.0.1:8080/",
+            "http://localhost/",
+            "http://[::1]/x",
+        ] {
+            assert!(is_web_address(good), "{good}");
+        }
+        for bad in [
+            "http://example.com/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "ms-settings:",
+            "https://x\"&calc",
+            "https://a b",
+            "",
+        ] {
+            assert!(!is_web_address(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_granted_is_not_passed_on() {
+        let none = PassThrough::default();
+        let all = PassThrough {
+            sampling: true,
+            roots: true,
+        };
+        for (kind, by_default) in [
+            (RequestKind::Elicitation, true),
+            (RequestKind::Sampling, false),
+            (RequestKind::Roots, false),
+        ] {
+            assert_eq!(may_be_passed_on(kind, &Value::Null, none), by_default);
+            assert!(may_be_passed_on(kind, &Value::Null, all));
+        }
+        let file = json!({ "mode": "url", "url": "file:///etc/passwd" });
+        assert!(!may_be_passed_on(RequestKind::Elicitation, &file, all));
+    }
+}
