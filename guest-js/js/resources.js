@@ -4,24 +4,27 @@
 (function (native, internal) {
   "use strict";
 
-  const member = (name) => (result) => result?.[name] ?? result;
+  const itself = (result) => result;
+  const bytes = (blob) => internal.toBytes(blob, "base64");
 
-  /** A text as text, anything else as bytes; more than one part as an array. */
+  /** The host gives one text as it is, and anything else as an object or an
+   * array of them. */
   function contents(result) {
-    if (!Array.isArray(result?.contents)) return result;
-    const parts = result.contents.map((part) => (typeof part.blob === "string" ? { ...part, blob: internal.toBytes(part.blob, "base64") } : part));
-    return parts.length === 1 ? (parts[0].text ?? parts[0].blob) : parts;
+    if (Array.isArray(result)) return result.map((part) => (typeof part.blob === "string" ? { ...part, blob: bytes(part.blob) } : part));
+    return typeof result?.blob === "string" ? bytes(result.blob) : result;
   }
 
   const functions = {
     /** The resources of a server: objects with `uri` and `name`. */
-    listResources: (server, options) => ["resources/list", {}, member("resources"), options],
+    listResources: (server, options) => ["resources/list", {}, itself, options],
+    /** The patterns of its resources: objects with `uriTemplate` and `name`. */
+    listResourceTemplates: (server, options) => ["resources/templates", {}, itself, options],
     /** A resource: its text, or its bytes as a `Uint8Array`. */
     readResource: (server, uri, options) => ["resources/read", { uri: String(uri) }, contents, options],
     /** The prompts of a server: objects with `name`. */
-    listPrompts: (server, options) => ["prompts/list", {}, member("prompts"), options],
+    listPrompts: (server, options) => ["prompts/list", {}, itself, options],
     /** A prompt: an object with its `messages`. */
-    getPrompt: (server, name, values = {}, options) => ["prompts/get", { name, arguments: values }, (result) => result, options],
+    getPrompt: (server, name, values = {}, options) => ["prompts/get", { name, arguments: values }, itself, options],
   };
 
   for (const [name, request] of Object.entries(functions)) {
@@ -34,7 +37,7 @@
         return internal.startCall(`${server}.${method}`, name, values, options, run, read);
       },
     }[name];
-    const snake = name.replace(/[A-Z]/, (letter) => `_${letter.toLowerCase()}`);
+    const snake = name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
     for (const each of [name, snake]) {
       internal.serverFunctions[each] = run;
       internal.global(each, run);

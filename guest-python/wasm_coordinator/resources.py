@@ -10,7 +10,13 @@ from base64 import b64decode
 
 def list_resources(server, /):
     """The resources of a server: a list of dicts with `uri` and `name`."""
-    return server, "resources/list", {}, _member("resources")
+    return server, "resources/list", {}, _itself
+
+
+def list_resource_templates(server, /):
+    """The patterns of a server's resources: a list of dicts with
+    `uriTemplate` and `name`."""
+    return server, "resources/templates", {}, _itself
 
 
 def read_resource(server, uri, /):
@@ -21,7 +27,7 @@ def read_resource(server, uri, /):
 
 def list_prompts(server, /):
     """The prompts of a server: a list of dicts with `name`."""
-    return server, "prompts/list", {}, _member("prompts")
+    return server, "prompts/list", {}, _itself
 
 
 def get_prompt(server, name, arguments=None, /, **keywords):
@@ -30,7 +36,13 @@ def get_prompt(server, name, arguments=None, /, **keywords):
     return server, "prompts/get", {"name": name, "arguments": arguments}, _itself
 
 
-_REQUESTS = list_resources, read_resource, list_prompts, get_prompt
+_REQUESTS = (
+    list_resources,
+    list_resource_templates,
+    read_resource,
+    list_prompts,
+    get_prompt,
+)
 
 
 def functions(calls):
@@ -79,21 +91,14 @@ def _itself(result):
     return result
 
 
-def _member(name):
-    def read(result):
-        return result.get(name, result) if isinstance(result, dict) else result
-
-    return read
-
-
 def _contents(result):
-    contents = result.get("contents") if isinstance(result, dict) else None
-    if not isinstance(contents, list):
-        return result
-    parts = [
-        part | {"blob": b64decode(part["blob"])} if "blob" in part else part
-        for part in contents
-    ]
-    if len(parts) == 1:
-        return parts[0].get("text", parts[0].get("blob"))
-    return parts
+    """The host gives one text as it is, and anything else as an object or a
+    list of them."""
+    if isinstance(result, dict) and "blob" in result:
+        return b64decode(result["blob"])
+    if isinstance(result, list):
+        return [
+            part | {"blob": b64decode(part["blob"])} if "blob" in part else part
+            for part in result
+        ]
+    return result

@@ -350,6 +350,57 @@ fn the_bindings_of_the_guest_are_no_way_around() {
     assert_eq!(report["error"]["kind"], "blocks", "{report:#}");
 }
 
+/// A component that emits a GIF under a type of nine letters, and fails if that
+/// is refused.
+const EMITS: &str = r#"(component
+    (import "wasm-coordinator:sandbox/output@0.1.0" (instance $output
+        (type $data' (record (field "content" (list u8)) (field "mime-type" (option string)) (field "name" (option string))))
+        (export "data" (type $data (eq $data')))
+        (type $block' (variant (case "text" string) (case "data" $data)))
+        (export "block" (type $block (eq $block')))
+        (export "emit" (func (param "block" $block) (result (result (error string)))))))
+    (core module $memory
+        (memory (export "memory") 1)
+        (data (i32.const 16) "GIF89a")
+        (data (i32.const 32) "TYPE")
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $memory (instantiate $memory))
+    (core func $emit (canon lower (func $output "emit")
+        (memory (core memory $memory "memory")) (realloc (core func $memory "realloc"))))
+    (core module $main
+        (import "host" "emit" (func $emit (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)))
+        (import "memory" "memory" (memory 1))
+        (func (export "run") (result i32)
+            (call $emit (i32.const 1) (i32.const 16) (i32.const 6)
+                (i32.const 1) (i32.const 32) (i32.const 9)
+                (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 256))
+            (i32.load8_u (i32.const 256))))
+    (core instance $main (instantiate $main
+        (with "host" (instance (export "emit" (func $emit))))
+        (with "memory" (instance $memory))))
+    (func $run (result (result)) (canon lift (core func $main "run")))
+    (instance $cli (export "run" (func $run)))
+    (export "wasi:cli/run@0.2.0" (instance $cli)))"#;
+
+#[test]
+fn components_are_believed_no_more_than_programs() {
+    let place = Place::new();
+    let emits = |mime_type: &str| {
+        let component = wat::parse_str(EMITS.replace("TYPE", mime_type)).unwrap();
+        place.write("emits.wasm", component);
+        place.run(&["exec", "--json", "emits.wasm"]).json()
+    };
+    let report = emits("image/gif");
+    assert_eq!(
+        report["content"],
+        json!([{ "type": "image", "data": "R0lGODlh", "mimeType": "image/gif" }]),
+        "{report:#}"
+    );
+    let report = emits("image/png");
+    assert_eq!(error(&report)["kind"], "SystemExit");
+    assert!(report.get("content").is_none(), "{report:#}");
+}
+
 #[test]
 fn a_run_begins_with_nothing_emitted() {
     tokio().block_on(async {

@@ -27,6 +27,7 @@ mod limits;
 mod native;
 mod pass_through;
 mod python;
+mod resources;
 mod search;
 mod servers;
 mod stubs;
