@@ -43,6 +43,7 @@ mod message;
 mod program;
 mod report;
 mod sandbox;
+pub mod serve;
 mod session;
 mod upstream;
 

@@ -39,7 +39,7 @@ pub(crate) struct LimitFlags {
     max_files: Option<u64>,
 }
 
-fn time(text: &str) -> Result<Span, String> {
+pub(crate) fn time(text: &str) -> Result<Span, String> {
     let span: Span = text
         .parse()
         .map_err(|error: NotAnAmount| error.to_string())?;

@@ -10,11 +10,13 @@ mod limits;
 mod outputs;
 mod progress;
 mod script;
+mod serve;
 mod servers;
 mod setup;
 mod stubs;
 mod terminal;
 mod tools;
+mod trust;
 mod warm;
 mod wit;
 mod workspace;
@@ -59,11 +61,13 @@ was reached, 4 the host failed, 130 interrupted.";
 #[derive(Subcommand)]
 enum Command {
     Exec(Box<exec::Exec>),
+    Serve(Box<serve::Serve>),
     Servers(servers::Servers),
     Tools(tools::Tools),
     Stubs(stubs::Stubs),
     Wit(wit::Wit),
     Init(init::Init),
+    Trust(trust::Trust),
     Warm(warm::Warm),
     Completions(completions::Completions),
     DemoServer(demo_server::DemoServer),
@@ -102,14 +106,22 @@ impl Failure {
 
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    log();
+    match &cli.command {
+        Command::Serve(serve) => {
+            let (level, format) = serve.logging();
+            log(Some(level), format);
+        }
+        _ => log(None, serve::LogFormat::Text),
+    }
     let result = match cli.command {
         Command::Exec(exec) => exec.run(),
+        Command::Serve(serve) => serve.run(),
         Command::Servers(servers) => servers.run(),
         Command::Tools(tools) => tools.run(),
         Command::Stubs(stubs) => stubs.run(),
         Command::Wit(wit) => wit.run(),
         Command::Init(init) => init.run(),
+        Command::Trust(trust) => trust.run(),
         Command::Warm(warm) => warm.run(),
         Command::Completions(completions) => completions.run(),
         Command::DemoServer(demo_server) => demo_server.run(),
@@ -123,17 +135,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// Logs to stderr, if asked: stdout belongs to the program that runs.
-fn log() {
-    let Ok(filter) = std::env::var("WASM_COORDINATOR_LOG") else {
+/// Logs to stderr, if asked or on a server: stdout belongs to the program that
+/// runs, or to the protocol.
+fn log(default: Option<&str>, format: serve::LogFormat) {
+    let asked = std::env::var("WASM_COORDINATOR_LOG").ok();
+    let Some(filter) = asked.or_else(|| default.map(str::to_owned)) else {
         return;
     };
-    tracing_subscriber::fmt()
+    // The protocol library logs whole messages, secrets included.
+    let filter = tracing_subscriber::EnvFilter::new(format!("{filter},rmcp=error"));
+    let subscriber = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(terminal::colours())
-        // The protocol library logs whole messages, secrets included.
-        .with_env_filter(tracing_subscriber::EnvFilter::new(format!(
-            "{filter},rmcp=warn"
-        )))
-        .init();
+        .with_env_filter(filter);
+    match format {
+        serve::LogFormat::Text => subscriber.with_ansi(terminal::colours()).init(),
+        serve::LogFormat::Json => subscriber.json().flatten_event(true).init(),
+    }
 }

@@ -22,6 +22,11 @@ pub(crate) struct ConfigFlag {
 }
 
 impl ConfigFlag {
+    /// Whether the user named a file here.
+    pub(crate) fn is_given(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// Reads the configuration; shows its warnings if asked to.
     pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
         let mut surroundings = Surroundings::of_process().map_err(Failure::host)?;
@@ -42,10 +47,19 @@ impl ConfigFlag {
 
 /// The engine, with compiled code kept in the cache folder.
 pub(crate) fn engine() -> Result<Engine, Failure> {
+    engine_of(None)
+}
+
+/// The same, with memory ready for this many sandboxes.
+pub(crate) fn engine_with_pool(sandboxes: usize) -> Result<Engine, Failure> {
+    engine_of(u32::try_from(sandboxes).ok())
+}
+
+fn engine_of(pool: Option<u32>) -> Result<Engine, Failure> {
     let options = EngineOptions {
         cache: cache_folder(),
         observer: progress::observer(),
-        ..Default::default()
+        pool,
     };
     Engine::new(options).map_err(Failure::host)
 }
@@ -173,6 +187,19 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> R
         .map_err(Failure::host)?;
     let result = runtime.block_on(future);
     // A compilation that was interrupted goes on in its thread; nobody waits.
+    runtime.shutdown_background();
+    result
+}
+
+/// The same with a thread for each core: many clients at once.
+pub(crate) fn block_on_all<T>(
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::host)?;
+    let result = runtime.block_on(future);
     runtime.shutdown_background();
     result
 }

@@ -52,6 +52,8 @@ pub struct Configuration {
     pub upstream: Upstream,
     /// What servers may ask of the client.
     pub pass_through: PassThrough,
+    /// How `serve` serves.
+    pub serve: Serve,
     /// What is odd but not wrong; to be shown once.
     pub warnings: Vec<Diagnostic>,
 }
@@ -160,6 +162,25 @@ pub struct PassThrough {
     pub sampling: Vec<String>,
     /// Those that may know the folders the client works in.
     pub roots: Vec<String>,
+}
+
+/// How `serve` serves; what is absent has its default. None is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Serve {
+    /// Tokens of one answer.
+    pub max_tokens: Option<u32>,
+    /// The longest time limit that a call may ask for.
+    pub longest_timeout: Option<Span>,
+    /// Programs that run at the same time.
+    pub runs: Option<u32>,
+    /// Open sessions of all clients.
+    pub sessions: Option<u32>,
+    /// What all open sessions may hold.
+    pub session_memory: Option<Bytes>,
+    /// How long an unused session is kept.
+    pub session_idle: Option<Span>,
+    /// How old a session may become.
+    pub session_age: Option<Span>,
 }
 
 /// What a text needs from the world to get its meaning.
@@ -338,6 +359,7 @@ pub(crate) fn parse(
         tools: settings.tools,
         upstream: settings.upstream,
         pass_through: settings.pass_through,
+        serve: settings.serve,
         warnings: report.warnings,
     })
 }

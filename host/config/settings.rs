@@ -7,7 +7,7 @@ use globset::Glob;
 use jsonc_parser::{ast::Value, common::Range};
 
 use super::{
-    Limits, PassThrough, Tools, Upstream,
+    Limits, PassThrough, Serve, Tools, Upstream,
     diagnostic::quoted,
     document::{Field, Report},
     servers::MOST_IN_FLIGHT,
@@ -22,12 +22,14 @@ pub(super) struct Settings {
     pub(super) pass_through: PassThrough,
     /// The servers that are named, and where.
     pub(super) named: Vec<(String, Range)>,
+    pub(super) serve: Serve,
 }
 
 const KEYS: &[&str] = &[
     "limits",
     "tools",
     "passThrough",
+    "serve",
     "callTimeout",
     "startTimeout",
     "maxInFlight",
@@ -45,6 +47,15 @@ const LIMITS: &[&str] = &[
     "maxFiles",
 ];
 const PASS_THROUGH: &[&str] = &["sampling", "roots"];
+const SERVE: &[&str] = &[
+    "maxTokens",
+    "longestTimeout",
+    "runs",
+    "sessions",
+    "sessionMemory",
+    "sessionIdle",
+    "sessionAge",
+];
 const TOOLS: &[&str] = &["allow", "ask", "deny"];
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
@@ -58,6 +69,7 @@ pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
             "limits" => settings.limits = limits(report, field.value),
             "tools" => settings.tools = tools(report, field.value),
             "passThrough" => pass_through(report, field.value, &mut settings),
+            "serve" => settings.serve = serve(report, field.value),
             // `null` leaves the default, so that a file can show every key.
             _ if matches!(field.value, Value::NullKeyword(_)) && KEYS.contains(&field.name) => {}
             "callTimeout" => settings.upstream.call_timeout = report.span(field.value, &what),
@@ -100,6 +112,35 @@ fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
         }
     }
     limits
+}
+
+fn serve(report: &mut Report<'_>, section: &Value<'_>) -> Serve {
+    /// More programs than that do not run at the same time on any machine, and
+    /// memory is reserved for each.
+    const MOST: u64 = 10_000;
+    let mut serve = Serve::default();
+    let Some(fields) = report.fields(section, "`coordinator.serve`") else {
+        return serve;
+    };
+    for field in fields {
+        let what = format!("`coordinator.serve.{}`", field.name);
+        let mut count = |most| {
+            let count = report.count(field.value, &what, most)?;
+            u32::try_from(count).ok()
+        };
+        match field.name {
+            _ if matches!(field.value, Value::NullKeyword(_)) && SERVE.contains(&field.name) => {}
+            "maxTokens" => serve.max_tokens = count(1_000_000),
+            "runs" => serve.runs = count(MOST),
+            "sessions" => serve.sessions = count(MOST),
+            "longestTimeout" => serve.longest_timeout = report.span(field.value, &what),
+            "sessionMemory" => serve.session_memory = report.bytes(field.value, &what),
+            "sessionIdle" => serve.session_idle = report.span(field.value, &what),
+            "sessionAge" => serve.session_age = report.span(field.value, &what),
+            _ => unknown(report, &field, "`coordinator.serve`", SERVE),
+        }
+    }
+    serve
 }
 
 fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {

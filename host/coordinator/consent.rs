@@ -37,6 +37,7 @@ impl Toolbox {
                 attendant.approve(approval).await
             }
         };
+        tracing::info!(server, tool, ?verdict, "somebody was asked about a call");
         let name = format!("{server}.{tool}");
         let name = name.escape_debug();
         let message = match verdict {

@@ -12,6 +12,7 @@
 mod arguments;
 mod catalog;
 mod consent;
+mod definitions;
 mod find;
 mod grants;
 mod interface;

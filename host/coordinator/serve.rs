@@ -164,6 +164,15 @@ impl Toolbox {
         {
             record.target(&error.server, &error.tool);
         }
+        if let Err(error) = &result
+            && error.kind == CallErrorKind::Denied
+        {
+            tracing::info!(
+                server = error.server,
+                tool = error.tool,
+                "a call was denied"
+            );
+        }
         record.end(match &result {
             Ok(_) => CallStatus::Finished,
             Err(error) => match error.kind {

@@ -139,7 +139,7 @@ impl Engine {
     }
 
     /// Whether a guest is in memory, so that using it takes no time.
-    pub(super) fn has(&self, guest: Guest, fuel: bool) -> bool {
+    pub(crate) fn has(&self, guest: Guest, fuel: bool) -> bool {
         self.slot(fuel)
             .get()
             .is_some_and(|flavour| flavour.guests[guest as usize].get().is_some())

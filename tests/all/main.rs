@@ -6,6 +6,7 @@
 mod harness;
 
 mod cli;
+mod client;
 mod components;
 mod configuration;
 mod conformance;
@@ -30,6 +31,7 @@ mod python;
 mod resources;
 mod search;
 mod servers;
+mod serving;
 mod stubs;
 mod tidy;
 mod token_economy;

@@ -1,0 +1,247 @@
+//! `serve`: one MCP server in front of all others.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use wasm_coordinator::config::{Configuration, Span};
+use wasm_coordinator::http::{self, Operator, Token};
+use wasm_coordinator::serve::{
+    Mode, PassThrough, ServeOptions, Service, SessionBounds, serve_stdio,
+};
+
+use super::limits::{LimitFlags, time};
+use super::setup::{self, ConfigFlag};
+use super::{Failure, trust};
+
+/// Serve all configured MCP servers as one.
+///
+/// Clients get a handful of tools: they run code that uses the servers as
+/// libraries, find tools, and read files. Only what the code prints or returns
+/// reaches the model. Without --http it speaks over stdin and stdout:
+///
+///   { "mcpServers": { "coordinator": { "command": "wasm-coordinator",
+///       "args": ["serve", "--config", "/home/me/mcp.json"] } } }
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: ConfigFlag,
+    /// Which tools to offer
+    #[arg(long, value_enum, default_value_t = ModeFlag::Code)]
+    mode: ModeFlag,
+    /// Allow only tools that match, without asking; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    allow_tool: Vec<String>,
+    /// Never allow tools that match; may be repeated, and wins
+    #[arg(long, value_name = "PATTERN")]
+    deny_tool: Vec<String>,
+    /// Tokens of one answer, where the call does not say [default: 4000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
+    max_tokens: Option<u32>,
+    /// Open sessions of all clients [default: 64]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    sessions: Option<u32>,
+    /// How long an unused session is kept [default: 30m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    session_idle: Option<Span>,
+    /// How logs are written to stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    #[command(flatten)]
+    http: HttpFlags,
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "HTTP")]
+struct HttpFlags {
+    /// Serve Streamable HTTP at http://ADDR/mcp, for example 127.0.0.1:8080
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// A file with one bearer token a line; `$WASM_COORDINATOR_TOKEN` is another
+    #[arg(long, value_name = "FILE", requires = "http")]
+    token_file: Option<PathBuf>,
+    /// An origin whose pages may call, such as https://app.example.com; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "http")]
+    allow_origin: Vec<String>,
+    /// A name this server is reached by, beside the address; may be repeated
+    #[arg(long, value_name = "HOST", requires = "http")]
+    allow_host: Vec<String>,
+    /// How long requests may go on after the signal to stop [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "http")]
+    grace: Option<Span>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModeFlag {
+    /// `execute` and what belongs to it: for models that write code
+    Code,
+    /// `search_tools`, `get_tool_details`, `call_tool`: for clients that run code themselves, or none
+    Tools,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Serve {
+    /// What is logged if the user does not say: on a server for operators more
+    /// than in a client's log.
+    pub(crate) fn logging(&self) -> (&'static str, LogFormat) {
+        let level = if self.http.http.is_some() {
+            "info"
+        } else {
+            "warn"
+        };
+        (level, self.log_format)
+    }
+
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let configuration = self.config.load(true)?;
+        trust::check(&self.config, &configuration)?;
+        let options = self.options(&configuration)?;
+        let http = match self.http.http {
+            Some(address) => Some((address, self.http.options(address)?)),
+            None => None,
+        };
+        let sandboxes = 2 * (options.sessions.most + options.runs);
+        let engine = setup::engine_with_pool(sandboxes)?;
+        setup::block_on_all(async {
+            let toolbox = setup::toolbox(&configuration)?;
+            let service = Service::new(engine, Arc::clone(&toolbox), options);
+            let warming = Arc::clone(&service);
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = warming.warm() {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the guests cannot be loaded");
+                }
+            });
+            let served = match http {
+                None => {
+                    let (input, output) = rmcp::transport::io::stdio_pipes();
+                    serve_stdio(&service, input, output, setup::interrupted()).await
+                }
+                Some((address, options)) => over_http(address, options, &service).await,
+            };
+            toolbox.shutdown().await;
+            served.map(|()| ExitCode::SUCCESS).map_err(Failure::host)
+        })
+    }
+
+    fn options(&self, configuration: &Configuration) -> Result<ServeOptions, Failure> {
+        let default = ServeOptions::default();
+        let serve = &configuration.serve;
+        let sessions = SessionBounds {
+            most: self
+                .sessions
+                .or(serve.sessions)
+                .map_or(default.sessions.most, |most| most as usize),
+            memory: serve
+                .session_memory
+                .map_or(default.sessions.memory, |bytes| bytes.0),
+            idle: self
+                .session_idle
+                .or(serve.session_idle)
+                .map_or(default.sessions.idle, |span| span.0),
+            age: serve
+                .session_age
+                .map_or(default.sessions.age, |span| span.0),
+        };
+        let limits = self.limits.resolve(&configuration.limits);
+        Ok(ServeOptions {
+            mode: match self.mode {
+                ModeFlag::Code => Mode::Code,
+                ModeFlag::Tools => Mode::Tools,
+            },
+            grants: setup::grants(configuration, &self.allow_tool, &self.deny_tool)?,
+            longest_timeout: serve
+                .longest_timeout
+                .map_or(default.longest_timeout, |span| span.0)
+                .max(limits.timeout),
+            limits,
+            quota: self.limits.quota(&configuration.limits),
+            output_tokens: self
+                .max_tokens
+                .or(serve.max_tokens)
+                .map_or(default.output_tokens, |tokens| tokens as usize),
+            sessions,
+            runs: serve.runs.map_or(default.runs, |runs| runs as usize),
+            pass_through: PassThrough {
+                sampling: HashSet::new(),
+                roots: HashSet::new(),
+            },
+            ..default
+        })
+    }
+}
+
+impl HttpFlags {
+    fn options(&self, address: SocketAddr) -> Result<http::Options, Failure> {
+        let mut tokens = Vec::new();
+        if let Some(file) = &self.token_file {
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                let message = format!("`{}` cannot be read: {error}", file.display());
+                Failure::usage(message, "")
+            })?;
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            for line in lines {
+                tokens.push(token(line)?);
+            }
+            if tokens.is_empty() {
+                let message = format!("`{}` holds no token", file.display());
+                return Err(Failure::usage(message, "write one a line"));
+            }
+        }
+        if let Ok(text) = std::env::var("WASM_COORDINATOR_TOKEN")
+            && !text.is_empty()
+        {
+            tokens.push(token(&text)?);
+        }
+        let default = http::Options::default();
+        let options = http::Options {
+            tokens,
+            hosts: self.allow_host.clone(),
+            origins: self.allow_origin.clone(),
+            grace: self.grace.map_or(default.grace, |span| span.0),
+            ..default
+        };
+        options.check(address).map_err(refusal)?;
+        Ok(options)
+    }
+}
+
+fn token(text: &str) -> Result<Token, Failure> {
+    Token::new(text).map_err(refusal)
+}
+
+/// An error whose text may have its hint on a line of its own.
+fn refusal(error: std::io::Error) -> Failure {
+    let text = error.to_string();
+    match text.split_once("\nhint: ") {
+        Some((message, hint)) => Failure::usage(message, hint),
+        None => Failure::usage(text, ""),
+    }
+}
+
+async fn over_http(
+    address: SocketAddr,
+    options: http::Options,
+    service: &Arc<Service>,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let address = listener.local_addr()?;
+    // For people and for programs that passed port 0.
+    super::terminal::Message::note(format!("listening on http://{address}/mcp")).print();
+    let handlers = Arc::clone(service);
+    let operator: Arc<dyn Operator> = Arc::clone(service) as Arc<dyn Operator>;
+    let make = move || Ok(handlers.handler());
+    http::serve(listener, make, options, operator, setup::interrupted()).await
+}

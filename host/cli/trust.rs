@@ -1,0 +1,161 @@
+//! `trust`: agree to what a configuration found in the current folder starts.
+//!
+//! A repository that was cloned can bring an `mcp.json`, which names programs
+//! to start. `serve` is started by AI clients, wherever they are, so it takes
+//! such a file only after the user agreed to exactly this content.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use wasm_coordinator::config::{Configuration, Transport};
+
+use super::Failure;
+use super::setup::ConfigFlag;
+use super::terminal::{Message, visible};
+
+/// Agree that `serve` uses the mcp.json of this folder.
+///
+/// `serve` starts the programs that its configuration names. A configuration
+/// given with --config or $MCP_JSON is taken as it is; a ./mcp.json that was
+/// just there, in a repository you cloned, say, only after this command, and
+/// again after each change of it or of the .env beside it.
+#[derive(Args)]
+pub(crate) struct Trust {
+    #[command(flatten)]
+    config: ConfigFlag,
+}
+
+impl Trust {
+    pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let configuration = self.config.load(true)?;
+        let Some(origin) = &configuration.origin else {
+            let message = "there is no configuration here";
+            return Err(Failure::usage(
+                message,
+                "`wasm-coordinator init` writes a first `mcp.json`",
+            ));
+        };
+        let digest = digest(origin).map_err(Failure::host)?;
+        let mut known = known();
+        known.retain(|line| line.1 != digest.1);
+        known.push(digest);
+        write(&known)?;
+        let text = format!("`serve` uses {} from now on:", origin.display());
+        Message::note(text + &commands(&configuration)).print();
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Refuses a configuration that nobody asked for or agreed to.
+pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<(), Failure> {
+    let is_asked_for =
+        flag.is_given() || std::env::var_os("MCP_JSON").is_some_and(|path| !path.is_empty());
+    let Some(origin) = &configuration.origin else {
+        return Ok(());
+    };
+    if is_asked_for || configuration.servers.is_empty() {
+        return Ok(());
+    }
+    let digest = digest(origin).map_err(Failure::host)?;
+    let known = known();
+    if known.contains(&digest) {
+        return Ok(());
+    }
+    let what = match known.iter().any(|line| line.1 == digest.1) {
+        true => "was changed since you agreed to it",
+        false => "was found here and you have not agreed to it",
+    };
+    let message = format!(
+        "{} {what}; it starts or reaches:{}",
+        origin.display(),
+        commands(configuration)
+    );
+    Err(Failure::usage(
+        message,
+        "`wasm-coordinator trust` agrees to this content; `--config FILE` or `$MCP_JSON` names a file you trust whatever is in it",
+    ))
+}
+
+/// What a configuration starts, line by line. Variables are not expanded.
+fn commands(configuration: &Configuration) -> String {
+    let mut text = String::new();
+    for server in &configuration.servers {
+        let what = match &server.transport {
+            Transport::Stdio(stdio) => {
+                let mut words = vec![stdio.command.to_string()];
+                words.extend(stdio.args.iter().map(ToString::to_string));
+                let quoted =
+                    |word: &String| match word.is_empty() || word.contains(char::is_whitespace) {
+                        true => format!("{word:?}"),
+                        false => word.clone(),
+                    };
+                words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+            }
+            Transport::Http(http) => http.url.to_string(),
+        };
+        let _ = write!(text, "\n  {}: {}", server.name, visible(&what));
+    }
+    text
+}
+
+/// What the file and the variables beside it are, and where the file is.
+fn digest(origin: &Path) -> std::io::Result<(String, String)> {
+    let path = fs::canonicalize(origin)?;
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&fs::read(&path)?);
+    let variables = path.with_file_name(".env");
+    hasher.update(&[0]);
+    hasher.update(&fs::read(variables).unwrap_or_default());
+    let digest = hasher.finalize().to_hex().to_string();
+    Ok((digest, path.to_string_lossy().into_owned()))
+}
+
+/// `$XDG_STATE_HOME`, else `~/.local/state`.
+fn file() -> Option<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = variable("XDG_STATE_HOME")
+        .or_else(|| Some(variable("HOME")?.join(".local").join("state")))?;
+    Some(state.join("wasm-coordinator").join("trusted"))
+}
+
+/// The digests and paths that were agreed to.
+fn known() -> Vec<(String, String)> {
+    let text = file().and_then(|file| fs::read_to_string(file).ok());
+    let text = text.unwrap_or_default();
+    let lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines
+        .map(|(digest, path)| (digest.to_owned(), path.to_owned()))
+        .collect()
+}
+
+fn write(known: &[(String, String)]) -> Result<(), Failure> {
+    let file = file().ok_or_else(|| {
+        Failure::usage(
+            "there is no folder to remember this in",
+            "set `HOME` or `XDG_STATE_HOME`",
+        )
+    })?;
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    let mut text = String::new();
+    for (digest, path) in known {
+        let _ = writeln!(text, "{digest} {path}");
+    }
+    // Whole or not at all.
+    let next = file.with_extension("next");
+    fs::create_dir_all(folder)
+        .and_then(|()| {
+            let mut next = fs::File::create(&next)?;
+            next.write_all(text.as_bytes())?;
+            next.sync_all()
+        })
+        .and_then(|()| fs::rename(&next, &file))
+        .map_err(Failure::host)
+}

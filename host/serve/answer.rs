@@ -1,0 +1,449 @@
+//! From the report on a run to what the client gets: structured content, and
+//! the same as text for models that read text.
+//!
+//! What a program printed or returned is always inside a field of its own; it
+//! cannot be taken for ours.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Strategy,
+    meter::Cost,
+    output::{fit_text, fit_value, shares},
+    tokens,
+};
+use crate::{
+    coordinator::{CallRecord, CallStatus},
+    report::{ErrorReport, Report, Status, Usage},
+};
+
+/// Tokens that an error may have whatever the budget is: its message, and the
+/// two ends of its traceback.
+const MESSAGE: usize = 400;
+const TRACEBACK: usize = 800;
+
+/// Warnings that are shown, and tokens of each.
+const MOST_WARNINGS: usize = 10;
+const WARNING: usize = 100;
+
+/// Kinds of calls that are listed; the others are summed up.
+const MOST_CALLS: usize = 30;
+
+/// The three outputs of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Result,
+    Stdout,
+    Stderr,
+}
+
+impl Part {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Result => "result",
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+}
+
+/// An output that is complete in a file, because it did not fit.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Kept {
+    /// `result`, `stdout` or `stderr`.
+    pub(super) part: &'static str,
+    /// Where it is, or why it could not be kept.
+    #[serde(flatten)]
+    pub(super) place: Place,
+    pub(super) tokens: usize,
+    pub(super) bytes: usize,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Place {
+    Path(String),
+    Lost(String),
+}
+
+/// What of the outputs fits, and what has to be kept elsewhere.
+pub(super) struct Fitted {
+    result: Option<Value>,
+    stdout: String,
+    stderr: String,
+    /// The parts that were cut, with their whole text.
+    pub(super) cut: Vec<(Part, String)>,
+}
+
+/// Divides the budget among the outputs and makes them fit.
+pub(super) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fitted {
+    let result = report.result.take();
+    let stdout = std::mem::take(&mut report.stdout);
+    let stderr = std::mem::take(&mut report.stderr);
+    let written = result.as_ref().map_or(String::new(), Value::to_string);
+    // A text of so few bytes cannot have more tokens.
+    if written.len() + stdout.len() + stderr.len() <= budget || strategy == Strategy::None {
+        return Fitted {
+            result,
+            stdout,
+            stderr,
+            cut: Vec::new(),
+        };
+    }
+    let wanted = [&written, &stdout, &stderr].map(|text| tokens::count(text));
+    let shares = shares(&wanted, budget);
+    let is_cut = |part: usize| wanted[part] > shares[part];
+    let shown = result
+        .as_ref()
+        .map(|value| fit_value(value, &written, strategy, shares[0]));
+    let shown_stdout = fit_text(&stdout, strategy, shares[1]);
+    let shown_stderr = fit_text(&stderr, strategy, shares[2]);
+    let mut cut = Vec::new();
+    if is_cut(0) {
+        // Text is kept as text; anything else as JSON that people can read.
+        let text = match result {
+            Some(Value::String(text)) => text,
+            Some(value) => format!("{value:#}\n"),
+            None => String::new(),
+        };
+        cut.push((Part::Result, text));
+    }
+    if is_cut(1) {
+        cut.push((Part::Stdout, stdout));
+    }
+    if is_cut(2) {
+        cut.push((Part::Stderr, stderr));
+    }
+    Fitted {
+        result: shown,
+        stdout: shown_stdout,
+        stderr: shown_stderr,
+        cut,
+    }
+}
+
+/// Everything that is told of a run.
+pub(super) struct Answer {
+    pub(super) report: Report,
+    pub(super) fitted: Fitted,
+    pub(super) kept: Vec<Kept>,
+    /// Files that were asked for, with what is said of each.
+    pub(super) files: Vec<Value>,
+    /// The handle, where the run has a session.
+    pub(super) session: Option<String>,
+    /// Said before everything else.
+    pub(super) notes: Vec<String>,
+}
+
+/// What direct calls would have cost.
+pub(super) struct Metered {
+    pub(super) code: u64,
+    pub(super) direct: u64,
+    pub(super) is_estimate: bool,
+}
+
+/// Calls of one tool that ended alike.
+#[derive(Serialize)]
+struct Calls {
+    tool: String,
+    status: CallStatus,
+    count: usize,
+    milliseconds: f64,
+}
+
+impl Answer {
+    /// The text, without what it cost.
+    pub(super) fn text(&self) -> String {
+        let Report {
+            status,
+            error,
+            warnings,
+            calls,
+            usage,
+            ..
+        } = &self.report;
+        let mut text = format!("status: {} ({:.0} ms)\n", name(*status), usage.wall_ms);
+        for note in &self.notes {
+            text += &format!("note: {note}\n");
+        }
+        match &self.fitted.result {
+            Some(Value::String(result)) => text += &section("result", result),
+            Some(result) => text += &format!("result: {result}\n"),
+            None => {}
+        }
+        for (name, content) in [
+            ("stdout", &self.fitted.stdout),
+            ("stderr", &self.fitted.stderr),
+        ] {
+            if !content.is_empty() {
+                text += &section(name, content);
+            }
+        }
+        if let Some(error) = error {
+            let ErrorReport {
+                kind,
+                message,
+                hint,
+                traceback,
+                ..
+            } = fitted_error(error);
+            match traceback {
+                Some(traceback) => text += &section("error", &traceback),
+                None => text += &format!("error: {kind}: {message}\n"),
+            }
+            if let Some(hint) = hint {
+                text += &format!("hint: {hint}\n");
+            }
+        }
+        for warning in shown_warnings(warnings) {
+            text += &format!("warning: {warning}\n");
+        }
+        for Calls {
+            tool,
+            status,
+            count,
+            ..
+        } in summed(calls)
+        {
+            let status = json!(status);
+            let status = status.as_str().unwrap_or_default();
+            text += &format!("call: {tool} ×{count} {status}\n");
+        }
+        for kept in &self.kept {
+            let Kept {
+                part,
+                place,
+                tokens,
+                ..
+            } = kept;
+            text += &match place {
+                Place::Path(path) => {
+                    format!("kept: all {tokens} tokens of {part} are in {path}\n")
+                }
+                Place::Lost(why) => {
+                    format!("lost: {tokens} tokens of {part} were cut and not kept: {why}\n")
+                }
+            };
+        }
+        if let Some(session) = &self.session {
+            text += &format!("session: {session}\n");
+        }
+        text
+    }
+
+    /// The same as structured content.
+    pub(super) fn structured(&self, metered: &Metered, cost: Cost, session: Option<Cost>) -> Value {
+        let Report {
+            status,
+            error,
+            warnings,
+            calls,
+            usage,
+            ..
+        } = &self.report;
+        let Usage {
+            wall_ms,
+            fuel,
+            memory_peak_bytes,
+            ..
+        } = usage;
+        let mut fields = json!({
+            "status": status,
+            "usage": { "wall_ms": wall_ms, "memory_peak_bytes": memory_peak_bytes },
+            "tokens": {
+                "returned": cost.returned,
+                "code": metered.code,
+                "direct": metered.direct,
+                "saved": cost.saved,
+            },
+        });
+        if metered.is_estimate {
+            fields["tokens"]["estimate"] = Value::Bool(true);
+        }
+        if let Some(session) = session {
+            fields["tokens"]["session_saved"] = session.saved.into();
+        }
+        if let Some(fuel) = fuel {
+            fields["usage"]["fuel"] = (*fuel).into();
+        }
+        let mut set = |name: &str, value: Value| {
+            let is_empty = match &value {
+                Value::Null => true,
+                Value::String(text) => text.is_empty(),
+                Value::Array(items) => items.is_empty(),
+                _ => false,
+            };
+            if !is_empty {
+                fields[name] = value;
+            }
+        };
+        if let Some(result) = &self.fitted.result {
+            set("result", result.clone());
+        }
+        set("stdout", self.fitted.stdout.clone().into());
+        set("stderr", self.fitted.stderr.clone().into());
+        set("error", json!(error.as_ref().map(fitted_error)));
+        set("warnings", json!(shown_warnings(warnings)));
+        set("calls", json!(summed(calls)));
+        set("kept", json!(self.kept));
+        set("files", Value::Array(self.files.clone()));
+        set("session", json!(self.session));
+        set("notes", json!(self.notes));
+        fields
+    }
+}
+
+fn section(name: &str, content: &str) -> String {
+    let end = if content.ends_with('\n') { "" } else { "\n" };
+    format!("--- {name}\n{content}{end}---\n")
+}
+
+fn name(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Error => "error",
+        Status::Limit => "limit",
+        Status::Denied => "denied",
+        Status::HostError => "host_error",
+    }
+}
+
+/// An error whose ends are always there.
+fn fitted_error(error: &ErrorReport) -> ErrorReport {
+    ErrorReport {
+        kind: error.kind.chars().take(200).collect(),
+        message: fit_text(&error.message, Strategy::HeadTail, MESSAGE),
+        traceback: error
+            .traceback
+            .as_ref()
+            .map(|traceback| fit_text(traceback, Strategy::HeadTail, TRACEBACK)),
+        ..error.clone()
+    }
+}
+
+fn shown_warnings(warnings: &[String]) -> Vec<String> {
+    let shown = warnings.iter().take(MOST_WARNINGS);
+    let mut shown: Vec<_> = shown
+        .map(|warning| fit_text(warning, Strategy::HeadTail, WARNING))
+        .collect();
+    if warnings.len() > shown.len() {
+        shown.push(format!("{} more warnings", warnings.len() - shown.len()));
+    }
+    shown
+}
+
+/// Calls by tool and outcome, in the order of the first of each.
+fn summed(calls: &[CallRecord]) -> Vec<Calls> {
+    let mut places: BTreeMap<(&str, &str, u8), usize> = BTreeMap::new();
+    let mut summed: Vec<Calls> = Vec::new();
+    for call in calls {
+        let key = (call.server.as_str(), call.tool.as_str(), call.status as u8);
+        let place = *places.entry(key).or_insert_with(|| {
+            summed.push(Calls {
+                tool: match call.server.is_empty() {
+                    true => call.tool.clone(),
+                    false => format!("{}.{}", call.server, call.tool),
+                },
+                status: call.status,
+                count: 0,
+                milliseconds: 0.0,
+            });
+            summed.len() - 1
+        });
+        summed[place].count += 1;
+        summed[place].milliseconds += call.milliseconds;
+    }
+    // What may have gone wrong is never among those summed up.
+    summed.sort_by_key(|calls| match calls.status {
+        CallStatus::Unknown => 0,
+        CallStatus::Failed => 1,
+        CallStatus::Finished => 2,
+    });
+    if summed.len() > MOST_CALLS {
+        let rest = summed.split_off(MOST_CALLS);
+        for status in [
+            CallStatus::Unknown,
+            CallStatus::Failed,
+            CallStatus::Finished,
+        ] {
+            let alike = rest.iter().filter(|calls| calls.status == status);
+            let (count, milliseconds) = alike.fold((0, 0.0), |(count, milliseconds), calls| {
+                (count + calls.count, milliseconds + calls.milliseconds)
+            });
+            if count > 0 {
+                summed.push(Calls {
+                    tool: "(other tools)".to_owned(),
+                    status,
+                    count,
+                    milliseconds,
+                });
+            }
+        }
+    }
+    for calls in &mut summed {
+        calls.milliseconds = (calls.milliseconds * 1e3).round() / 1e3;
+    }
+    summed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(tool: &str, status: CallStatus) -> CallRecord {
+        CallRecord {
+            server: "s".to_owned(),
+            tool: tool.to_owned(),
+            status,
+            milliseconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn every_call_is_accounted_for_and_unknown_outcomes_come_first() {
+        let mut calls = vec![record("a", CallStatus::Finished); 500];
+        calls.extend((0..100).map(|n| record(&format!("t{n}"), CallStatus::Finished)));
+        calls.push(record("a", CallStatus::Unknown));
+        let summed = summed(&calls);
+        assert_eq!(summed[0].status, CallStatus::Unknown);
+        assert_eq!((summed[1].tool.as_str(), summed[1].count), ("s.a", 500));
+        let total: usize = summed.iter().map(|calls| calls.count).sum();
+        assert_eq!(total, 601);
+        assert!(summed.len() <= MOST_CALLS + 3);
+    }
+
+    #[test]
+    fn outputs_that_fit_are_complete_and_others_say_where_they_are_cut() {
+        let mut report = Report::not_run(Status::Ok, "", "", None);
+        report.result = Some(json!([1, 2]));
+        report.stdout = "out\n".to_owned();
+        let fitted = fit(&mut report.clone(), Strategy::Summarise, 4_000);
+        assert_eq!(fitted.result, Some(json!([1, 2])));
+        assert!(fitted.cut.is_empty());
+        report.stdout = "a line\n".repeat(10_000);
+        let fitted = fit(&mut report, Strategy::Summarise, 200);
+        assert_eq!(fitted.result, Some(json!([1, 2])), "it is small");
+        assert_eq!(fitted.cut.len(), 1);
+        assert_eq!(fitted.cut[0].0, Part::Stdout);
+        assert_eq!(fitted.cut[0].1.len(), 70_000);
+        assert!(tokens::count(&fitted.stdout) <= 200);
+    }
+
+    #[test]
+    fn errors_keep_their_ends() {
+        let error = ErrorReport {
+            kind: "ValueError".to_owned(),
+            message: "x".repeat(1 << 20),
+            traceback: Some(format!("first\n{}last line", "  frame\n".repeat(50_000))),
+            ..ErrorReport::default()
+        };
+        let fitted = fitted_error(&error);
+        let traceback = fitted.traceback.unwrap();
+        assert!(traceback.starts_with("first\n") && traceback.ends_with("last line"));
+        assert!(tokens::count(&traceback) <= TRACEBACK);
+        assert!(tokens::count(&fitted.message) <= MESSAGE);
+    }
+}

@@ -1,0 +1,231 @@
+//! The arguments of our own tools, as clients send them.
+//!
+//! Strict: a name that is not known is an error that shows the ones there are,
+//! because a model that misspells one would otherwise wonder about the result.
+
+use rmcp::{ErrorData, model::JsonObject};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::Strategy;
+use crate::{message::Detail, program::Language};
+
+/// Bytes of a program.
+const LONGEST_CODE: usize = 1 << 20;
+
+/// Files that one call can return.
+const MOST_FILES: usize = 32;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Execute {
+    pub(super) code: String,
+    #[serde(default)]
+    pub(super) language: LanguageName,
+    pub(super) session: Option<String>,
+    /// Seconds.
+    pub(super) timeout: Option<f64>,
+    #[serde(default)]
+    pub(super) files: Vec<String>,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) overflow: Option<Strategy>,
+}
+
+impl Execute {
+    /// What a type does not say.
+    pub(super) fn check(&self) -> Result<(), ErrorData> {
+        if self.code.len() > LONGEST_CODE {
+            return Err(invalid(format!(
+                "`code` has {} bytes; at most {LONGEST_CODE} are accepted. Write data to a file with `write_file` and read it in the program",
+                self.code.len()
+            )));
+        }
+        if self.files.len() > MOST_FILES {
+            return Err(invalid(format!(
+                "`files` names {} files; at most {MOST_FILES} can be returned",
+                self.files.len()
+            )));
+        }
+        if let Some(seconds) = self.timeout
+            && !(seconds > 0.0 && seconds.is_finite())
+        {
+            return Err(invalid(format!(
+                "`timeout` is {seconds}; it is a positive number of seconds"
+            )));
+        }
+        check_session(self.session.as_deref())
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum LanguageName {
+    #[default]
+    #[serde(alias = "py")]
+    Python,
+    #[serde(alias = "js")]
+    Javascript,
+    #[serde(alias = "ts")]
+    Typescript,
+}
+
+impl From<LanguageName> for Language {
+    fn from(name: LanguageName) -> Self {
+        match name {
+            LanguageName::Python => Self::Python,
+            LanguageName::Javascript => Self::JavaScript,
+            LanguageName::Typescript => Self::TypeScript,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    #[serde(default)]
+    pub(super) query: String,
+    #[serde(default)]
+    pub(super) detail: Detail,
+    pub(super) server: Option<String>,
+    pub(super) limit: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Details {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) language: LanguageName,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallTool {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) arguments: JsonObject,
+    pub(super) max_tokens: Option<usize>,
+    pub(super) overflow: Option<Strategy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListFiles {
+    pub(super) path: Option<String>,
+    pub(super) session: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadFile {
+    pub(super) path: String,
+    pub(super) session: Option<String>,
+    /// Characters to skip.
+    #[serde(default)]
+    pub(super) offset: usize,
+    pub(super) max_tokens: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WriteFile {
+    pub(super) path: String,
+    pub(super) content: String,
+    #[serde(default)]
+    pub(super) encoding: Encoding,
+    pub(super) session: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Encoding {
+    #[default]
+    #[serde(alias = "utf-8")]
+    Text,
+    Base64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sessions {
+    pub(super) action: Action,
+    pub(super) session: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Action {
+    Open,
+    List,
+    Close,
+}
+
+/// Reads the arguments of a call.
+pub(super) fn read<T: DeserializeOwned>(
+    tool: &str,
+    arguments: Option<JsonObject>,
+) -> Result<T, ErrorData> {
+    serde_json::from_value(Value::Object(arguments.unwrap_or_default()))
+        .map_err(|error| invalid(format!("arguments of `{tool}`: {error}")))
+}
+
+/// A handle has one form; anything else is not looked up.
+pub(super) fn check_session(handle: Option<&str>) -> Result<(), ErrorData> {
+    match handle {
+        Some(handle) if handle.len() > 100 => Err(invalid(
+            "`session` is not a handle that the tool `sessions` gave".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn invalid(message: String) -> ErrorData {
+    // What a stranger wrote can be in it, such as an unknown name.
+    let cut = message.floor_char_boundary(500);
+    ErrorData::invalid_params(message[..cut].to_owned(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn execute(arguments: Value) -> Result<Execute, String> {
+        let read = read::<Execute>("execute", arguments.as_object().cloned());
+        let read = read.and_then(|read| read.check().map(|()| read));
+        read.map_err(|error| error.message.into_owned())
+    }
+
+    #[test]
+    fn what_is_missing_wrong_or_unknown_is_named() {
+        assert!(execute(json!({ "code": "1" })).is_ok());
+        for (arguments, part) in [
+            (json!({}), "missing field `code`"),
+            (json!({ "code": 7 }), "invalid type: integer `7`"),
+            (
+                json!({ "code": "1", "lang": "js" }),
+                "unknown field `lang`, expected one of `code`",
+            ),
+            (
+                json!({ "code": "1", "language": "ruby" }),
+                "unknown variant `ruby`",
+            ),
+            (
+                json!({ "code": "1", "timeout": -1 }),
+                "positive number of seconds",
+            ),
+            (json!({ "code": "x".repeat(2 << 20) }), "at most 1048576"),
+            (
+                json!({ "code": "1", "session": "x".repeat(1_000) }),
+                "not a handle",
+            ),
+        ] {
+            let message = execute(arguments).err().unwrap();
+            assert!(message.contains(part), "{message}");
+            assert!(message.len() < 600);
+        }
+        let long = json!({ "code": "1", "x".repeat(100_000): 1 });
+        assert!(execute(long).err().unwrap().len() <= 500);
+    }
+}

@@ -1,0 +1,350 @@
+//! The attendant of a run that a client started: what has to be asked or told
+//! goes through one channel to whoever holds the client's request.
+//!
+//! Knows neither transports nor protocol revisions: a run can outlive the
+//! request that began it, when the answer to a question comes with a later one.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::meter::{Counter, Tally};
+use crate::attendant::{
+    Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, RequestKind,
+    ServerRequest, Verdict,
+};
+
+/// Events that wait for the client. Further progress and log entries are
+/// dropped; questions wait.
+const MOST_EVENTS: usize = 256;
+
+/// Bytes of arguments that a person is shown.
+const SHOWN: usize = 2_000;
+
+/// Something for the client.
+pub(super) enum Event {
+    Ask(Ask),
+    Progress(Progress),
+    Log(LogEntry),
+}
+
+/// A request to the client, and where its result goes.
+pub(super) struct Ask {
+    pub(super) kind: RequestKind,
+    /// The parameters, as the protocol has them.
+    pub(super) params: Value,
+    pub(super) reply: oneshot::Sender<Result<Value, Unasked>>,
+}
+
+/// Why the client was not asked or did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unasked {
+    /// It cannot be asked this.
+    Unable,
+    /// It gave an error, or nothing in time.
+    Silent,
+}
+
+/// Servers' requests beside elicitation that are passed on.
+#[derive(Debug, Clone, Default)]
+pub struct PassThrough {
+    /// Servers that may have the client's model write text for them.
+    pub sampling: HashSet<String>,
+    /// Servers that may know the folders the client works in.
+    pub roots: HashSet<String>,
+}
+
+/// Attends one run.
+pub(super) struct Desk {
+    events: mpsc::Sender<Event>,
+    /// Calls that need no further question, shared by the runs of a session.
+    allowed: Arc<Mutex<HashSet<(String, String)>>>,
+    granted: Arc<PassThrough>,
+    counter: Arc<Counter>,
+    tally: Arc<Tally>,
+    /// How long a person may take.
+    patience: Duration,
+}
+
+impl Desk {
+    pub(super) fn new(
+        allowed: Arc<Mutex<HashSet<(String, String)>>>,
+        granted: Arc<PassThrough>,
+        counter: Arc<Counter>,
+        tally: Arc<Tally>,
+        patience: Duration,
+    ) -> (Self, mpsc::Receiver<Event>) {
+        let (events, receiver) = mpsc::channel(MOST_EVENTS);
+        let desk = Self {
+            events,
+            allowed,
+            granted,
+            counter,
+            tally,
+            patience,
+        };
+        (desk, receiver)
+    }
+
+    async fn ask(&self, kind: RequestKind, params: Value) -> Result<Value, Unasked> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask {
+            kind,
+            params,
+            reply,
+        };
+        let asked = async {
+            let sent = self.events.send(Event::Ask(ask)).await;
+            sent.map_err(|_| Unasked::Silent)?;
+            answer.await.unwrap_or(Err(Unasked::Silent))
+        };
+        let answer = tokio::time::timeout(self.patience, asked).await;
+        answer.unwrap_or(Err(Unasked::Silent))
+    }
+
+    fn is_allowed(&self, tool: &(String, String)) -> bool {
+        let allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        allowed.contains(tool)
+    }
+}
+
+const ONCE: &str = "allow this call";
+const SESSION: &str = "allow this tool in this session";
+const NO: &str = "refuse";
+
+impl Attendant for Desk {
+    fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
+        Box::pin(async move {
+            let tool = (approval.server.clone(), approval.tool.clone());
+            if self.is_allowed(&tool) {
+                return Verdict::Approved;
+            }
+            let params = json!({
+                "message": question(&approval),
+                "requestedSchema": {
+                    "type": "object",
+                    "properties": { "decision": {
+                        "type": "string",
+                        "title": "Decision",
+                        "enum": [ONCE, SESSION, NO],
+                    } },
+                    "required": ["decision"],
+                },
+            });
+            let answer = match self.ask(RequestKind::Elicitation, params).await {
+                Ok(answer) => answer,
+                Err(Unasked::Unable) => {
+                    return Verdict::Unanswered("this client cannot ask its user".to_owned());
+                }
+                Err(Unasked::Silent) => {
+                    return Verdict::Unanswered("the client gave no answer".to_owned());
+                }
+            };
+            let is_accepted = answer["action"] == "accept";
+            match answer["content"]["decision"].as_str() {
+                Some(ONCE) if is_accepted => Verdict::Approved,
+                Some(SESSION) if is_accepted => {
+                    let mut allowed = self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+                    allowed.insert(tool);
+                    Verdict::Approved
+                }
+                _ => Verdict::Refused,
+            }
+        })
+    }
+
+    fn answer(&self, request: ServerRequest) -> Answering<'_, Result<Value, Declined>> {
+        Box::pin(async move {
+            let ServerRequest {
+                server,
+                kind,
+                mut params,
+            } = request;
+            let is_granted = match kind {
+                RequestKind::Elicitation => true,
+                RequestKind::Sampling => self.granted.sampling.contains(&server),
+                RequestKind::Roots => self.granted.roots.contains(&server),
+            };
+            if !is_granted || !is_harmless(kind, &params) {
+                return Err(Declined);
+            }
+            // Whoever answers has to know who asks.
+            if let Some(Value::String(message)) = params.get_mut("message") {
+                *message = format!("The MCP server `{}` asks: {message}", server.escape_debug());
+            }
+            self.ask(kind, params).await.map_err(|_| Declined)
+        })
+    }
+
+    fn progress(&self, progress: Progress) {
+        let _ = self.events.try_send(Event::Progress(progress));
+    }
+
+    fn log(&self, entry: LogEntry) {
+        let _ = self.events.try_send(Event::Log(entry));
+    }
+
+    fn finished(&self, call: &FinishedCall<'_>) {
+        self.counter.count(&self.tally, call.arguments);
+        match call.result {
+            Ok(result) => self.counter.count(&self.tally, result),
+            Err(error) => self.counter.count(&self.tally, &error.message),
+        }
+    }
+}
+
+/// Elicitations can name an address that a person is to open.
+fn is_harmless(kind: RequestKind, params: &Value) -> bool {
+    if kind != RequestKind::Elicitation {
+        return true;
+    }
+    let Some(url) = params.get("url") else {
+        return true;
+    };
+    let is_plain = |url: &str| {
+        !url.chars()
+            .any(|c| c.is_control() || c.is_whitespace() || c == '"')
+    };
+    let is_web = |url: &str| {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return false;
+        };
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return false;
+        }
+        let host = authority.split(':').next().unwrap_or_default();
+        match scheme.to_ascii_lowercase().as_str() {
+            "https" => !host.is_empty(),
+            "http" => matches!(host, "localhost" | "127.0.0.1"),
+            _ => false,
+        }
+    };
+    url.as_str().is_some_and(|url| is_plain(url) && is_web(url))
+}
+
+fn question(approval: &Approval) -> String {
+    let Approval {
+        server,
+        tool,
+        arguments,
+        why,
+    } = approval;
+    let shown = &arguments[..arguments.floor_char_boundary(SHOWN)];
+    let cut = match arguments.len() - shown.len() {
+        0 => String::new(),
+        rest => format!("… ({rest} more bytes)"),
+    };
+    format!(
+        "A program wants to call `{}.{}`; {why}.\nArguments: {shown}{cut}",
+        server.escape_debug(),
+        tool.escape_debug()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk() -> (Desk, mpsc::Receiver<Event>) {
+        let granted = PassThrough {
+            sampling: HashSet::from(["writer".to_owned()]),
+            roots: HashSet::new(),
+        };
+        Desk::new(
+            Arc::default(),
+            Arc::new(granted),
+            Arc::new(Counter::new()),
+            Arc::default(),
+            Duration::from_secs(5),
+        )
+    }
+
+    /// What comes of an approval when the client answers like this.
+    async fn verdict(desk: &Desk, events: &mut mpsc::Receiver<Event>, answer: Value) -> Verdict {
+        let approval = Approval {
+            server: "git".to_owned(),
+            tool: "push".to_owned(),
+            arguments: "{}".to_owned(),
+            why: "so".to_owned(),
+        };
+        let client = async {
+            let Some(Event::Ask(ask)) = events.recv().await else {
+                panic!("it is asked");
+            };
+            ask.reply.send(Ok(answer)).unwrap();
+        };
+        tokio::join!(desk.approve(approval), client).0
+    }
+
+    #[tokio::test]
+    async fn only_a_clear_yes_is_a_yes() {
+        let (desk, mut events) = desk();
+        for no in [
+            json!({ "action": "decline" }),
+            json!({ "action": "cancel", "content": { "decision": ONCE } }),
+            json!({ "action": "accept" }),
+            json!({ "action": "accept", "content": { "decision": NO } }),
+            json!({ "action": "accept", "content": { "decision": true } }),
+            json!("accept"),
+        ] {
+            let verdict = verdict(&desk, &mut events, no.clone()).await;
+            assert_eq!(verdict, Verdict::Refused, "{no}");
+        }
+        let yes = json!({ "action": "accept", "content": { "decision": ONCE } });
+        let given = verdict(&desk, &mut events, yes).await;
+        assert_eq!(given, Verdict::Approved);
+        assert!(desk.allowed.lock().unwrap().is_empty(), "once is once");
+        let yes = json!({ "action": "accept", "content": { "decision": SESSION } });
+        verdict(&desk, &mut events, yes).await;
+        assert!(desk.is_allowed(&("git".to_owned(), "push".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn sampling_and_roots_are_declined_unless_granted() {
+        let (desk, mut events) = desk();
+        let request = |server: &str, kind| ServerRequest {
+            server: server.to_owned(),
+            kind,
+            params: json!({}),
+        };
+        let declined = desk.answer(request("other", RequestKind::Sampling)).await;
+        assert_eq!(declined, Err(Declined));
+        let declined = desk.answer(request("writer", RequestKind::Roots)).await;
+        assert_eq!(declined, Err(Declined));
+        assert!(events.try_recv().is_err(), "the client heard of neither");
+        let client = async {
+            let Some(Event::Ask(ask)) = events.recv().await else {
+                panic!("it is asked");
+            };
+            ask.reply.send(Ok(json!(1))).unwrap();
+        };
+        let granted = desk.answer(request("writer", RequestKind::Sampling));
+        assert_eq!(tokio::join!(granted, client).0, Ok(json!(1)));
+    }
+
+    #[test]
+    fn only_addresses_of_the_web_are_passed_on() {
+        let is_harmless = |url: &str| is_harmless(RequestKind::Elicitation, &json!({ "url": url }));
+        for url in [
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "ms-settings:x",
+            "http://example.com/",
+            "https://",
+            "https://x\"&calc",
+            "https://x y",
+            "http://localhost:80@example.com/",
+            "",
+        ] {
+            assert!(!is_harmless(url), "{url}");
+        }
+        assert!(is_harmless("https://example.com/login?a=b"));
+        assert!(is_harmless("http://localhost:8080/x"));
+    }
+}

@@ -1,0 +1,249 @@
+//! What happened since the start, for Prometheus.
+//!
+//! Every label has few values: names of configured servers, states, limits.
+//! Nothing that a program or a client chose becomes a label.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use crate::{
+    coordinator::CallStatus,
+    report::{Report, Status},
+};
+
+type Labels = Vec<(&'static str, String)>;
+
+/// Seconds that separate the buckets of durations.
+const BUCKETS: [f64; 10] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+
+/// Counts and gauges.
+pub(super) struct Metrics {
+    registry: Registry,
+    servers: HashSet<String>,
+    executions: Family<Labels, Counter>,
+    seconds: Histogram,
+    calls: Family<Labels, Counter>,
+    limits: Family<Labels, Counter>,
+    questions: Family<Labels, Counter>,
+    gauges: Gauges,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Gauges {
+    sessions: Gauge,
+    session_bytes: Gauge,
+    waiting: Gauge,
+    running: Gauge,
+    parked: Gauge,
+    saved: Gauge,
+    resident: Gauge,
+}
+
+/// What is so at this moment.
+pub(super) struct Now {
+    pub(super) sessions: usize,
+    pub(super) session_bytes: u64,
+    pub(super) waiting: usize,
+    pub(super) running: usize,
+    pub(super) parked: usize,
+    pub(super) saved: i64,
+}
+
+impl Metrics {
+    pub(super) fn new(servers: impl Iterator<Item = String>) -> Self {
+        let mut registry = Registry::with_prefix("wasm_coordinator");
+        let metrics = Self {
+            servers: servers.collect(),
+            executions: Family::default(),
+            seconds: Histogram::new(BUCKETS),
+            calls: Family::default(),
+            limits: Family::default(),
+            questions: Family::default(),
+            gauges: Gauges::default(),
+            started: Instant::now(),
+            registry: Registry::default(),
+        };
+        registry.register(
+            "executions",
+            "Programs run, by how they ended",
+            metrics.executions.clone(),
+        );
+        registry.register_with_unit(
+            "execution_duration",
+            "Wall time of programs, without waiting for their turn",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "tool_calls",
+            "Calls of upstream tools, by server and outcome",
+            metrics.calls.clone(),
+        );
+        registry.register(
+            "limits_hit",
+            "Programs that a limit ended, by limit",
+            metrics.limits.clone(),
+        );
+        registry.register(
+            "questions",
+            "Questions to people, by what came of them",
+            metrics.questions.clone(),
+        );
+        let gauges = &metrics.gauges;
+        for (name, help, gauge) in [
+            ("sessions", "Open sessions", &gauges.sessions),
+            (
+                "session_bytes",
+                "Memory and files of open sessions",
+                &gauges.session_bytes,
+            ),
+            (
+                "waiting",
+                "Programs that wait for their turn",
+                &gauges.waiting,
+            ),
+            ("running", "Programs that run", &gauges.running),
+            ("parked", "Programs that wait for a person", &gauges.parked),
+            (
+                "tokens_saved",
+                "Tokens that direct calls would have cost more, since the start",
+                &gauges.saved,
+            ),
+            (
+                "resident_bytes",
+                "Resident memory of this process",
+                &gauges.resident,
+            ),
+        ] {
+            registry.register(name, help, gauge.clone());
+        }
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// Everything is loaded.
+    pub(super) fn ready(&self) {
+        let ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(ms, "ready");
+    }
+
+    /// A program ended.
+    pub(super) fn ran(&self, report: &Report, took: Duration) {
+        let status = match report.status {
+            Status::Ok => "ok",
+            Status::Error => "error",
+            Status::Limit => "limit",
+            Status::Denied => "denied",
+            Status::HostError => "host_error",
+        };
+        self.ended(status);
+        self.seconds.observe(took.as_secs_f64());
+        if let Some(limit) = report.error.as_ref().and_then(|error| error.limit) {
+            let labels = vec![("limit", limit.name().to_owned())];
+            self.limits.get_or_create(&labels).inc();
+        }
+        for call in &report.calls {
+            self.called(&call.server, call.status);
+        }
+    }
+
+    /// A program that was asked for ended like this.
+    pub(super) fn ended(&self, status: &str) {
+        let labels = vec![("status", status.to_owned())];
+        self.executions.get_or_create(&labels).inc();
+    }
+
+    /// A tool was called.
+    pub(super) fn called(&self, server: &str, status: CallStatus) {
+        let status = match status {
+            CallStatus::Finished => "finished",
+            CallStatus::Failed => "failed",
+            CallStatus::Unknown => "unknown",
+        };
+        let server = match self.servers.contains(server) {
+            true => server,
+            false => "",
+        };
+        let labels = vec![("server", server.to_owned()), ("status", status.to_owned())];
+        self.calls.get_or_create(&labels).inc();
+    }
+
+    /// A person was asked.
+    pub(super) fn asked(&self, outcome: &'static str) {
+        let labels = vec![("outcome", outcome.to_owned())];
+        self.questions.get_or_create(&labels).inc();
+    }
+
+    /// All of it as text.
+    pub(super) fn text(&self, now: &Now) -> String {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let gauges = &self.gauges;
+        gauges.sessions.set(count(now.sessions));
+        let bytes = i64::try_from(now.session_bytes).unwrap_or(i64::MAX);
+        gauges.session_bytes.set(bytes);
+        gauges.waiting.set(count(now.waiting));
+        gauges.running.set(count(now.running));
+        gauges.parked.set(count(now.parked));
+        gauges.saved.set(now.saved);
+        gauges.resident.set(resident());
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}
+
+/// Resident memory in bytes; zero where the system does not say.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().split(' ').next()?.parse::<i64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_ours_and_counts_add_up() {
+        let metrics = Metrics::new(["git".to_owned()].into_iter());
+        let report = Report::not_run(Status::Error, "X", "x", None);
+        metrics.ran(&report, Duration::from_millis(5));
+        metrics.called("git", CallStatus::Finished);
+        metrics.called("no\"such{server}", CallStatus::Failed);
+        metrics.asked("approved");
+        let text = metrics.text(&Now {
+            sessions: 3,
+            session_bytes: 9,
+            waiting: 1,
+            running: 2,
+            parked: 0,
+            saved: -5,
+        });
+        for line in [
+            "wasm_coordinator_executions_total{status=\"error\"} 1",
+            "wasm_coordinator_tool_calls_total{server=\"git\",status=\"finished\"} 1",
+            "wasm_coordinator_tool_calls_total{server=\"\",status=\"failed\"} 1",
+            "wasm_coordinator_execution_duration_seconds_count 1",
+            "wasm_coordinator_questions_total{outcome=\"approved\"} 1",
+            "wasm_coordinator_sessions 3",
+            "wasm_coordinator_tokens_saved -5",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} in\n{text}");
+        }
+        assert!(!text.contains("such"));
+        assert!(text.contains("wasm_coordinator_resident_bytes "));
+    }
+}

@@ -1,0 +1,69 @@
+//! Runs that wait for a person whose answer comes with another request.
+//!
+//! In the stateless revisions of the protocol a server cannot ask: it answers
+//! that input is required, and the client sends its request again with the
+//! input and a token. The token names the run that waits here; it is random,
+//! works once, and only for the caller that got it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{Caller, conversation::Waiting, sessions::random_handle};
+
+/// Runs that can wait for people, of all callers and of one.
+const MOST: usize = 256;
+const MOST_OF_ONE: usize = 32;
+
+/// The runs that wait.
+#[derive(Clone, Default)]
+pub(super) struct Parked(Arc<Mutex<HashMap<String, (Caller, Waiting)>>>);
+
+impl Parked {
+    /// Keeps a run until its token comes back, or for so long. Gives the run
+    /// back if too many wait already.
+    pub(super) fn park(
+        &self,
+        caller: Caller,
+        waiting: Waiting,
+        patience: Duration,
+    ) -> Result<String, Waiting> {
+        let token = random_handle();
+        {
+            let mut runs = self.lock();
+            let of_one = runs.values().filter(|(of, _)| *of == caller).count();
+            if runs.len() >= MOST || of_one >= MOST_OF_ONE {
+                return Err(waiting);
+            }
+            runs.insert(token.clone(), (caller, waiting));
+        }
+        let (parked, late) = (self.clone(), token.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(patience).await;
+            // Dropping it stops the program.
+            let gone = parked.lock().remove(&late);
+            drop(gone);
+        });
+        Ok(token)
+    }
+
+    /// The run of a token, which is used up by it.
+    pub(super) fn resume(&self, caller: Caller, token: &str) -> Option<Waiting> {
+        let mut runs = self.lock();
+        match runs.get(token) {
+            Some((of, _)) if *of == caller => runs.remove(token).map(|(_, waiting)| waiting),
+            _ => None,
+        }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Caller, Waiting)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,298 @@
+//! MCP over our own standard streams: one JSON message a line.
+//!
+//! Nothing but protocol is written. What comes in is bounded: a line that is
+//! too long, is no JSON or no request gets an error, and the connection lives.
+//! A client that closes its end, or reads no more, is gone: its runs stop.
+
+use std::{io, sync::Arc, time::Duration};
+
+use rmcp::{
+    RoleServer, ServiceExt as _,
+    model::{ClientJsonRpcMessage, ErrorCode, ErrorData, JsonRpcMessage, ServerJsonRpcMessage},
+    transport::Transport,
+};
+use serde_json::Value;
+use tokio::{
+    io::{
+        AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader,
+    },
+    sync::{Mutex, Semaphore},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Handler, Service};
+
+/// Bytes of one message.
+const LONGEST: usize = 4 << 20;
+
+/// Messages that may wait to be written.
+const MOST_WAITING: usize = 256;
+
+/// How long a message may take to be taken by the client.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves one client until it closes its end or `stop` ends. Programs of the
+/// client that still run are stopped then.
+///
+/// # Errors
+///
+/// The client did not begin as the protocol wants it.
+pub async fn serve_stdio(
+    service: &Arc<Service>,
+    input: impl AsyncRead + Send + Unpin + 'static,
+    output: impl AsyncWrite + Send + Unpin + 'static,
+    stop: impl Future<Output = ()>,
+) -> Result<(), io::Error> {
+    let gone = CancellationToken::new();
+    let transport = Lines {
+        input: BufReader::with_capacity(64 << 10, input),
+        output: Arc::new(Output {
+            stream: Mutex::new(output),
+            waiting: Semaphore::new(MOST_WAITING),
+        }),
+        gone: gone.clone(),
+    };
+    let handler = Handler::new(Arc::clone(service), gone);
+    let serving = async {
+        match handler.serve(transport).await {
+            Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
+            // Whoever started us went away before saying anything.
+            Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+            Err(error) => Err(io::Error::other(error.to_string())),
+        }
+    };
+    tokio::select! {
+        served = serving => served,
+        () = stop => Ok(()),
+    }
+}
+
+/// The transport.
+struct Lines<R, W> {
+    input: BufReader<R>,
+    output: Arc<Output<W>>,
+    /// Cancelled once the client closed its end.
+    gone: CancellationToken,
+}
+
+struct Output<W> {
+    stream: Mutex<W>,
+    /// Held by messages that wait to be written. When there is none left the
+    /// client does not read, and nothing more is read of it.
+    waiting: Semaphore,
+}
+
+/// One line of the client.
+enum Line {
+    Message(Box<ClientJsonRpcMessage>),
+    /// What to answer to what is no message.
+    Wrong(Box<ServerJsonRpcMessage>),
+    /// Nothing to answer.
+    Nothing,
+    End,
+}
+
+impl<R, W> Transport<RoleServer> for Lines<R, W>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        let output = Arc::clone(&self.output);
+        async move { write(&output, &message).await }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            let _reads = self.output.waiting.acquire().await;
+            match read(&mut self.input).await {
+                Line::Message(message) => return Some(*message),
+                Line::Wrong(answer) if write(&self.output, &answer).await.is_ok() => {}
+                Line::Nothing => {}
+                Line::Wrong(_) | Line::End => {
+                    self.gone.cancel();
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.output.stream.lock().await.flush().await
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(
+    output: &Output<W>,
+    message: &ServerJsonRpcMessage,
+) -> io::Result<()> {
+    let _waits = output.waiting.acquire().await;
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let writing = async {
+        let mut stream = output.stream.lock().await;
+        stream.write_all(&line).await?;
+        stream.flush().await
+    };
+    match tokio::time::timeout(WRITE_TIMEOUT, writing).await {
+        Ok(written) => written,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn read<R: AsyncRead + Unpin>(input: &mut BufReader<R>) -> Line {
+    let mut line = Vec::new();
+    let is_complete = match read_line(input, &mut line).await {
+        Ok(is_complete) => is_complete,
+        Err(_) => return Line::End,
+    };
+    if !is_complete {
+        let message = format!("a message is longer than {LONGEST} bytes");
+        return wrong(ErrorCode::INVALID_REQUEST, message, None);
+    }
+    if line.is_empty() {
+        return Line::End;
+    }
+    let text = line.trim_ascii();
+    if text.is_empty() {
+        return Line::Nothing;
+    }
+    parse(text)
+}
+
+fn parse(text: &[u8]) -> Line {
+    let error = match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
+        Ok(message) => return Line::Message(Box::new(message)),
+        Err(error) => error,
+    };
+    // Which of the ways to be wrong it is.
+    let value: Value = match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(_) => {
+            return wrong(
+                ErrorCode::PARSE_ERROR,
+                "a message is not JSON".to_owned(),
+                None,
+            );
+        }
+    };
+    let id = value.get("id").cloned();
+    let is_request = value.get("method").is_some();
+    if !is_request && (value.get("result").is_some() || value.get("error").is_some()) {
+        tracing::debug!(%error, "an answer of the client cannot be read");
+        return Line::Nothing;
+    }
+    if is_request && id.is_none() {
+        return Line::Nothing;
+    }
+    let (code, what) = match &value {
+        Value::Array(_) => (
+            ErrorCode::INVALID_REQUEST,
+            "batches are not supported; send one message a line",
+        ),
+        Value::Object(fields)
+            if fields.get("jsonrpc") == Some(&Value::from("2.0"))
+                && fields.get("method").is_some_and(Value::is_string) =>
+        {
+            (
+                ErrorCode::INVALID_PARAMS,
+                "the parameters do not fit the method",
+            )
+        }
+        _ => (
+            ErrorCode::INVALID_REQUEST,
+            "a message is no request of JSON-RPC 2.0",
+        ),
+    };
+    wrong(code, what.to_owned(), id)
+}
+
+fn wrong(code: ErrorCode, message: String, id: Option<Value>) -> Line {
+    let id = id.and_then(|id| serde_json::from_value(id).ok());
+    let error = ErrorData::new(code, message, None);
+    Line::Wrong(Box::new(JsonRpcMessage::error(error, id)))
+}
+
+/// Reads to the end of a line. `false` if it was longer than what is kept; the
+/// rest of it is skipped.
+async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Vec<u8>) -> io::Result<bool> {
+    let mut is_complete = true;
+    loop {
+        let buffer = input.fill_buf().await?;
+        if buffer.is_empty() {
+            return Ok(is_complete);
+        }
+        let end = buffer.iter().position(|&byte| byte == b'\n');
+        let taken = end.map_or(buffer.len(), |end| end + 1);
+        match line.len() + taken <= LONGEST {
+            true => line.extend_from_slice(&buffer[..taken]),
+            false => is_complete = false,
+        }
+        input.consume(taken);
+        if end.is_some() {
+            return Ok(is_complete);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answers(input: &[u8]) -> Vec<Option<i32>> {
+        let mut input = BufReader::new(input);
+        let mut answers = Vec::new();
+        loop {
+            answers.push(match read(&mut input).await {
+                Line::End => return answers,
+                Line::Message(_) => Some(0),
+                Line::Nothing => None,
+                Line::Wrong(answer) => match *answer {
+                    JsonRpcMessage::Error(error) => Some(error.error.code.0),
+                    other => panic!("expected an error, got {other:?}"),
+                },
+            });
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_message_gets_an_error_and_the_next_one_is_read() {
+        let deep = "[".repeat(100_000);
+        let ping = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+        for (line, expected) in [
+            (ping, Some(0)),
+            ("", None),
+            ("x", Some(-32700)),
+            ("null", Some(-32600)),
+            ("[]", Some(-32600)),
+            ("7", Some(-32600)),
+            (deep.as_str(), Some(-32700)),
+            ("\u{feff}{}", Some(-32700)),
+            ("NaN", Some(-32700)),
+            (r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Some(-32600)),
+            (r#"{"id":1,"method":"ping"}"#, Some(-32600)),
+            (r#"{"jsonrpc":"2.0","id":1,"method":7}"#, Some(-32600)),
+            (r#"{"jsonrpc":"2.0","id":1,"result":7,"x":1}"#, None),
+        ] {
+            let input = format!("{line}\n{ping}\n");
+            let got = answers(input.as_bytes()).await;
+            if expected.is_none() && got.first() == Some(&Some(0)) {
+                // An answer that `rmcp` can read is its own affair.
+                continue;
+            }
+            assert_eq!(got, [expected, Some(0)], "{}", &line[..line.len().min(60)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_costs_only_itself() {
+        let mut input = vec![b'x'; LONGEST + 10];
+        input.extend_from_slice(b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n");
+        assert_eq!(answers(&input).await, [Some(-32600), Some(0)]);
+    }
+}

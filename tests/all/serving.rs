@@ -1,0 +1,554 @@
+//! `serve` over stdio, line by line.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, text};
+use crate::harness::{Place, contains, ends, fixture, real_servers};
+
+fn place() -> Place {
+    Place::with_fixture(&[])
+}
+
+#[test]
+fn the_tools_are_listed_and_a_program_uses_them() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let listed = client.request("tools/list", json!({}));
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "execute",
+        "search_tools",
+        "get_tool_details",
+        "list_files",
+        "read_file",
+        "write_file",
+        "sessions",
+    ];
+    assert_eq!(names, expected);
+
+    let found = client.data("search_tools", json!({ "query": "add numbers" }));
+    assert_eq!(found["tools"][0]["name"], "fixture.add", "{found}");
+    let details = client.call("get_tool_details", json!({ "name": "fixture.add" }));
+    assert!(text(&details).contains("def add("), "{details}");
+    assert_eq!(details["structuredContent"]["name"], "fixture.add");
+    let stub = client.call("read_file", json!({ "path": "/servers/fixture/add.py" }));
+    assert_eq!(text(&stub), text(&details));
+    let listed = client.data("list_files", json!({ "path": "/servers/fixture" }));
+    let entries = listed["entries"].as_array().unwrap();
+    assert!(entries.iter().any(|entry| entry["name"] == "add.ts"));
+
+    let result = client.call(
+        "execute",
+        json!({ "code": "from servers.fixture import add\nprint('hello')\nawait add(a=1, b=2)" }),
+    );
+    assert_eq!(result["isError"], false);
+    let data = &result["structuredContent"];
+    assert_eq!(data["status"], "ok", "{data:#}");
+    assert_eq!(data["stdout"], "hello\n");
+    let call = &data["calls"][0];
+    assert_eq!(
+        (&call["tool"], &call["status"], &call["count"]),
+        (&json!("fixture.add"), &json!("finished"), &json!(1))
+    );
+    let text = text(&result);
+    for part in ["status: ok", "hello", "fixture.add ×1 finished", "tokens: "] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    let tokens = &data["tokens"];
+    assert!(tokens["direct"].as_u64().unwrap() > 500, "{tokens}");
+    assert!(tokens["saved"].as_i64().unwrap() > 0, "{tokens}");
+
+    let script = "import { add } from 'servers/fixture'; await add({ a: 2, b: 3 })";
+    let data = client.data(
+        "execute",
+        json!({ "code": script, "language": "javascript" }),
+    );
+    assert_eq!(data["status"], "ok", "{data:#}");
+    assert_eq!(client.close(), 0);
+}
+
+#[test]
+fn both_eras_are_spoken() {
+    let place = place();
+    for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
+        let mut client = Client::silent(&place, &[]);
+        let params = json!({
+            "protocolVersion": version,
+            "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" },
+        });
+        let answer = client.request("initialize", params);
+        assert_eq!(answer["result"]["protocolVersion"], version, "{answer}");
+        contains(&answer["result"]["instructions"], "asyncio.gather");
+    }
+    let mut client = Client::stateless(&place, &[], json!({}));
+    let discovered = client.request("server/discover", json!({}));
+    let versions = discovered["result"]["supportedVersions"].to_string();
+    assert!(versions.contains("2026-07-28"), "{discovered}");
+    assert_eq!(client.python("6 * 7")["result"], 42);
+    let refused = Client::silent(&place, &[]).request(
+        "tools/list",
+        json!({ "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "1999-01-01",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": {},
+        } }),
+    );
+    assert_eq!(refused["error"]["code"], -32022, "{refused}");
+}
+
+#[test]
+fn a_session_keeps_variables_and_files_and_a_call_without_one_is_fresh() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    client.python_in(&session, "x = 40\nopen('note.txt', 'w').write('kept')");
+    let data = client.python_in(&session, "x + 2, open('note.txt').read()");
+    assert_eq!(data["result"], json!([42, "kept"]), "{data}");
+    assert_eq!(client.python("'x' in globals()")["result"], false);
+
+    let note = json!({ "path": "/workspace/note.txt", "session": session });
+    assert_eq!(client.data("read_file", note.clone())["text"], "kept");
+    client.data(
+        "write_file",
+        json!({ "path": "in.json", "content": "[1, 2]", "session": session }),
+    );
+    let read = "import json; sum(json.load(open('in.json')))";
+    assert_eq!(client.python_in(&session, read)["result"], 3);
+    let listed = client.data("sessions", json!({ "action": "list" }));
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+
+    client.data("sessions", json!({ "action": "close", "session": session }));
+    let gone = client.call("execute", json!({ "code": "1", "session": session }));
+    assert_eq!(gone["isError"], true);
+    contains(
+        &gone["structuredContent"]["error"]["message"],
+        "it was closed",
+    );
+    let never = client.call("execute", json!({ "code": "1", "session": "never" }));
+    contains(
+        &never["structuredContent"]["error"]["message"],
+        "there is no session with this handle",
+    );
+}
+
+#[test]
+fn a_run_that_is_stopped_costs_variables_and_no_files_and_says_so_once() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    client.python_in(&session, "x = 1\nopen('a', 'w').write('kept')");
+    let data = client.data(
+        "execute",
+        json!({ "code": "print('before')\nwhile True: pass", "session": session, "timeout": 0.5 }),
+    );
+    assert_eq!(data["status"], "limit", "{data}");
+    assert_eq!(data["error"]["kind"], "timeout");
+    assert_eq!(data["stdout"], "before\n");
+    let after = "'x' in globals(), open('a').read()";
+    let data = client.python_in(&session, after);
+    assert_eq!(data["result"], json!([false, "kept"]));
+    contains(
+        &data["warnings"][0],
+        "variables of earlier programs are gone",
+    );
+    assert!(client.python_in(&session, after).get("warnings").is_none());
+}
+
+#[test]
+fn output_that_does_not_fit_is_kept_and_shown_in_part() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let code = "[{'id': n, 'name': f'row {n}'} for n in range(5000)]";
+    let result = client.call("execute", json!({ "code": code, "max_tokens": 500 }));
+    let data = &result["structuredContent"];
+    assert_eq!(data["result"]["shape"]["count"], 5_000, "{data:#}");
+    assert_eq!(data["result"]["first"][0]["id"], 0);
+    let path = data["kept"][0]["path"].as_str().unwrap();
+    let session = data["session"].clone();
+    assert!(session.is_string(), "the sandbox is kept: {data:#}");
+    let count = format!("import json; len(json.load(open('{path}')))");
+    assert_eq!(client.python_in(&session, &count)["result"], 5_000);
+    let read = json!({ "path": path, "session": session, "max_tokens": 300 });
+    let page = client.data("read_file", read);
+    let next = page["next_offset"].as_u64().unwrap();
+    let read = json!({ "path": path, "session": session, "max_tokens": 300, "offset": next });
+    let rest = client.data("read_file", read);
+    assert_ne!(page["text"], rest["text"]);
+
+    for (strategy, field) in [
+        ("sample", "sample"),
+        ("schema", "items"),
+        ("head_tail", "tail"),
+    ] {
+        let arguments = json!({ "code": code, "max_tokens": 500, "overflow": strategy });
+        let data = client.data("execute", arguments);
+        assert!(data["result"].get(field).is_some(), "{strategy}: {data:#}");
+    }
+    let arguments = json!({ "code": code, "max_tokens": 500, "overflow": "none" });
+    let data = client.data("execute", arguments);
+    assert_eq!(data["result"].as_array().unwrap().len(), 5_000);
+    assert!(data.get("kept").is_none());
+
+    let data =
+        client.python("for n in range(20000): print('line', n)\nraise ValueError('the end')");
+    let stdout = data["stdout"].as_str().unwrap();
+    assert!(stdout.starts_with("line 0\n") && stdout.contains("left out of 20000 lines"));
+    contains(&data["error"]["message"], "the end");
+    contains(&data["kept"][0]["path"], "stdout.txt");
+}
+
+#[test]
+fn our_own_arguments_are_checked() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    for (tool, arguments, part) in [
+        ("execute", json!({}), "missing field `code`"),
+        ("execute", json!({ "code": 1 }), "invalid type"),
+        (
+            "execute",
+            json!({ "code": "1", "sesion": "x" }),
+            "unknown field `sesion`",
+        ),
+        (
+            "sessions",
+            json!({ "action": "close" }),
+            "`close` needs `session`",
+        ),
+        ("nonsense", json!({}), "unknown tool `nonsense`"),
+    ] {
+        let id = client.ask_tool(tool, arguments);
+        let answer = client.answer(id);
+        assert_eq!(answer["error"]["code"], -32602, "{answer}");
+        contains(&answer["error"]["message"], part);
+    }
+    let data = client.python("'a\0b'.encode()");
+    assert_eq!(
+        data["status"], "error",
+        "a program with a NUL is refused: {data}"
+    );
+    assert_eq!(client.python("1 + 1")["result"], 2);
+}
+
+#[test]
+fn rubbish_costs_an_error_and_not_the_connection() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let long = vec![b'x'; 5 << 20];
+    let deep = "[".repeat(100_000);
+    for (line, code) in [
+        (b"rubbish".as_slice(), -32700),
+        (deep.as_bytes(), -32700),
+        (b"null", -32600),
+        (b"[]", -32600),
+        (br#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, -32600),
+        (br#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, -32600),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"no/such"}"#, -32601),
+        (long.as_slice(), -32600),
+    ] {
+        client.write(line);
+        client.write(b"\n");
+        let answer = client.next();
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+    }
+    client.write(b"\n");
+    assert_eq!(client.python("1 + 1")["result"], 2);
+}
+
+#[test]
+fn a_cancelled_request_stops_its_program_and_its_calls_only() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let log = log.path().to_str().unwrap();
+    let place = Place::with_fixture(&["--log", log]);
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    client.python_in(&session, "await call_tool('fixture.add', {'a': 1, 'b': 1})");
+    let doomed = client.ask_tool(
+        "execute",
+        json!({ "code": "await call_tool('fixture.silent')", "session": session }),
+    );
+    let code = "import asyncio\nawait asyncio.sleep(1.5)\n'unharmed'";
+    let other = client.ask_tool("execute", json!({ "code": code }));
+    std::thread::sleep(Duration::from_millis(700));
+    let began = Instant::now();
+    for id in [json!(doomed), json!(doomed), json!(99_999), json!("x")] {
+        let params = json!({ "requestId": id, "reason": "test" });
+        client.send(
+            json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": params }),
+        );
+    }
+    // The session is free at once, and the upstream server was told.
+    let data = client.python_in(&session, "'free'");
+    assert_eq!(data["result"], "free", "{data}");
+    assert!(
+        began.elapsed() < Duration::from_millis(700),
+        "{:?}",
+        began.elapsed()
+    );
+    contains(
+        &data["warnings"][0],
+        "variables of earlier programs are gone",
+    );
+    let answer = client.answer(other);
+    assert_eq!(answer["result"]["structuredContent"]["result"], "unharmed");
+    let told = std::fs::read_to_string(log).unwrap();
+    assert!(told.contains("notifications/cancelled"), "{told}");
+    let ids: Vec<_> = client.heard.iter().map(|message| &message["id"]).collect();
+    assert!(
+        !ids.contains(&&json!(doomed)),
+        "nothing answers what was cancelled"
+    );
+}
+
+#[test]
+fn a_client_that_goes_away_takes_everything_with_it() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let path = log.path().to_str().unwrap().to_owned();
+    let place = Place::with_fixture(&["--log", &path]);
+    let mut client = Client::start(&place, &[]);
+    client.ask_tool(
+        "execute",
+        json!({ "code": "await call_tool('fixture.silent')" }),
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let pid = loop {
+        let said = std::fs::read_to_string(&path).unwrap();
+        let lines = said
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let pid = lines.clone().find_map(|line| line["pid"].as_u64());
+        if said.contains("silent") {
+            break pid.unwrap();
+        }
+        assert!(Instant::now() < deadline, "the call arrives: {said}");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(client.close(), 0);
+    ends(pid);
+}
+
+/// Answers each question of the server like this while a request is under way.
+fn answering(client: &mut Client, id: u64, decision: &str) -> (Value, Vec<String>) {
+    let mut questions = Vec::new();
+    loop {
+        let message = client.next();
+        if message["method"] == "elicitation/create" {
+            questions.push(message["params"]["message"].as_str().unwrap().to_owned());
+            let result = json!({ "action": "accept", "content": { "decision": decision } });
+            client.send(json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
+        } else if message["id"] == id {
+            return (message["result"]["structuredContent"].clone(), questions);
+        }
+    }
+}
+
+fn asking() -> Place {
+    Place::with_config(json!({
+        "mcpServers": { "fixture": fixture(&[]) },
+        "coordinator": { "tools": { "ask": ["fixture.add"] } },
+    }))
+}
+
+const ADD: &str = "await call_tool('fixture.add', {'a': 20, 'b': 22})";
+
+#[test]
+fn a_client_that_can_ask_is_asked_and_another_is_refused() {
+    let place = asking();
+    let able = json!({ "elicitation": {} });
+    let mut client = Client::greeting(&place, &[], able);
+    let session = client.session();
+    let mut run = |decision: &str| {
+        let id = client.ask_tool("execute", json!({ "code": ADD, "session": session }));
+        answering(&mut client, id, decision)
+    };
+    let (data, questions) = run("refuse");
+    assert_eq!(data["status"], "denied", "{data}");
+    contains(&data["error"]["message"], "was refused by the user");
+    assert_eq!(questions.len(), 1);
+    assert!(questions[0].contains("`fixture.add`") && questions[0].contains(r#"{"a":20,"b":22}"#));
+    let (data, questions) = run("allow this call");
+    assert_eq!(
+        (&data["status"], questions.len()),
+        (&json!("ok"), 1),
+        "{data}"
+    );
+    let (data, questions) = run("allow this tool in this session");
+    assert_eq!(
+        (&data["status"], questions.len()),
+        (&json!("ok"), 1),
+        "{data}"
+    );
+    let (data, questions) = run("refuse");
+    assert_eq!(
+        (&data["status"], questions.len()),
+        (&json!("ok"), 0),
+        "{data}"
+    );
+
+    let mut client = Client::start(&place, &[]);
+    let data = client.python(ADD);
+    assert_eq!(data["status"], "denied", "{data}");
+    contains(&data["error"]["message"], "this client cannot ask its user");
+    // Consent never comes from what a program or a model writes.
+    let forged = "await call_tool('fixture.add', {'a': 1, 'b': 2, 'decision': 'allow this call'})";
+    assert_ne!(client.python(forged)["status"], "ok");
+}
+
+#[test]
+fn a_stateless_client_answers_with_its_next_request() {
+    let place = asking();
+    let able = json!({ "elicitation": {} });
+    let mut client = Client::stateless(&place, &[], able);
+    let first = client.call("execute", json!({ "code": format!("x = {ADD}\nx") }));
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    let (key, request) = first["inputRequests"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .next()
+        .unwrap();
+    contains(&request["params"]["message"], "`fixture.add`");
+    let state = first["requestState"].as_str().unwrap();
+    let again = |state: &str| {
+        let answer = json!({ "action": "accept", "content": { "decision": "allow this call" } });
+        json!({
+            "name": "execute",
+            "arguments": { "code": "" },
+            "inputResponses": { key: answer },
+            "requestState": state,
+        })
+    };
+    // Changed, it names nothing; used, it is used up.
+    let changed = client.request("tools/call", again(&format!("{state}x")));
+    assert_eq!(changed["error"]["code"], -32602, "{changed}");
+    std::thread::sleep(Duration::from_millis(300));
+    let done = client.request("tools/call", again(state));
+    let data = &done["result"]["structuredContent"];
+    assert_eq!(
+        (&data["status"], &data["result"]),
+        (&json!("ok"), &json!(42)),
+        "{done}"
+    );
+    let replayed = client.request("tools/call", again(state));
+    assert_eq!(replayed["error"]["code"], -32602, "{replayed}");
+
+    let mut unable = Client::stateless(&place, &[], json!({}));
+    assert_eq!(unable.python(ADD)["status"], "denied");
+}
+
+#[test]
+fn the_same_policy_holds_for_every_way_to_a_tool() {
+    let place = Place::with_config(json!({
+        "mcpServers": { "fixture": fixture(&[]) },
+        "coordinator": { "tools": { "deny": ["fixture.add"] } },
+    }));
+    let mut client = Client::start(&place, &[]);
+    let arguments = "{'a': 1, 'b': 2}";
+    for (language, code) in [
+        (
+            "python",
+            format!("await call_tool('fixture.add', {arguments})"),
+        ),
+        (
+            "python",
+            "from servers.fixture import add\nawait add(a=1, b=2)".to_owned(),
+        ),
+        (
+            "python",
+            "from mcp_tools.fixture import add\nadd(a=1, b=2)".to_owned(),
+        ),
+        (
+            "javascript",
+            "await callTool('fixture.add', { a: 1, b: 2 })".to_owned(),
+        ),
+        (
+            "typescript",
+            "import { add } from 'servers/fixture'; await add({ a: 1, b: 2 })".to_owned(),
+        ),
+    ] {
+        let data = client.data("execute", json!({ "code": code, "language": language }));
+        assert_eq!(data["status"], "denied", "{code}: {data}");
+        contains(
+            &data["error"]["message"],
+            "denied by the pattern `fixture.add`",
+        );
+    }
+    let found = client.data(
+        "search_tools",
+        json!({ "query": "add", "server": "fixture" }),
+    );
+    assert!(!found.to_string().contains("fixture.add\""), "{found}");
+    let details = client.call("get_tool_details", json!({ "name": "fixture.add" }));
+    assert_eq!(details["isError"], true);
+    let mut direct = Client::start(&place, &["--mode", "tools"]);
+    let call = |tool: &str| json!({ "name": tool, "arguments": { "a": 1, "b": 2 } });
+    let data = direct.data("call_tool", call("fixture.add"));
+    assert_eq!(data["status"], "denied", "{data}");
+    let allowed = direct.data("call_tool", json!({ "name": "fixture.text_json" }));
+    assert_eq!(allowed["result"]["ok"], true, "{allowed}");
+}
+
+#[test]
+fn the_mode_for_tools_has_no_execute_and_cuts_what_does_not_fit() {
+    let place = place();
+    let mut client = Client::start(&place, &["--mode", "tools"]);
+    let listed = client.request("tools/list", json!({}));
+    let names: Vec<_> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].clone())
+        .collect();
+    assert_eq!(names, ["search_tools", "get_tool_details", "call_tool"]);
+    let id = client.ask_tool("execute", json!({ "code": "1" }));
+    assert_eq!(client.answer(id)["error"]["code"], -32602);
+    let rows = json!({ "name": "fixture.rows", "arguments": { "count": 5000 }, "max_tokens": 300 });
+    let data = client.data("call_tool", rows);
+    contains(&data["notes"][0], "the result was cut");
+}
+
+#[test]
+fn a_server_that_misbehaves_leaves_the_others_alone() {
+    let place = Place::new();
+    let real = |name: &str, more: &[&str]| {
+        let words = &real_servers()[name];
+        let mut args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        args.extend(more);
+        json!({ "command": words[0], "args": args })
+    };
+    let folder = place.path().to_str().unwrap();
+    let config = json!({ "mcpServers": {
+        "everything": real("everything", &[]),
+        "filesystem": real("filesystem", &[folder]),
+        "memory": real("memory", &[]),
+        "time": real("time", &[]),
+        "git": real("git", &[]),
+        "broken": fixture(&["--vice", "exit-at-start=3"]),
+        "mute": fixture(&["--vice", "silent"]),
+    } });
+    place.write("mcp.json", config.to_string());
+    let mut client = Client::start(&place, &[]);
+    let code = "
+import asyncio
+from servers.everything import echo
+from servers.time import get_current_time
+from servers.memory import read_graph
+from servers.filesystem import list_allowed_directories
+async def broken():
+    try: return await call_tool('broken.add', {})
+    except ToolError as error: return error.kind
+results = await asyncio.gather(echo(message='hi'), get_current_time(timezone='UTC'), read_graph(),
+                               list_allowed_directories(), broken())
+[type(result).__name__ for result in results], results[-1]";
+    let data = client.python(code);
+    assert_eq!(data["status"], "ok", "{data:#}");
+    assert_eq!(data["result"][1], "unavailable", "{data:#}");
+    assert_eq!(data["calls"].as_array().unwrap().len(), 5);
+}
