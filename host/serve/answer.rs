@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     coordinator::{CallRecord, CallStatus},
-    report::{ErrorReport, Report, Status, Usage},
+    report::{ContentBlock, ErrorReport, Report, ResourceContents, Status, Usage},
 };
 
 /// Tokens that an error may have whatever the budget is: its message, and the
@@ -32,12 +32,14 @@ const WARNING: usize = 100;
 /// Kinds of calls that are listed; the others are summed up.
 const MOST_CALLS: usize = 30;
 
-/// The three outputs of a program.
+/// The outputs of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Result,
     Stdout,
     Stderr,
+    /// A text that it emitted.
+    Emitted,
 }
 
 impl Part {
@@ -46,6 +48,7 @@ impl Part {
             Self::Result => "result",
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
+            Self::Emitted => "emitted",
         }
     }
 }
@@ -53,7 +56,7 @@ impl Part {
 /// An output that is complete in a file, because it did not fit.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Kept {
-    /// `result`, `stdout` or `stderr`.
+    /// `result`, `stdout`, `stderr` or `emitted`.
     pub(super) part: &'static str,
     /// Where it is, or why it could not be kept.
     #[serde(flatten)]
@@ -74,6 +77,8 @@ pub(super) struct Fitted {
     result: Option<Value>,
     stdout: String,
     stderr: String,
+    /// What it emitted, texts made to fit.
+    pub(super) content: Vec<ContentBlock>,
     /// The parts that were cut, with their whole text.
     pub(super) cut: Vec<(Part, String)>,
 }
@@ -83,17 +88,29 @@ pub(super) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fit
     let result = report.result.take();
     let stdout = std::mem::take(&mut report.stdout);
     let stderr = std::mem::take(&mut report.stderr);
+    let mut content = std::mem::take(&mut report.content);
     let written = result.as_ref().map_or(String::new(), Value::to_string);
+    let emitted: usize = content
+        .iter_mut()
+        .filter_map(emitted_text)
+        .map(|t| t.len())
+        .sum();
     // A text of so few bytes cannot have more tokens.
-    if written.len() + stdout.len() + stderr.len() <= budget || strategy == Strategy::None {
+    let is_small = written.len() + stdout.len() + stderr.len() + emitted <= budget;
+    if is_small || strategy == Strategy::None {
         return Fitted {
             result,
             stdout,
             stderr,
+            content,
             cut: Vec::new(),
         };
     }
-    let wanted = [&written, &stdout, &stderr].map(|text| tokens::count(text));
+    let texts = content.iter_mut().filter_map(emitted_text);
+    let emitted = texts.map(|text| tokens::count(text)).sum();
+    let [result_tokens, stdout_tokens, stderr_tokens] =
+        [&written, &stdout, &stderr].map(|text| tokens::count(text));
+    let wanted = [result_tokens, stdout_tokens, stderr_tokens, emitted];
     let shares = shares(&wanted, budget);
     let is_cut = |part: usize| wanted[part] > shares[part];
     let shown = result
@@ -117,11 +134,35 @@ pub(super) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fit
     if is_cut(2) {
         cut.push((Part::Stderr, stderr));
     }
+    if is_cut(3) {
+        let mut left = shares[3];
+        for text in content.iter_mut().filter_map(emitted_text) {
+            let tokens = tokens::count(text);
+            if tokens > left {
+                let shown = fit_text(text, strategy, left);
+                cut.push((Part::Emitted, std::mem::replace(text, shown)));
+            }
+            left = left.saturating_sub(tokens);
+        }
+    }
     Fitted {
         result: shown,
         stdout: shown_stdout,
         stderr: shown_stderr,
+        content,
         cut,
+    }
+}
+
+/// The text of a block that costs tokens by its length.
+fn emitted_text(block: &mut ContentBlock) -> Option<&mut String> {
+    match block {
+        ContentBlock::Text { text } => Some(text),
+        ContentBlock::Resource { resource } => match &mut resource.contents {
+            ResourceContents::Text(text) => Some(text),
+            ResourceContents::Blob(_) => None,
+        },
+        _ => None,
     }
 }
 
@@ -430,6 +471,32 @@ mod tests {
         assert_eq!(fitted.cut[0].0, Part::Stdout);
         assert_eq!(fitted.cut[0].1.len(), 70_000);
         assert!(tokens::count(&fitted.stdout) <= 200);
+    }
+
+    #[test]
+    fn emitted_texts_share_the_budget_and_images_do_not_count() {
+        let mut report = Report::not_run(Status::Ok, "", "", None);
+        let text = |text: &str| ContentBlock::Text { text: text.into() };
+        let image = ContentBlock::Image {
+            data: vec![7; 100_000],
+            mime_type: "image/png".to_owned(),
+        };
+        report.content = vec![
+            text("short"),
+            image.clone(),
+            text(&"a line\n".repeat(10_000)),
+        ];
+        let fitted = fit(&mut report, Strategy::Summarise, 200);
+        assert_eq!(fitted.content[..2], [text("short"), image]);
+        assert_eq!(fitted.cut.len(), 1);
+        assert_eq!(
+            (fitted.cut[0].0, fitted.cut[0].1.len()),
+            (Part::Emitted, 70_000)
+        );
+        let ContentBlock::Text { text } = &fitted.content[2] else {
+            panic!("it is a text");
+        };
+        assert!(tokens::count(text) <= 200);
     }
 
     #[test]

@@ -16,6 +16,11 @@ pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
     known.map(|(kind, _)| *kind)
 }
 
+/// What a program emitted. It was checked when it was.
+pub(super) fn emitted(block: &crate::report::ContentBlock) -> Option<ContentBlock> {
+    serde_json::from_value(serde_json::to_value(block).ok()?).ok()
+}
+
 /// A file of a workspace.
 pub(super) fn file(path: &str, bytes: &[u8]) -> ContentBlock {
     let uri = format!("workspace:///{}", escaped(path));

@@ -211,7 +211,7 @@ impl Run {
         }
         let kept = self.keep(&fitted.cut, handle.is_some());
         let (files, mut blocks) = self.files();
-        let mut answer = Answer {
+        let answer = Answer {
             report,
             fitted,
             kept,
@@ -247,8 +247,9 @@ impl Run {
         }
         let is_ok = answer.report.status == Status::Ok;
         let structured = answer.structured(&metered, cost, session);
-        answer.files.clear();
+        let emitted = answer.fitted.content;
         let mut all = vec![ContentBlock::text(text)];
+        all.extend(emitted.iter().filter_map(super::blocks::emitted));
         all.append(&mut blocks);
         let mut result = match is_ok {
             true => CallToolResult::success(all),
@@ -265,8 +266,13 @@ impl Run {
             return Vec::new();
         }
         let number = cell.kept.fetch_add(1, Ordering::Relaxed) + 1;
-        let kept = cut.iter().map(|(part, text)| {
+        let kept = cut.iter().enumerate().map(|(place, (part, text))| {
             let name = part.name();
+            let name = match part {
+                // There can be several of them.
+                Part::Emitted => format!("{name}-{place}"),
+                _ => name.to_owned(),
+            };
             let extension = match text.starts_with(['[', '{']) && *part == Part::Result {
                 true => "json",
                 false => "txt",
@@ -280,7 +286,7 @@ impl Run {
                 },
             };
             Kept {
-                part: name,
+                part: part.name(),
                 place,
                 tokens: tokens::count(text),
                 bytes: text.len(),

@@ -90,10 +90,6 @@ impl Client {
         }
     }
 
-    pub fn pid(&self) -> u64 {
-        self.child.id().into()
-    }
-
     /// Writes a line as it is.
     pub fn write(&mut self, line: &[u8]) {
         let stdin = self.stdin.as_mut().expect("it is open");

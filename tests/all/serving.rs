@@ -206,6 +206,34 @@ fn output_that_does_not_fit_is_kept_and_shown_in_part() {
 }
 
 #[test]
+fn images_and_files_come_back_as_what_they_are() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let code = "
+png = b'\\x89PNG\\r\\n\\x1a\\n' + bytes(100)
+emit(png, mime='image/png')
+emit('a note')
+open('table.csv', 'w').write('a,b\\n')
+open('chart.png', 'wb').write(png)
+None";
+    let files = ["table.csv", "/workspace/chart.png", "missing"];
+    let result = client.call("execute", json!({ "code": code, "files": files }));
+    let content = result["content"].as_array().unwrap();
+    let kinds: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(
+        kinds,
+        ["text", "image", "text", "resource", "image"],
+        "{result:#}"
+    );
+    assert_eq!(content[1]["mimeType"], "image/png");
+    assert_eq!(content[2]["text"], "a note");
+    assert_eq!(content[3]["resource"]["text"], "a,b\n");
+    let files = &result["structuredContent"]["files"];
+    assert_eq!(files[0]["bytes"], 4);
+    contains(&files[2]["error"], "no such file");
+}
+
+#[test]
 fn our_own_arguments_are_checked() {
     let place = place();
     let mut client = Client::start(&place, &[]);
@@ -433,7 +461,7 @@ fn a_stateless_client_answers_with_its_next_request() {
     let data = &done["result"]["structuredContent"];
     assert_eq!(
         (&data["status"], &data["result"]),
-        (&json!("ok"), &json!(42)),
+        (&json!("ok"), &json!({ "sum": 42 })),
         "{done}"
     );
     let replayed = client.request("tools/call", again(state));
