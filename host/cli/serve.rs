@@ -1,6 +1,5 @@
 //! `serve`: one MCP server in front of all others.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -175,8 +174,13 @@ impl Serve {
             sessions,
             runs: serve.runs.map_or(default.runs, |runs| runs as usize),
             pass_through: PassThrough {
-                sampling: HashSet::new(),
-                roots: HashSet::new(),
+                sampling: configuration
+                    .pass_through
+                    .sampling
+                    .iter()
+                    .cloned()
+                    .collect(),
+                roots: configuration.pass_through.roots.iter().cloned().collect(),
             },
             ..default
         })

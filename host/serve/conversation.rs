@@ -404,6 +404,8 @@ mod tests {
             }
         }
         assert!(told > 1.0);
+        reporter.at = None;
+        assert!(reporter.report(step(8, 1.0, None)).is_some());
         assert!(reporter.report(step(9, 1.0, None)).is_none(), "too soon");
     }
 }
