@@ -112,11 +112,13 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
     /// What a client sends: one message, or a batch where there are batches.
     async fn post(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (mut parts, body) = request.into_parts();
-        let (caller, session) = self.enter(&mut parts)?;
-        if !is_json(&parts.headers) {
-            return Err(Refusal::media_type());
-        }
-        let mut permit = self.permit(&self.requests, 1, "requests")?;
+        let (caller, session, mut permit) = match self.enter_to_post(&mut parts) {
+            Ok(entered) => entered,
+            Err(refusal) => {
+                message::discard(body);
+                return Err(refusal);
+            }
+        };
         let (longest, time) = (self.options.longest_body, self.options.body_timeout);
         let body = message::read(body, longest, time).await?;
         let batches = session.is_some() && has_batches(&parts.headers);
@@ -267,6 +269,19 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
             parts.headers.insert(SESSION, NO_SESSION);
         }
         Ok((caller, session))
+    }
+
+    /// The same, with a place for what is to be done.
+    fn enter_to_post(
+        &self,
+        parts: &mut Parts,
+    ) -> Result<(Caller, Option<InUse>, OwnedSemaphorePermit), Refusal> {
+        let (caller, session) = self.enter(parts)?;
+        if !is_json(&parts.headers) {
+            return Err(Refusal::media_type());
+        }
+        let permit = self.permit(&self.requests, 1, "requests")?;
+        Ok((caller, session, permit))
     }
 
     fn permit(

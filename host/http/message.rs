@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, value::RawValue};
@@ -22,6 +22,10 @@ const LONGEST_BATCH: usize = 16;
 
 /// Ids come back in answers and are kept while a request is in progress.
 const LONGEST_ID: usize = 256;
+
+/// Of a body that is refused. A client that sends more finds out the hard way.
+const MOST_DISCARDED: usize = 64 << 20;
+const DISCARDING: Duration = Duration::from_secs(2);
 
 /// Of a request: a string or an integer.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,14 +63,13 @@ pub(super) enum Content {
 
 /// The whole body.
 pub(super) async fn read(body: Body, longest: usize, time: Duration) -> Result<Bytes, Refusal> {
-    use axum::body::HttpBody as _;
-
     // Refused before a byte of it is read.
     if body.size_hint().lower() > longest as u64 {
+        discard(body);
         return Err(Refusal::too_large());
     }
+    let mut chunks = body.into_data_stream();
     let gather = async {
-        let mut chunks = body.into_data_stream();
         let mut gathered = Vec::new();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|_| Refusal::bad_request("the body broke off"))?;
@@ -77,10 +80,30 @@ pub(super) async fn read(body: Body, longest: usize, time: Duration) -> Result<B
         }
         Ok(Bytes::from(gathered))
     };
-    match tokio::time::timeout(time, gather).await {
-        Ok(gathered) => gathered,
-        Err(_) => Err(Refusal::too_slow()),
+    let gathered = tokio::time::timeout(time, gather).await;
+    if let Ok(Err(_)) = gathered {
+        discard(Body::from_stream(chunks));
     }
+    gathered.unwrap_or_else(|_| Err(Refusal::too_slow()))
+}
+
+/// Takes in what a client still sends while it is being refused. Closing with
+/// bytes unread resets the connection, and the answer may be lost with it.
+pub(super) fn discard(body: Body) {
+    if body.is_end_stream() {
+        return;
+    }
+    let all = async {
+        let mut bytes = 0;
+        let mut chunks = body.into_data_stream();
+        while let Some(Ok(chunk)) = chunks.next().await {
+            bytes += chunk.len();
+            if bytes > MOST_DISCARDED {
+                break;
+            }
+        }
+    };
+    tokio::spawn(tokio::time::timeout(DISCARDING, all));
 }
 
 /// What is in `body`, where `batches` may be or not.

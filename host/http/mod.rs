@@ -200,7 +200,7 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
     let span = tracing::info_span!("request", %trace);
     let mut response = match allowed {
         Ok(()) => next.run(request).instrument(span).await,
-        Err(refusal) => refusal.response(),
+        Err(refusal) => refuse(request, &refusal),
     };
     if matches!(framing, Framing::Chunked) {
         // A length beside it may have been dropped by the parser. Nothing that
@@ -214,6 +214,11 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
         response = response.map(|body| answer::holding(body, record));
     }
     response
+}
+
+fn refuse(request: Request, refusal: &Refusal) -> Response<Body> {
+    message::discard(request.into_body());
+    refusal.response()
 }
 
 /// How a request says where its body ends.
@@ -251,10 +256,10 @@ async fn authenticate(
     }
     if let Err(retry) = gate.buckets.take(caller, Instant::now()) {
         gate.operator.limited("rate");
-        return Refusal::too_often(retry).response();
+        return refuse(request, &Refusal::too_often(retry));
     }
     if known.is_none() {
-        return Refusal::unauthorized().response();
+        return refuse(request, &Refusal::unauthorized());
     }
     request.extensions_mut().insert(caller);
     next.run(request).await

@@ -424,6 +424,32 @@ async fn only_a_known_token_in_its_header_lets_in() {
 }
 
 #[tokio::test]
+async fn a_connection_outlives_a_refusal() {
+    let server = Server::with_tokens(Options::default()).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = b"POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 5\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    let mut answer = vec![0; 12];
+    timeout(SOON, stream.read_exact(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer, b"HTTP/1.1 401");
+    // The body that nobody wanted, and another request.
+    let rest = b"helloGET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    stream.write_all(rest).await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        answer.contains("HTTP/1.1 200 ") && answer.ends_with("ok\n"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn others_are_not_served_without_a_token() {
     let open = Options::default();
     let closed = Options {
@@ -660,6 +686,10 @@ async fn a_body_is_bounded_however_it_is_announced() {
     let refused = send(padded(longest + 1)).await;
     assert_eq!((refused.status, refused.code()), (413, -32000));
     assert_eq!(*server.gauges.limited.lock().unwrap(), ["body"]);
+
+    // Also to a client that sends all of it before it reads.
+    let refused = send(padded(20 << 20)).await;
+    assert_eq!((refused.status, refused.code()), (413, -32000));
 
     let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
         accept: application/json, text/event-stream\r\n";
