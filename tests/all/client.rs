@@ -2,9 +2,11 @@
 //! nothing of an SDK hides what is on the wire.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,6 +20,10 @@ pub struct Client {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    /// Held while the test does not want to read.
+    reading: &'static Mutex<()>,
+    paused: Option<MutexGuard<'static, ()>>,
+    errors: Option<JoinHandle<String>>,
     next_id: u64,
     /// Goes with each request, in the stateless revision.
     meta: Option<Value>,
@@ -67,27 +73,58 @@ impl Client {
             .command(&arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
         let stdin = child.stdin.take();
         let stdout = child.stdout.take().expect("it is piped");
         let (sender, lines) = channel();
+        let reading: &'static Mutex<()> = Box::leak(Box::default());
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                drop(reading.lock());
                 if sender.send(line).is_err() {
                     return;
                 }
             }
         });
+        let mut stderr = child.stderr.take().expect("it is piped");
+        let errors = std::thread::spawn(move || {
+            let mut said = String::new();
+            let _ = stderr.read_to_string(&mut said);
+            assert!(!said.contains("panicked at"), "{said}");
+            said
+        });
         Self {
             child,
             stdin,
             lines,
+            reading,
+            paused: None,
+            errors: Some(errors),
             next_id: 1,
             meta: None,
             heard: VecDeque::new(),
         }
+    }
+
+    pub fn pid(&self) -> u64 {
+        self.child.id().into()
+    }
+
+    /// Reads no more, as a client that hangs.
+    pub fn pause(&mut self) {
+        self.paused = Some(self.reading.lock().expect("nobody panics with it"));
+    }
+
+    pub fn go_on(&mut self) {
+        self.paused = None;
+    }
+
+    /// What a server that ended wrote to stderr.
+    pub fn log(&mut self) -> String {
+        let errors = self.errors.take().expect("it is asked once");
+        errors.join().expect("no panic in the server")
     }
 
     /// Writes a line as it is.
@@ -209,6 +246,12 @@ impl Drop for Client {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // Seen when a test fails.
+        if std::thread::panicking()
+            && let Some(Ok(said)) = self.errors.take().map(JoinHandle::join)
+        {
+            eprintln!("--- stderr of `serve`\n{said}");
+        }
     }
 }
 

@@ -32,6 +32,7 @@ mod resources;
 mod search;
 mod servers;
 mod serving;
+mod serving_hostile;
 mod stubs;
 mod tidy;
 mod token_economy;
