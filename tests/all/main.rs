@@ -26,6 +26,7 @@ mod javascript;
 mod library;
 mod limits;
 mod native;
+mod operating;
 mod pass_through;
 mod python;
 mod resources;

@@ -1,0 +1,384 @@
+//! `serve` for whoever operates it: over HTTP, with what it logs and counts,
+//! and which configurations it takes.
+
+use std::io::{BufRead, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::client::Client;
+use crate::harness::{Place, contains, fixture, real_servers};
+
+const TOKEN: &str = "a-token-of-the-first-caller";
+const OTHER: &str = "a-token-of-another-caller";
+
+/// A server over HTTP, and a client that writes requests by hand.
+struct Server {
+    child: Child,
+    url: String,
+    errors: Option<JoinHandle<String>>,
+    client: reqwest::Client,
+}
+
+impl Server {
+    fn start(place: &Place, flags: &[&str]) -> Self {
+        place.write("tokens", format!("{TOKEN}\n{OTHER}\n"));
+        let mut arguments = vec!["serve", "--config", "mcp.json", "--http", "127.0.0.1:0"];
+        arguments.extend(["--token-file", "tokens", "--log-format", "json"]);
+        arguments.extend_from_slice(flags);
+        let mut command: Command = place.command(&arguments);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut said = String::new();
+        while !said.contains("listening on ") {
+            let read = stderr.read_line(&mut said).expect("it says where");
+            assert!(read > 0, "it ended: {said}");
+        }
+        let url = said.split("listening on ").nth(1).unwrap().trim();
+        let url = url.trim_end_matches("/mcp").to_owned();
+        let errors = std::thread::spawn(move || {
+            let _ = stderr.read_to_string(&mut said);
+            said
+        });
+        Self {
+            child,
+            url,
+            errors: Some(errors),
+            client: reqwest::Client::new(),
+        }
+    }
+
+    fn call(&self, token: &str, tool: &str, arguments: Value) -> reqwest::RequestBuilder {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+            "name": tool, "arguments": arguments, "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+                "io.modelcontextprotocol/clientCapabilities": {},
+            },
+        } });
+        self.client
+            .post(format!("{}/mcp", self.url))
+            .bearer_auth(token)
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream")
+            .header("MCP-Protocol-Version", "2026-07-28")
+            .header("Mcp-Method", "tools/call")
+            .header("Mcp-Name", tool)
+            .body(body.to_string())
+    }
+
+    /// The structured content that a call gives.
+    async fn data(&self, token: &str, tool: &str, arguments: Value) -> Value {
+        let answer = self.call(token, tool, arguments).send().await.unwrap();
+        message(answer).await["result"]["structuredContent"].clone()
+    }
+
+    async fn get(&self, path: &str) -> (u16, String) {
+        let request = self.client.get(format!("{}{path}", self.url));
+        let answer = request.bearer_auth(TOKEN).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    fn signal(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).expect("it runs");
+    }
+
+    /// Everything it wrote to stderr, once it ended.
+    fn log(&mut self) -> String {
+        let said = self.errors.take().unwrap().join().unwrap();
+        assert!(!said.contains("panicked at"), "{said}");
+        said
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The message of an answer, from JSON or from events.
+async fn message(answer: reqwest::Response) -> Value {
+    let text = answer.text().await.unwrap();
+    let data = text.lines().filter_map(|line| line.strip_prefix("data:"));
+    let data = data.map(str::trim).rfind(|data| !data.is_empty());
+    serde_json::from_str(data.unwrap_or(&text)).unwrap_or_else(|_| panic!("no message: {text}"))
+}
+
+#[tokio::test]
+async fn a_session_over_http_belongs_to_the_caller_that_opened_it() {
+    let place = Place::with_fixture(&[]);
+    let server = Server::start(&place, &[]);
+    let opened = server
+        .data(TOKEN, "sessions", json!({ "action": "open" }))
+        .await;
+    let session = &opened["session"];
+    let run = |token: &'static str, code: &'static str| {
+        server.data(
+            token,
+            "execute",
+            json!({ "code": code, "session": session }),
+        )
+    };
+    run(TOKEN, "x = 41").await;
+    assert_eq!(run(TOKEN, "x + 1").await["result"], 42);
+    let foreign = run(OTHER, "x").await;
+    contains(
+        &foreign["error"]["message"],
+        "there is no session with this handle",
+    );
+    let file = json!({ "path": "/workspace/a", "session": session });
+    let answer = server.call(OTHER, "read_file", file).send().await.unwrap();
+    assert_eq!(message(answer).await["result"]["isError"], true);
+    let listed = server
+        .data(OTHER, "sessions", json!({ "action": "list" }))
+        .await;
+    assert_eq!(listed["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn what_happened_is_counted_and_logged_under_its_trace() {
+    let place = Place::with_fixture(&[]);
+    let mut server = Server::start(&place, &[]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while server.get("/ready").await.0 != 200 {
+        assert!(Instant::now() < deadline, "the guests are compiled by now");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(server.get("/health").await.0, 200);
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let code = "from servers.fixture import add\nawait add(a=1, b=2)";
+    let answer = server
+        .call(TOKEN, "execute", json!({ "code": code }))
+        .header("traceparent", format!("00-{trace}-b7ad6b7169203331-01"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(message(answer).await["result"]["isError"], false);
+    server
+        .data(
+            TOKEN,
+            "execute",
+            json!({ "code": "while True: pass", "timeout": 0.2 }),
+        )
+        .await;
+    server
+        .data(TOKEN, "sessions", json!({ "action": "open" }))
+        .await;
+    let (status, metrics) = server.get("/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        "wasm_coordinator_executions_total{status=\"ok\"} 1",
+        "wasm_coordinator_executions_total{status=\"limit\"} 1",
+        "wasm_coordinator_limits_hit_total{limit=\"timeout\"} 1",
+        "wasm_coordinator_tool_calls_total{server=\"fixture\",status=\"finished\"} 1",
+        "wasm_coordinator_sessions 1",
+        "wasm_coordinator_running 0",
+    ] {
+        assert!(
+            metrics.lines().any(|have| have == line),
+            "{line} in\n{metrics}"
+        );
+    }
+    let saved = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("wasm_coordinator_tokens_saved "));
+    assert!(saved.unwrap().parse::<i64>().unwrap() > 300, "{saved:?}");
+    server.signal();
+    let log = server.log();
+    let records: Vec<Value> = log
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .map(|line| serde_json::from_str(line).expect("a record a line"))
+        .collect();
+    let of_the_run = records
+        .iter()
+        .find(|record| record["message"] == "executed")
+        .expect("the run is logged");
+    assert_eq!(of_the_run["span"]["trace"], trace);
+    assert!(!log.contains(TOKEN));
+}
+
+#[tokio::test]
+async fn after_the_signal_what_runs_is_finished_and_the_rest_is_answered() {
+    for (grace, code, expected) in [
+        (
+            "20s",
+            "import asyncio\nawait asyncio.sleep(1.5)\n'finished'",
+            Some("finished"),
+        ),
+        ("300ms", "import asyncio\nawait asyncio.sleep(20)", None),
+    ] {
+        let place = Place::with_fixture(&[]);
+        let mut server = Server::start(&place, &["--grace", grace]);
+        server.data(TOKEN, "execute", json!({ "code": "1" })).await;
+        let running = server
+            .call(TOKEN, "execute", json!({ "code": code }))
+            .send();
+        let stopping = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            server.signal();
+        };
+        let (answer, ()) = tokio::join!(running, stopping);
+        let message = message(answer.expect("it is answered")).await;
+        match expected {
+            Some(result) => {
+                assert_eq!(
+                    message["result"]["structuredContent"]["result"], result,
+                    "{message}"
+                );
+            }
+            None => assert!(message["error"]["code"].is_number(), "{message}"),
+        }
+        server.log();
+        let status = server.child.wait().unwrap();
+        assert_eq!(status.code(), Some(0));
+    }
+}
+
+#[test]
+fn an_address_of_others_needs_a_token() {
+    let place = Place::with_fixture(&[]);
+    let arguments = ["serve", "--config", "mcp.json", "--http", "0.0.0.0:0"];
+    let refused = place.run(&arguments).fails_with(2);
+    assert!(
+        refused.stderr.contains("without authentication"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("--token-file"));
+    let weak = place.variable("WASM_COORDINATOR_TOKEN", "short");
+    let refused = weak.run(&arguments).fails_with(2);
+    assert!(
+        refused.stderr.contains("could be guessed"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+fn a_configuration_that_was_just_there_needs_consent() {
+    let place = Place::with_fixture(&[]);
+    let state = place.path().join("state");
+    let place = place.variable("XDG_STATE_HOME", state.to_str().unwrap());
+    let refused = place.run(&["serve"]).fails_with(2).stderr;
+    let program = crate::harness::fixture_server();
+    assert!(refused.contains("have not agreed to it"), "{refused}");
+    assert!(
+        refused.contains(&format!("fixture: {}", program.display())),
+        "{refused}"
+    );
+    assert!(refused.contains("wasm-coordinator trust"), "{refused}");
+    // Nothing is read on stdin, so a server that was let in ends well.
+    place.run(&["serve", "--config", "mcp.json"]).succeeds();
+    let agreed = place.run(&["trust"]).succeeds().stderr;
+    assert!(agreed.contains("from now on"), "{agreed}");
+    place.run(&["serve"]).succeeds();
+    let more = json!({ "mcpServers": { "fixture": fixture(&["--tools", "3"]) } });
+    place.write("mcp.json", more.to_string());
+    let refused = place.run(&["serve"]).fails_with(2).stderr;
+    assert!(
+        refused.contains("was changed since you agreed to it"),
+        "{refused}"
+    );
+    place.run(&["trust"]).succeeds();
+    place.run(&["serve"]).succeeds();
+    place.write(".env", "MCP_JSON=other.json\nPATH=/tmp");
+    place.write("other.json", more.to_string());
+    let refused = place.run(&["serve"]).fails_with(2).stderr;
+    assert!(
+        refused.contains("other.json"),
+        "a file beside it decides nothing: {refused}"
+    );
+}
+
+#[test]
+fn sessions_give_way_and_end_as_configured() {
+    let config = json!({
+        "mcpServers": { "fixture": fixture(&[]) },
+        "coordinator": { "serve": { "sessions": 2, "sessionIdle": "1s" } },
+    });
+    let place = Place::with_config(config);
+    let mut client = Client::start(&place, &[]);
+    let first = client.session();
+    let second = client.session();
+    client.python_in(&first, "1");
+    let third = client.data("sessions", json!({ "action": "open" }));
+    contains(&third["message"], "had to give way");
+    let gone = client.call("execute", json!({ "code": "1", "session": second }));
+    contains(
+        &gone["structuredContent"]["error"]["message"],
+        "needed its place",
+    );
+    assert_eq!(client.python_in(&first, "2")["result"], 2);
+    std::thread::sleep(Duration::from_millis(1_300));
+    let gone = client.call("execute", json!({ "code": "1", "session": first }));
+    contains(
+        &gone["structuredContent"]["error"]["message"],
+        "was not used for 1 s",
+    );
+}
+
+/// What a client with a model and a user sees of a real server's call.
+#[test]
+fn a_real_server_reaches_the_client_through_a_program() {
+    let words = &real_servers()["everything"];
+    let place = Place::with_servers(json!({
+        "everything": { "command": words[0], "args": words[1..] },
+    }));
+    let mut client = Client::greeting(&place, &[], json!({ "elicitation": {} }));
+    client.request("logging/setLevel", json!({ "level": "debug" }));
+    let code = "
+import asyncio
+from servers.everything import trigger_long_running_operation, trigger_elicitation_request
+await asyncio.gather(*(trigger_long_running_operation(duration=1, steps=4) for _ in range(3)))
+await trigger_elicitation_request()";
+    let params = json!({
+        "name": "execute",
+        "arguments": { "code": code },
+        "_meta": { "progressToken": "mine" },
+    });
+    let id = client.ask("tools/call", params);
+    let mut progress = Vec::new();
+    let mut questions = 0;
+    let answer = loop {
+        let message = client.next();
+        if message["method"] == "notifications/progress" {
+            assert_eq!(message["params"]["progressToken"], "mine");
+            progress.push(message["params"]["progress"].as_f64().unwrap());
+        } else if message["method"] == "elicitation/create" {
+            questions += 1;
+            contains(
+                &message["params"]["message"],
+                "The MCP server `everything` asks: ",
+            );
+            let result = json!({ "action": "accept", "content": { "name": "Ada" } });
+            client.send(json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }));
+        } else if message["id"] == id {
+            break message["result"]["structuredContent"].clone();
+        }
+    };
+    assert_eq!(answer["status"], "ok", "{answer:#}");
+    assert!(answer["result"].to_string().contains("Ada"), "{answer:#}");
+    assert_eq!(questions, 1);
+    assert!(progress.len() >= 3, "{progress:?}");
+    assert!(
+        progress.is_sorted_by(|a, b| a < b),
+        "it always grows: {progress:?}"
+    );
+
+    // A client that did not ask hears neither, and a question is declined.
+    let mut quiet = Client::start(&place, &[]);
+    let data = quiet.python(code);
+    assert!(!data["result"].to_string().contains("Ada"), "{data:#}");
+    assert!(quiet.heard.is_empty(), "{:?}", quiet.heard);
+}
