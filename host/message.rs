@@ -67,6 +67,14 @@ pub enum Question {
         /// The version that is known, if any.
         known: Option<u64>,
     },
+    /// Ask for the files in a server's folder `resources`. Answered by
+    /// [`ToSandbox::Stubs`].
+    Resources {
+        /// The server's identifier.
+        server: String,
+        /// The version that is known, if any.
+        known: Option<u64>,
+    },
     /// Link a component that imports servers' tools. Answered by
     /// [`ToSandbox::Imported`].
     Import {
@@ -104,7 +112,7 @@ pub enum ToSandbox {
     /// The answer to [`Question::Search`]: the JSON object of
     /// `tools.search` in `wit/sandbox.wit`.
     Found(Result<String, CallError>),
-    /// The answer to [`Question::Stubs`].
+    /// The answer to [`Question::Stubs`] and [`Question::Resources`].
     Stubs(Result<Stubs, CallError>),
     /// The answer to [`Question::Import`]: what each of the functions is,
     /// in the same order. All of them are granted.
@@ -129,7 +137,8 @@ pub enum Stubs {
 /// A file below a server's folder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StubFile {
-    /// Its path within the folder, with `/` between names.
+    /// Its path within the folder, with `/` between names. One that ends with
+    /// `/` is a folder whose files are asked for when somebody looks into it.
     pub path: String,
     /// Its text, UTF-8.
     pub text: Bytes,

@@ -11,6 +11,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use wasm_coordinator_stubs::names::{ToolNames, folded, parameter_identifiers, tool_names};
 use wasm_coordinator_stubs::tool as stubs;
 
@@ -33,6 +34,8 @@ pub(super) struct Catalog {
     pub(super) listing: Arc<Listing>,
     pub(super) tools: Vec<Tool>,
     pub(super) interface: Interface,
+    /// The prompts of the server as a file, once somebody wanted to see it.
+    pub(super) prompts: tokio::sync::OnceCell<Bytes>,
     /// Raw names and identifiers. A raw name wins over an identifier.
     by_name: HashMap<String, usize>,
     /// Names reduced to letters and digits; `None` where several are the same.
@@ -90,6 +93,7 @@ impl Catalog {
             listing,
             tools,
             interface: Interface::default(),
+            prompts: tokio::sync::OnceCell::new(),
             by_name,
             by_folded_name,
         }

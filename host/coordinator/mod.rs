@@ -17,7 +17,9 @@ mod find;
 mod grants;
 mod interface;
 mod log;
+mod material;
 mod resolve;
+mod resource_files;
 mod results;
 mod schema;
 pub(crate) mod search;
@@ -47,6 +49,7 @@ pub use stubs::ToolPage;
 use catalog::Catalog;
 use grants::{Denial, Permission, Target};
 use log::Recording;
+use resource_files::Folder;
 
 /// What a program is told about a tool. Longer descriptions are cut: they are
 /// text of a stranger, and a program rarely reads them.
@@ -90,6 +93,7 @@ struct Known {
     server: Server,
     folded: String,
     catalog: Mutex<Option<Arc<Catalog>>>,
+    resources: Folder,
 }
 
 impl Default for Toolbox {
@@ -119,6 +123,7 @@ impl Toolbox {
                     identifier,
                 },
                 catalog: Mutex::new(None),
+                resources: Folder::default(),
             })
             .collect();
         Ok(Self {
@@ -227,6 +232,9 @@ impl Toolbox {
         arguments: &str,
         record: &Recording,
     ) -> Result<String, CallError> {
+        if let Some(meant) = self.reserved(written, run.grants).await? {
+            return self.call_reserved(run, &meant, arguments, record).await;
+        }
         let found = self.resolve(written, run.grants).await?;
         let server = &self.servers[found.server].server.name;
         let tool = &found.catalog.tools[found.tool];

@@ -101,7 +101,7 @@ impl Toolbox {
     /// those that are only similar, so that `git...` is the tool `..` of `git`
     /// and not `.` of what `git..` is similar to. Then the longest server first:
     /// a server's name may contain separators too.
-    fn readings<'w>(&self, written: &'w str) -> Vec<(usize, &'w str)> {
+    pub(super) fn readings<'w>(&self, written: &'w str) -> Vec<(usize, &'w str)> {
         let mut readings = Vec::new();
         let without_prefix = written.strip_prefix("mcp__");
         for text in [Some(written), without_prefix].into_iter().flatten() {

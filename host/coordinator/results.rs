@@ -125,7 +125,7 @@ fn is_too_deep(text: &str) -> bool {
 }
 
 /// JSON text of a server that a program's parser can take.
-fn checked(json: &str) -> Result<String, String> {
+pub(super) fn checked(json: &str) -> Result<String, String> {
     match is_too_deep(json) {
         true => Err(format!("its result is nested deeper than {DEEPEST} levels")),
         false => bounded(json.to_owned()),

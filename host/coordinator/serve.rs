@@ -144,6 +144,10 @@ impl Toolbox {
             Question::Stubs { server, known } => {
                 ToSandbox::Stubs(self.stubs_unless(&server, grants, known).await)
             }
+            Question::Resources { server, known } => {
+                let files = self.resource_files_unless(&server, grants, known);
+                ToSandbox::Stubs(files.await)
+            }
             Question::Import { packages } => {
                 ToSandbox::Imported(self.import(&packages, grants).await)
             }

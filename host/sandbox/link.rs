@@ -224,15 +224,22 @@ impl Link {
         }
     }
 
-    /// The files that describe a server's tools, unless they are known.
+    /// The files of a part of `/servers`, unless they are known: those that
+    /// describe a server's tools, or its resources.
     pub(super) async fn stubs(
         &mut self,
         server: String,
         known: Option<u64>,
     ) -> Result<Stubs, CallError> {
-        let question = Question::Stubs {
-            server: server.clone(),
-            known,
+        let question = match server.split_once('/') {
+            None => Question::Stubs {
+                server: server.clone(),
+                known,
+            },
+            Some((server, _)) => Question::Resources {
+                server: server.to_owned(),
+                known,
+            },
         };
         match self.ask(question).await {
             Some(ToSandbox::Stubs(answer)) => answer,

@@ -3,7 +3,8 @@
 //!
 //! Nothing is asked before a program looks into a server's folder. Then the
 //! coordinator is asked once for all files of that server, and later only
-//! whether they are still the same.
+//! whether they are still the same. The folder `resources` in it is a part of
+//! its own: nothing is read from a server because somebody looks at its tools.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,9 @@ use wasm_coordinator_stubs::tree;
 
 use super::files::{Entry, Error, Generated, Kind, Source};
 use crate::message::{CallError, Server, StubFile, Stubs};
+
+/// The folder in a server's folder that is a part of its own.
+const RESOURCES: &str = "resources";
 
 /// How long an answer is taken for the present one. A server may change its
 /// tools at any time; who walks through a tree looks at thousands of files.
@@ -70,7 +74,7 @@ impl ServerTree {
             .known
             .servers
             .iter()
-            .any(|server| server.identifier == part)
+            .any(|server| server.identifier == server_of(part))
         {
             return None;
         }
@@ -101,7 +105,7 @@ impl ServerTree {
                 version: None,
                 files: Arc::new([StubFile {
                     path: "README.md".into(),
-                    text: tree::unavailable_readme(part, &error.message).into(),
+                    text: tree::unavailable_readme(server_of(part), &error.message).into(),
                 }]),
                 asked,
             },
@@ -156,9 +160,10 @@ impl Source for Content {
             let files = files.map(|file| entry(&file.path, Kind::File));
             return Ok(files.chain(folders).collect());
         }
-        let (part, folder) = match path.split_once('/') {
-            Some((part, folder)) => (part, format!("{folder}/")),
-            None => (path, String::new()),
+        let part = self.part(path);
+        let folder = match path[part.len()..].trim_start_matches('/') {
+            "" => String::new(),
+            folder => format!("{folder}/"),
         };
         let files = self.0.files(part)?;
         let mut seen = HashSet::new();
@@ -177,15 +182,30 @@ impl Source for Content {
     fn read(&self, path: &str) -> Result<Bytes, Error> {
         let part;
         let (files, name) = match path.split_once('/') {
-            Some((server, name)) => {
-                part = self.0.files(server)?;
-                (&*part, name)
+            Some(_) => {
+                let place = self.part(path);
+                part = self.0.files(place)?;
+                (&*part, path[place.len()..].trim_start_matches('/'))
             }
             None => (&*self.0.root, path),
         };
         let file = files.iter().find(|file| file.path == name);
         Ok(file.ok_or(Error::NoEntry)?.text.clone())
     }
+
+    fn part<'p>(&self, path: &'p str) -> &'p str {
+        let server = server_of(path);
+        let inside = path[server.len()..].strip_prefix('/').unwrap_or_default();
+        match inside.split('/').next() {
+            Some(RESOURCES) => &path[..server.len() + 1 + RESOURCES.len()],
+            _ => server,
+        }
+    }
+}
+
+/// The identifier at the start of a path.
+fn server_of(path: &str) -> &str {
+    path.split('/').next().unwrap_or(path)
 }
 
 /// The files of `/servers` itself, beside the folders of these servers.

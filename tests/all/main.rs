@@ -25,6 +25,7 @@ mod input;
 mod javascript;
 mod library;
 mod limits;
+mod material;
 mod native;
 mod operating;
 mod pass_through;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! fixture-server [--http [--sse] [--session] [--token TOKEN]] [--name NAME]
-//!                [--tools N] [--log FILE] [--vice NAME[=VALUE]]...
+//!                [--tools N] [--resources N] [--log FILE] [--vice NAME[=VALUE]]...
 //! ```
 //!
 //! - `--http` listens on a free port of 127.0.0.1 and prints the address as
@@ -14,6 +14,7 @@
 //!   `--session` hands out session ids in the old era, `--token` refuses
 //!   requests without that bearer token.
 //! - `--tools N` adds `tool_0001` … to the list; they echo.
+//! - `--resources N` has resources and prompts: see `material.rs`.
 //! - `--log FILE` appends one JSON line for each start, for each message
 //!   received, and over HTTP for the names of each request's headers, so that a test can check "at most once". The file outlives
 //!   restarts.
@@ -24,6 +25,7 @@
 //! It holds no secrets and listens on loopback only; it is never shipped.
 
 mod http;
+mod material;
 mod protocol;
 mod stdio;
 mod tools;
@@ -62,7 +64,13 @@ async fn run(options: Options) {
             .open(path)
             .expect("the log file can be written")
     });
-    let server = Arc::new(Server::new(options.name, options.tools, options.vices, log));
+    let server = Arc::new(Server::new(
+        options.name,
+        options.tools,
+        options.resources,
+        options.vices,
+        log,
+    ));
     server.record(&json!({ "event": "start", "pid": std::process::id() }));
     misbehave_at_start(&server).await;
     match options.http {
@@ -113,6 +121,7 @@ struct Options {
     http: Option<http::Options>,
     name: String,
     tools: usize,
+    resources: Option<usize>,
     log: Option<String>,
     vices: Vices,
 }
@@ -123,6 +132,7 @@ impl Options {
             http: None,
             name: "fixture".to_owned(),
             tools: 0,
+            resources: None,
             log: None,
             vices: Vices::default(),
         };
@@ -142,6 +152,11 @@ impl Options {
                     options.tools = value()?
                         .parse()
                         .map_err(|_| "`--tools` needs a number".to_owned())?;
+                }
+                "--resources" => {
+                    let number = value()?.parse();
+                    let number = number.map_err(|_| "`--resources` needs a number".to_owned())?;
+                    options.resources = Some(number);
                 }
                 "--log" => options.log = Some(value()?),
                 "--vice" => options.vices.add(&value()?)?,

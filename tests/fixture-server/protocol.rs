@@ -19,7 +19,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{tools, vices::Vices};
+use crate::{material, tools, vices::Vices};
 
 /// Where the answers to one message go.
 #[derive(Clone)]
@@ -55,6 +55,7 @@ impl Out {
 pub(crate) struct Server {
     name: String,
     extra_tools: usize,
+    resources: Option<usize>,
     pub(crate) vices: Vices,
     log: Option<Mutex<File>>,
     calls: AtomicU64,
@@ -84,10 +85,17 @@ const NEW_VERSION: &str = "2026-07-28";
 const OLD_VERSIONS: &[&str] = &["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
 
 impl Server {
-    pub(crate) fn new(name: String, extra_tools: usize, vices: Vices, log: Option<File>) -> Self {
+    pub(crate) fn new(
+        name: String,
+        extra_tools: usize,
+        resources: Option<usize>,
+        vices: Vices,
+        log: Option<File>,
+    ) -> Self {
         Self {
             name,
             extra_tools,
+            resources,
             vices,
             log: log.map(Mutex::new),
             calls: AtomicU64::new(0),
@@ -218,7 +226,11 @@ impl Server {
                     None => return,
                 }
             }
-            _ => method_not_found(method),
+            _ => {
+                let count = self.resources;
+                let answer = count.and_then(|count| material::answer(method, params, count));
+                answer.unwrap_or_else(|| method_not_found(method))
+            }
         };
         self.answer(id, is_new, method, answer, out).await;
     }
@@ -303,7 +315,12 @@ impl Server {
     }
 
     fn capabilities(&self) -> Value {
-        json!({ "tools": { "listChanged": true }, "logging": {} })
+        let mut capabilities = json!({ "tools": { "listChanged": true }, "logging": {} });
+        if self.resources.is_some() {
+            capabilities["resources"] = json!({});
+            capabilities["prompts"] = json!({});
+        }
+        capabilities
     }
 
     fn info(&self) -> Value {

@@ -4,9 +4,9 @@
 //! and kept until [`Generated::forget`]. Sizes are part of a file's status, so
 //! to look at a file is to make it.
 //!
-//! Each directory of the root is a part of its own: it is brought up to date
-//! before a program looks into it (see [`super::link`]), and
-//! forgotten alone.
+//! Each directory of the root, and each other one that the source says, is a
+//! part of its own: it is brought up to date before a program looks into it (see
+//! [`super::link`]), and forgotten alone.
 //!
 //! Names come from strangers in the end. One that is not a clean name, or that
 //! appears twice, is left out rather than shown under another name.
@@ -30,6 +30,12 @@ pub trait Source: Send + Sync {
 
     /// The bytes of a file.
     fn read(&self, path: &str) -> Result<Bytes, Error>;
+
+    /// The part that a path other than the root is in: each directory of the
+    /// root, if nothing else is said.
+    fn part<'p>(&self, path: &'p str) -> &'p str {
+        path.split('/').next().unwrap_or(path)
+    }
 }
 
 /// A tree that is made while it is looked at.
@@ -180,8 +186,7 @@ impl Volume for Generated {
     fn part(&self, node: Node) -> Option<String> {
         let known = self.known();
         let path = &known.items.get(&node)?.path;
-        let part = path.split('/').next()?;
-        (!part.is_empty()).then(|| part.to_owned())
+        (!path.is_empty()).then(|| self.source.part(path).to_owned())
     }
 
     fn lookup(&self, directory: Node, name: Name<'_>) -> Result<Node, Error> {

@@ -125,10 +125,13 @@ async fn prepare<T: Send + 'static>(
     get: fn(&mut T) -> FilesView<'_>,
     refresh: Refresh<T>,
 ) {
-    let files = get(store.data_mut());
-    // A descriptor that is none is for the call itself to refuse.
-    let part = files.table.get(dir).ok().and_then(|dir| dir.part(path));
-    if let Some(part) = part {
+    for count in 0.. {
+        let files = get(store.data_mut());
+        // A descriptor that is none is for the call itself to refuse.
+        let dir = files.table.get(dir).ok();
+        let Some(part) = dir.and_then(|dir| dir.part(path, count)) else {
+            return;
+        };
         refresh(store.data_mut(), part).await;
     }
 }

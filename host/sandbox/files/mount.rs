@@ -184,11 +184,13 @@ impl Mounts {
         })
     }
 
-    /// The first part that a path leads into whose content comes from
-    /// elsewhere. What names only the directory of a part needs none of its
+    /// The part that a path leads into whose content comes from elsewhere, after
+    /// this many others. A part is found once those before it are up to date.
+    /// What names only the directory of a part needs none of its
     /// content; paths that lead nowhere are for the walk to refuse.
-    pub(super) fn part(&self, base: Location, path: &str) -> Option<String> {
+    pub(super) fn part(&self, base: Location, path: &str, after: usize) -> Option<String> {
         let mut here = base;
+        let mut parts: Vec<String> = Vec::new();
         let mut above = Vec::new();
         let path = Path::parse(path).ok()?;
         let mut steps = path.steps.iter();
@@ -200,8 +202,13 @@ impl Mounts {
                 return None;
             }
             let step = steps.next()?;
-            if let Some(part) = volume.part(here.node) {
-                return Some(part);
+            if let Some(part) = volume.part(here.node)
+                && !parts.contains(&part)
+            {
+                if parts.len() == after {
+                    return Some(part);
+                }
+                parts.push(part);
             }
             here = match *step {
                 Step::Enter(name) => {

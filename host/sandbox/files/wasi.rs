@@ -431,11 +431,12 @@ impl FilesView<'_> {
 impl Descriptor {
     /// The part that has to be brought up to date before a path is looked at,
     /// or without one, before this directory is listed.
-    pub(super) fn part(&self, path: Option<&str>) -> Option<String> {
+    pub(super) fn part(&self, path: Option<&str>, after: usize) -> Option<String> {
         let here = self.directory().ok()?;
         match path {
-            Some(path) => self.mounts().part(here, path),
-            None => self.volume().part(here.node),
+            Some(path) => self.mounts().part(here, path, after),
+            None if after == 0 => self.volume().part(here.node),
+            None => None,
         }
     }
 
