@@ -118,7 +118,10 @@ pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Fai
     };
     let toolbox =
         Toolbox::new(servers, bounds).map_err(|error| Failure::usage(error.to_string(), ""))?;
-    Ok(Arc::new(toolbox))
+    Ok(Arc::new(match configuration.tools.changes {
+        config::Changes::Refuse => toolbox,
+        config::Changes::Accept => toolbox.accepting_changes(),
+    }))
 }
 
 fn spec(server: &config::Server, configuration: &Configuration) -> ServerSpec {

@@ -277,7 +277,7 @@ impl<'t> Report<'t> {
         is_zero
     }
 
-    fn wrong_type(&mut self, value: &Value<'_>, what: &str, expected: &str) {
+    pub(super) fn wrong_type(&mut self, value: &Value<'_>, what: &str, expected: &str) {
         self.error(
             value.range(),
             format!("{what} must be {expected}, found {}", kind(value)),

@@ -139,6 +139,18 @@ pub struct Tools {
     pub ask: Vec<String>,
     /// Never what matches one of these, whatever is allowed.
     pub deny: Vec<String>,
+    /// What to do with tools whose servers change them.
+    pub changes: Changes,
+}
+
+/// What to do with a tool whose definition changes after it was first listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Changes {
+    /// It is not called until the program is started again.
+    #[default]
+    Refuse,
+    /// It is called as what it is then.
+    Accept,
 }
 
 /// How servers are called; what is absent has its default. None is zero.

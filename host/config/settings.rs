@@ -7,7 +7,7 @@ use globset::Glob;
 use jsonc_parser::{ast::Value, common::Range};
 
 use super::{
-    Limits, PassThrough, Serve, Tools, Upstream,
+    Changes, Limits, PassThrough, Serve, Tools, Upstream,
     diagnostic::quoted,
     document::{Field, Report},
     servers::MOST_IN_FLIGHT,
@@ -56,7 +56,7 @@ const SERVE: &[&str] = &[
     "sessionIdle",
     "sessionAge",
 ];
-const TOOLS: &[&str] = &["allow", "ask", "deny"];
+const TOOLS: &[&str] = &["allow", "ask", "deny", "changes"];
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
     let mut settings = Settings::default();
@@ -155,6 +155,11 @@ fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {
             "allow" => tools.allow = Some(patterns(report, field.value, &what)),
             "ask" => tools.ask = patterns(report, field.value, &what),
             "deny" => tools.deny = patterns(report, field.value, &what),
+            "changes" => match field.value {
+                Value::StringLit(text) if text.value == "refuse" => tools.changes = Changes::Refuse,
+                Value::StringLit(text) if text.value == "accept" => tools.changes = Changes::Accept,
+                value => report.wrong_type(value, &what, "`\"refuse\"` or `\"accept\"`"),
+            },
             _ => unknown(report, &field, "`coordinator.tools`", TOOLS),
         }
     }

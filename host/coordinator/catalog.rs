@@ -17,6 +17,7 @@ use wasm_coordinator_stubs::tool as stubs;
 
 use super::{
     interface::Interface,
+    pins::Checked,
     results::is_wrapper,
     schema::{self, Check, Parameter},
 };
@@ -31,6 +32,7 @@ pub(super) struct Catalog {
     pub(super) version: u64,
     /// The files that were generated last.
     pub(super) stubs: Mutex<Option<TreeOf>>,
+    /// What the server sent; tools know what may be shown of it.
     pub(super) listing: Arc<Listing>,
     pub(super) tools: Vec<Tool>,
     pub(super) interface: Interface,
@@ -59,18 +61,25 @@ pub(super) struct Tool {
     pub(super) identifiers: Vec<String>,
     pub(super) welcomes_other_names: bool,
     pub(super) is_wrapped: bool,
+    /// Whether it is refused, because it is not what it was.
+    pub(super) changed: bool,
     check: OnceLock<Option<Check>>,
 }
 
 static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Catalog {
-    pub(super) fn new(listing: Arc<Listing>) -> Self {
-        let names = tool_names(listing.tools.iter().map(|tool| tool.name.as_str()));
+    pub(super) fn new(listing: Arc<Listing>, checked: Checked) -> Self {
+        let Checked {
+            listing: shown,
+            changed,
+        } = checked;
+        let names = tool_names(shown.tools.iter().map(|tool| tool.name.as_str()));
         let tools: Vec<_> = names
             .into_iter()
             .enumerate()
-            .map(|(index, names)| Tool::new(Arc::clone(&listing), index, names))
+            .zip(changed)
+            .map(|((index, names), changed)| Tool::new(Arc::clone(&shown), index, names, changed))
             .collect();
         let mut by_name = HashMap::new();
         let mut by_folded_name = HashMap::new();
@@ -107,7 +116,7 @@ impl Catalog {
 }
 
 impl Tool {
-    fn new(listing: Arc<Listing>, index: usize, names: ToolNames) -> Self {
+    fn new(listing: Arc<Listing>, index: usize, names: ToolNames, changed: bool) -> Self {
         let definition = &listing.tools[index];
         let schema = &definition.input_schema;
         let parameters = schema::parameters(schema);
@@ -119,6 +128,7 @@ impl Tool {
             identifiers,
             welcomes_other_names: schema::welcomes_other_names(schema),
             is_wrapped: output.is_some_and(is_wrapper),
+            changed,
             check: OnceLock::new(),
             index,
             listing,
@@ -166,10 +176,11 @@ pub(super) mod tests {
             output_schema: None,
             is_destructive: false,
         };
-        Catalog::new(Arc::new(Listing {
+        let listing = Arc::new(Listing {
             tools: tools.iter().map(definition).collect(),
             ..Listing::default()
-        }))
+        });
+        Catalog::new(Arc::clone(&listing), Checked::accepted(listing))
     }
 
     /// A tool `t` with this input schema.

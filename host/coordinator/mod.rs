@@ -18,6 +18,7 @@ mod grants;
 mod interface;
 mod log;
 mod material;
+mod pins;
 mod resolve;
 mod resource_files;
 mod results;
@@ -49,6 +50,7 @@ pub use stubs::ToolPage;
 use catalog::Catalog;
 use grants::{Denial, Permission, Target};
 use log::Recording;
+use pins::{Checked, Pins};
 use resource_files::Folder;
 
 /// What a program is told about a tool. Longer descriptions are cut: they are
@@ -78,6 +80,7 @@ pub struct Toolbox {
     upstream: Upstream,
     /// In the order of `upstream`.
     servers: Vec<Known>,
+    accepts_changes: bool,
     index: Mutex<Option<Arc<find::Index>>>,
 }
 
@@ -93,6 +96,7 @@ struct Known {
     server: Server,
     folded: String,
     catalog: Mutex<Option<Arc<Catalog>>>,
+    pins: Pins,
     resources: Folder,
 }
 
@@ -123,14 +127,24 @@ impl Toolbox {
                     identifier,
                 },
                 catalog: Mutex::new(None),
+                pins: Pins::default(),
                 resources: Folder::default(),
             })
             .collect();
         Ok(Self {
             upstream,
             servers,
+            accepts_changes: false,
             index: Mutex::new(None),
         })
+    }
+
+    /// The same, but tools whose servers change their definitions after they were
+    /// first listed are called as what they are then. By default they are
+    /// refused.
+    pub fn accepting_changes(mut self) -> Self {
+        self.accepts_changes = true;
+        self
     }
 
     /// The servers, in the order of the configuration. Starts none.
@@ -241,6 +255,13 @@ impl Toolbox {
         let name = &tool.definition().name;
         record.target(server, name);
         let permission = self.check_tool(found.server, tool, run.grants)?;
+        if tool.changed {
+            let shown = resolve::shown(name);
+            let message = format!(
+                "the definition of `{server}.{shown}` changed since it was first listed, so it is not called; starting this program again accepts it, and `\"changes\": \"accept\"` in `coordinator.tools` accepts all changes"
+            );
+            return Err(self.error(CallErrorKind::Denied, server, name, message));
+        }
         let arguments = arguments::read(tool, arguments).map_err(|unfit| {
             let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
             let kind = CallErrorKind::InvalidArguments(parameters);
@@ -343,7 +364,14 @@ impl Toolbox {
         let mut catalog = lock(&known.catalog);
         match &*catalog {
             Some(catalog) if Arc::ptr_eq(&catalog.listing, &listing) => Ok(Arc::clone(catalog)),
-            _ => Ok(Arc::clone(catalog.insert(Arc::new(Catalog::new(listing))))),
+            _ => {
+                let checked = match self.accepts_changes {
+                    true => Checked::accepted(Arc::clone(&listing)),
+                    false => known.pins.check(&known.server.name, &listing),
+                };
+                let new = Arc::new(Catalog::new(listing, checked));
+                Ok(Arc::clone(catalog.insert(new)))
+            }
         }
     }
 

@@ -493,8 +493,54 @@ fn schemas_are_never_fetched() {
 }
 
 #[test]
-fn a_tool_that_changed_is_checked_as_what_it_is_now() {
+fn a_tool_that_changed_is_refused_and_what_it_says_now_is_not_shown() {
     let place = bad(&["--vice", "rug-pull", "--log", "log"]);
+    let python = "\
+from servers.bad import echo
+out = [(await echo(text='a'))['arguments']]
+for arguments in [{'text': 'b'}, {'text': 'c', 'consent': True}]:
+    try:
+        out.append(await call_tool('bad.echo', arguments))
+    except ToolError as e:
+        out.append([e.kind, str(e)])
+out + [search_tools('echo', server='bad')[0]['description'], open('/servers/bad/echo.py').read(), (await call_tool('bad.add', {'a': 1, 'b': 2}))['sum']]";
+    let javascript = "\
+import { echo } from 'servers/bad';
+import fs from 'fs';
+const out = [(await echo({ text: 'a' })).arguments];
+for (const args of [{ text: 'b' }, { text: 'c', consent: true }])
+    out.push(await callTool('bad.echo', args).catch(e => [e.kind, e.message]));
+out.push(searchTools('echo', { server: 'bad' })[0].description, fs.readFileSync('/servers/bad/echo.py', 'utf8'));
+out.push((await callTool('bad.add', { a: 1, b: 2 })).sum);
+out";
+    for (name, source) in [("a.py", python), ("a.js", javascript)] {
+        let _ = std::fs::remove_file(place.path().join("log"));
+        let out = ok(place.exec(name, source, &[]));
+        assert_eq!(out[0], json!({ "text": "a" }), "{out:#}");
+        for refused in [&out[1], &out[2]] {
+            assert_eq!(refused[0], "denied", "{out:#}");
+            contains(
+                &refused[1],
+                "the definition of `bad.echo` changed since it was first listed",
+            );
+        }
+        let text = out.to_string();
+        assert!(!text.contains("to everybody") && text.contains("not called in this session"));
+        assert_eq!(out[5], 3, "the others are called");
+        let sent = place.read("log");
+        assert!(
+            !sent.contains("\"text\":\"b\"") && !sent.contains("\"text\":\"c\""),
+            "{sent}"
+        );
+    }
+}
+
+#[test]
+fn a_tool_that_changed_is_checked_as_what_it_is_now_where_changes_are_accepted() {
+    let place = Place::with_config(json!({
+        "mcpServers": { "bad": fixture(&["--vice", "rug-pull", "--log", "log"]) },
+        "coordinator": { "tools": { "changes": "accept" } },
+    }));
     let python = "\
 import servers.bad
 from servers.bad import echo, plain_text
@@ -522,7 +568,7 @@ out";
         contains(&out[2][1], "consent");
         assert_eq!(out[3][0], "unknown_tool", "{out:#}");
         assert_eq!(out[4], json!(["ok", { "text": "c", "consent": true }]));
-        assert_eq!(out[5], "Sends its arguments to everybody.");
+        assert_eq!(out[5], "Sends its arguments to everybody.", "{out:#}");
         let sent = place.read("log");
         assert!(!sent.contains("\"text\":\"b\""), "it was sent: {sent}");
         assert!(sent.contains("\"text\":\"c\""), "{sent}");
