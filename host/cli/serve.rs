@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use wasm_coordinator::config::{Configuration, Span};
-use wasm_coordinator::http::{self, Operator, Token};
+use wasm_coordinator::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{
     Mode, PassThrough, ServeOptions, Service, SessionBounds, serve_stdio,
 };
@@ -71,6 +71,9 @@ struct HttpFlags {
     /// A name this server is reached by, beside the address; may be repeated
     #[arg(long, value_name = "HOST", requires = "http")]
     allow_host: Vec<String>,
+    /// Requests of one caller a second, in the long run; four times as many at once [default: 50]
+    #[arg(long, value_name = "N", requires = "http", value_parser = clap::value_parser!(u32).range(1..))]
+    rate: Option<u32>,
     /// How long requests may go on after the signal to stop [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "http")]
     grace: Option<Span>,
@@ -214,6 +217,10 @@ impl HttpFlags {
             tokens,
             hosts: self.allow_host.clone(),
             origins: self.allow_origin.clone(),
+            rate: self.rate.map_or(default.rate, |per_second| Rate {
+                per_second,
+                burst: per_second.saturating_mul(4),
+            }),
             grace: self.grace.map_or(default.grace, |span| span.0),
             ..default
         };

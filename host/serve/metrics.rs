@@ -90,7 +90,7 @@ impl Metrics {
         );
         registry.register(
             "limits_hit",
-            "Programs that a limit ended, by limit",
+            "Limits that programs and clients met, by limit",
             metrics.limits.clone(),
         );
         registry.register(
@@ -150,8 +150,7 @@ impl Metrics {
         self.ended(status);
         self.seconds.observe(took.as_secs_f64());
         if let Some(limit) = report.error.as_ref().and_then(|error| error.limit) {
-            let labels = vec![("limit", limit.name().to_owned())];
-            self.limits.get_or_create(&labels).inc();
+            self.limited(limit.name());
         }
         for call in &report.calls {
             self.called(&call.server, call.status);
@@ -162,6 +161,12 @@ impl Metrics {
     pub(super) fn ended(&self, status: &str) {
         let labels = vec![("status", status.to_owned())];
         self.executions.get_or_create(&labels).inc();
+    }
+
+    /// A limit was met, by a program or a client.
+    pub(super) fn limited(&self, limit: &'static str) {
+        let labels = vec![("limit", limit.to_owned())];
+        self.limits.get_or_create(&labels).inc();
     }
 
     /// A tool was called.

@@ -214,4 +214,8 @@ impl crate::http::Operator for Service {
     fn metrics(&self) -> String {
         Service::metrics(self)
     }
+
+    fn limited(&self, bound: &'static str) {
+        self.metrics.limited(bound);
+    }
 }
