@@ -31,6 +31,11 @@ pub fn fixture_server() -> PathBuf {
     built().join("examples/fixture-server")
 }
 
+/// The client the conformance suite talks to.
+pub fn conformance_client() -> PathBuf {
+    built().join("examples/conformance-client")
+}
+
 /// The server the conformance suite talks to.
 pub fn conformance_server() -> PathBuf {
     built().join("examples/conformance-server")
