@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     message::{CallError, StubFile, Stubs},
-    upstream::{Fault, List},
+    upstream::{Fault, FaultKind, List},
 };
 
 /// Resources that become files.
@@ -159,10 +159,14 @@ impl Toolbox {
     ) -> Result<Arc<[StubFile]>, Fault> {
         let until = tokio::time::Instant::now() + PATIENCE;
         let sent = AtomicBool::new(false);
-        let listed = self
-            .upstream
-            .list(server, List::Resources, None, &sent)
-            .await?;
+        let listed = self.upstream.list(server, List::Resources, None, &sent);
+        let late = || Fault {
+            kind: FaultKind::TimedOut,
+            message: format!("it did not list its resources within {PATIENCE:?}"),
+            detail: None,
+        };
+        let listed = tokio::time::timeout_at(until, listed).await;
+        let listed = listed.unwrap_or_else(|_| Err(late()))?;
         let listed_count = listed.len();
         let resources: Vec<Resource> = listed
             .iter()

@@ -192,6 +192,8 @@ fn a_flood_of_progress_is_cut_and_extends_nothing() {
         .await
         .unwrap();
         assert_eq!(attendant.progress().len(), before);
+        let state = &toolbox.upstream().states()[0];
+        assert!(state.stray_progress > 0, "{state:?}");
     });
 }
 
