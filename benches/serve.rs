@@ -56,6 +56,9 @@ fn main() {
         median(resident) / 1024
     );
     let mut idle = Client::start(place);
+    let listed = idle.0.request("tools/list", &json!({}))["tools"].to_string();
+    let tokens = bpe_openai::o200k_base().count(listed.as_str());
+    println!("what clients are told of the tools: {tokens} tokens");
     std::thread::sleep(Duration::from_millis(700));
     println!("resident when ready: {} MiB", idle.resident_kib() / 1024);
 

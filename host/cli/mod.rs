@@ -48,11 +48,13 @@ Start here:
   wasm-coordinator init                        write a first mcp.json
   wasm-coordinator servers                     see which servers answer
   wasm-coordinator exec -c 'print(1 + 1)'      run Python in the sandbox
+  wasm-coordinator serve --config mcp.json     be one MCP server in front of all of them
 
 Environment:
   MCP_JSON                  the configuration, where --config is not given
   WASM_COORDINATOR_CACHE    where compiled guests are kept
   WASM_COORDINATOR_LOG      what to log to stderr, for example `debug`
+  WASM_COORDINATOR_TOKEN    the bearer token of `serve --http`
   NO_COLOR                  no colours
 
 Exit codes: 0 success, 1 the script failed, 2 usage or configuration, 3 refused or a limit

@@ -4,21 +4,17 @@
 //! What a program printed or returned is always inside a field of its own; it
 //! cannot be taken for ours.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     Strategy,
+    calls::{Calls, summed},
     meter::Cost,
     output::{fit_text, fit_value, shares},
     tokens,
 };
-use crate::{
-    coordinator::{CallRecord, CallStatus},
-    report::{ContentBlock, ErrorReport, Report, ResourceContents, Status, Usage},
-};
+use crate::report::{ContentBlock, ErrorReport, Report, ResourceContents, Status, Usage};
 
 /// Tokens that an error may have whatever the budget is: its message, and the
 /// two ends of its traceback.
@@ -28,9 +24,6 @@ const TRACEBACK: usize = 800;
 /// Warnings that are shown, and tokens of each.
 const MOST_WARNINGS: usize = 10;
 const WARNING: usize = 100;
-
-/// Kinds of calls that are listed; the others are summed up.
-const MOST_CALLS: usize = 30;
 
 /// The outputs of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,15 +177,6 @@ pub(super) struct Metered {
     pub(super) code: u64,
     pub(super) direct: u64,
     pub(super) is_estimate: bool,
-}
-
-/// Calls of one tool that ended alike.
-#[derive(Serialize)]
-struct Calls {
-    tool: String,
-    status: CallStatus,
-    count: usize,
-    milliseconds: f64,
 }
 
 impl Answer {
@@ -388,85 +372,9 @@ fn shown_warnings(warnings: &[String]) -> Vec<String> {
     shown
 }
 
-/// Calls by tool and outcome, in the order of the first of each.
-fn summed(calls: &[CallRecord]) -> Vec<Calls> {
-    let mut places: BTreeMap<(&str, &str, u8), usize> = BTreeMap::new();
-    let mut summed: Vec<Calls> = Vec::new();
-    for call in calls {
-        let key = (call.server.as_str(), call.tool.as_str(), call.status as u8);
-        let place = *places.entry(key).or_insert_with(|| {
-            summed.push(Calls {
-                tool: match call.server.is_empty() {
-                    true => call.tool.clone(),
-                    false => format!("{}.{}", call.server, call.tool),
-                },
-                status: call.status,
-                count: 0,
-                milliseconds: 0.0,
-            });
-            summed.len() - 1
-        });
-        summed[place].count += 1;
-        summed[place].milliseconds += call.milliseconds;
-    }
-    // What may have gone wrong is never among those summed up.
-    summed.sort_by_key(|calls| match calls.status {
-        CallStatus::Unknown => 0,
-        CallStatus::Failed => 1,
-        CallStatus::Finished => 2,
-    });
-    if summed.len() > MOST_CALLS {
-        let rest = summed.split_off(MOST_CALLS);
-        for status in [
-            CallStatus::Unknown,
-            CallStatus::Failed,
-            CallStatus::Finished,
-        ] {
-            let alike = rest.iter().filter(|calls| calls.status == status);
-            let (count, milliseconds) = alike.fold((0, 0.0), |(count, milliseconds), calls| {
-                (count + calls.count, milliseconds + calls.milliseconds)
-            });
-            if count > 0 {
-                summed.push(Calls {
-                    tool: "(other tools)".to_owned(),
-                    status,
-                    count,
-                    milliseconds,
-                });
-            }
-        }
-    }
-    for calls in &mut summed {
-        calls.milliseconds = (calls.milliseconds * 1e3).round() / 1e3;
-    }
-    summed
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn record(tool: &str, status: CallStatus) -> CallRecord {
-        CallRecord {
-            server: "s".to_owned(),
-            tool: tool.to_owned(),
-            status,
-            milliseconds: 1.0,
-        }
-    }
-
-    #[test]
-    fn every_call_is_accounted_for_and_unknown_outcomes_come_first() {
-        let mut calls = vec![record("a", CallStatus::Finished); 500];
-        calls.extend((0..100).map(|n| record(&format!("t{n}"), CallStatus::Finished)));
-        calls.push(record("a", CallStatus::Unknown));
-        let summed = summed(&calls);
-        assert_eq!(summed[0].status, CallStatus::Unknown);
-        assert_eq!((summed[1].tool.as_str(), summed[1].count), ("s.a", 500));
-        let total: usize = summed.iter().map(|calls| calls.count).sum();
-        assert_eq!(total, 601);
-        assert!(summed.len() <= MOST_CALLS + 3);
-    }
 
     #[test]
     fn outputs_that_fit_are_complete_and_others_say_where_they_are_cut() {

@@ -314,6 +314,7 @@ fn sessions() -> Tool {
         "properties": {
             "session": { "type": "string" },
             "sessions": { "type": "array", "items": { "type": "object" } },
+            "tokens_saved": { "type": "integer" },
             "message": { "type": "string" },
         },
     });

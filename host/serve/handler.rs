@@ -210,17 +210,22 @@ impl Handler {
             },
             (Action::List, _) => {
                 let listed = service.sessions.list(caller);
-                let mut text = format!("{} open sessions\n", listed.len());
+                let saved = service.totals().cost().saved;
+                let mut text = format!(
+                    "{} open sessions; {saved} tokens saved since the start, of all clients\n",
+                    listed.len()
+                );
                 let mut sessions = Vec::new();
                 for session in &listed {
                     let state = if session.is_busy { "busy" } else { "idle" };
                     text += &format!(
-                        "{}: opened {} s ago, used {} s ago, {} files, {} bytes, {state}\n",
+                        "{}: opened {} s ago, used {} s ago, {} files, {} bytes, {} tokens saved, {state}\n",
                         session.name,
                         session.age.as_secs(),
                         session.unused.as_secs(),
                         session.files,
-                        session.bytes
+                        session.bytes,
+                        session.saved
                     );
                     sessions.push(json!({
                         "name": session.name,
@@ -228,10 +233,11 @@ impl Handler {
                         "unused_seconds": session.unused.as_secs(),
                         "files": session.files,
                         "bytes": session.bytes,
+                        "tokens_saved": session.saved,
                         "state": state,
                     }));
                 }
-                answered(text, json!({ "sessions": sessions }))
+                answered(text, json!({ "sessions": sessions, "tokens_saved": saved }))
             }
             (Action::Close, Some(handle)) => match service.sessions.close(caller, &handle) {
                 Ok(()) => answered("closed\n".to_owned(), json!({ "message": "closed" })),

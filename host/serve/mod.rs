@@ -9,6 +9,7 @@ mod answer;
 mod arguments;
 mod blocks;
 mod call;
+mod calls;
 #[expect(
     deprecated,
     reason = "the older revisions of the protocol are spoken, too"

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::runtime::Handle;
+
 use crate::http::Caller;
 use crate::{files::Workspace, session::Session};
 
@@ -71,6 +73,11 @@ impl Cell {
         })
     }
 
+    fn saved(&self) -> i64 {
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.cost().saved
+    }
+
     fn weight(&self) -> u64 {
         let memory = self.memory.load(std::sync::atomic::Ordering::Relaxed);
         memory + self.workspace.usage().bytes
@@ -80,9 +87,10 @@ impl Cell {
 type Key = [u8; 32];
 
 /// The open sessions of all callers.
+#[derive(Clone)]
 pub(super) struct Sessions {
     bounds: SessionBounds,
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Default)]
@@ -169,13 +177,15 @@ pub(super) struct Listed {
     pub(super) is_busy: bool,
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// Tokens that direct calls would have cost more.
+    pub(super) saved: i64,
 }
 
 impl Sessions {
     pub(super) fn new(bounds: SessionBounds) -> Self {
         Self {
             bounds,
-            inner: Mutex::default(),
+            inner: Arc::default(),
         }
     }
 
@@ -197,6 +207,7 @@ impl Sessions {
             inner.open.insert(key(&handle), entry);
             gave_way
         };
+        self.watch(key(&handle));
         Ok(Opened {
             handle,
             cell,
@@ -254,6 +265,7 @@ impl Sessions {
                     is_busy: !entry.is_idle(),
                     files: usage.inodes,
                     bytes: entry.cell.weight(),
+                    saved: entry.cell.saved(),
                 }
             })
             .collect();
@@ -266,6 +278,26 @@ impl Sessions {
         let inner = self.settled();
         let weight = inner.open.values().map(|entry| entry.cell.weight()).sum();
         (inner.open.len(), weight)
+    }
+
+    /// Ends a session in time, also if nobody ever asks for one again.
+    fn watch(&self, key: Key) {
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let (inner, bounds) = (Arc::downgrade(&self.inner), self.bounds);
+        runtime.spawn(async move {
+            loop {
+                tokio::time::sleep(bounds.idle.min(bounds.age)).await;
+                let Some(inner) = inner.upgrade() else {
+                    return;
+                };
+                let sessions = Self { bounds, inner };
+                if !sessions.settled().open.contains_key(&key) {
+                    return;
+                }
+            }
+        });
     }
 
     fn make_place(&self, inner: &mut Inner, caller: Caller) -> Result<usize, SessionError> {
@@ -319,10 +351,16 @@ impl Inner {
         let Some(entry) = self.open.remove(&key) else {
             return;
         };
+        let caller = entry.caller;
+        // Ending a sandbox takes a while, and the lock is held here.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(move || drop(entry))),
+            Err(_) => drop(entry),
+        }
         if self.ended.len() == MOST_REMEMBERED {
             self.ended.pop_front();
         }
-        self.ended.push_back((key, entry.caller, end));
+        self.ended.push_back((key, caller, end));
     }
 
     fn why_gone(&self, key: &Key, caller: Caller) -> SessionError {
@@ -439,6 +477,22 @@ mod tests {
                 sessions.find(ANNA, &handle),
                 Err(SessionError::Ended(_))
             ));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_nobody_asks_for_ends_all_the_same() {
+        let sessions = sessions(SessionBounds {
+            idle: Duration::from_millis(20),
+            ..SessionBounds::default()
+        });
+        let cell = cell();
+        let held = Arc::downgrade(&cell);
+        drop(sessions.open(ANNA, cell).unwrap());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while held.strong_count() > 0 {
+            assert!(Instant::now() < deadline, "its memory is given back");
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -122,8 +122,17 @@ fn a_session_keeps_variables_and_files_and_a_call_without_one_is_fresh() {
     );
     let read = "import json; sum(json.load(open('in.json')))";
     assert_eq!(client.python_in(&session, read)["result"], 3);
+    let add = "from servers.fixture import add\nawait add(a=1, b=2)";
+    for _ in 0..2 {
+        client.python_in(&session, add);
+    }
     let listed = client.data("sessions", json!({ "action": "list" }));
     assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+    // The definitions are in the sum once, the results twice.
+    let saved = listed["sessions"][0]["tokens_saved"].as_i64().unwrap();
+    let since_start = listed["tokens_saved"].as_i64().unwrap();
+    assert!((300..1_200).contains(&saved), "{listed}");
+    assert!((300..1_200).contains(&since_start), "{listed}");
 
     client.data("sessions", json!({ "action": "close", "session": session }));
     let gone = client.call("execute", json!({ "code": "1", "session": session }));
