@@ -103,6 +103,34 @@ struct Entry {
 }
 
 impl Toolbox {
+    /// The files in the folder `resources` of a server, if it has one: what is
+    /// there is fetched when it is older than a minute. Starts it if need be.
+    ///
+    /// # Errors
+    ///
+    /// There is no such server, nothing of it is granted, or it cannot be used.
+    pub async fn resource_files(
+        &self,
+        server: &str,
+        grants: &Grants,
+    ) -> Result<Option<Arc<[StubFile]>>, CallError> {
+        let (index, _) = self.granted_catalog(server, grants).await?;
+        if !self.has_resource_files(index, grants) {
+            return Ok(None);
+        }
+        match self.resource_files_unless(server, grants, None).await? {
+            Stubs::Files { files, .. } => Ok(Some(files)),
+            Stubs::Same => Ok(None),
+        }
+    }
+
+    /// Whether a server has a folder `resources` for those with these grants,
+    /// as far as that is known without asking it.
+    pub fn has_resources(&self, server: &str, grants: &Grants) -> bool {
+        self.find_server(server)
+            .is_some_and(|server| self.has_resource_files(server, grants))
+    }
+
     /// Whether a server's folder has a folder of resources.
     pub(super) fn has_resource_files(&self, server: usize, grants: &Grants) -> bool {
         let may_list = self.permission(server, "resources/list", grants);

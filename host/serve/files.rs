@@ -22,6 +22,9 @@ use super::{
 };
 use crate::{files::Kind, sandbox::stubs_root};
 
+/// The folder of a server's resources, below that of the server.
+const RESOURCES: &str = "resources";
+
 /// Entries of one list.
 const MOST_ENTRIES: usize = 1_000;
 
@@ -250,6 +253,23 @@ impl Service {
         Ok(files.collect())
     }
 
+    /// The same with the server's resources, which are fetched for it.
+    async fn generated_for(
+        &self,
+        server: &str,
+        path: &str,
+    ) -> Result<BTreeMap<String, Bytes>, String> {
+        let mut files = self.generated(Some(server)).await?;
+        if path.split('/').next() == Some(RESOURCES) {
+            let fetched = self.toolbox.resource_files(server, &self.options.grants);
+            let fetched = fetched.await.map_err(|error| error.message)?;
+            for file in fetched.iter().flat_map(|files| files.iter()) {
+                files.insert(format!("{RESOURCES}/{}", file.path), file.text.clone());
+            }
+        }
+        Ok(files)
+    }
+
     async fn list_servers(&self, below: &str) -> Result<Vec<Entry>, String> {
         if below.is_empty() {
             let servers = self.toolbox.servers();
@@ -258,7 +278,7 @@ impl Service {
             return Ok(servers.chain(files.iter().map(file)).collect());
         }
         let (server, folder) = below.split_once('/').unwrap_or((below, ""));
-        let files = self.generated(Some(server)).await?;
+        let files = self.generated_for(server, folder).await?;
         let prefix = match folder {
             "" => String::new(),
             folder => format!("{folder}/"),
@@ -273,6 +293,9 @@ impl Service {
                 None => file((&rest.to_owned(), text)),
             };
             entries.entry(entry.name.clone()).or_insert(entry);
+        }
+        if folder.is_empty() && self.toolbox.has_resources(server, &self.options.grants) {
+            entries.insert(RESOURCES.to_owned(), directory(RESOURCES));
         }
         match entries.is_empty() {
             true => Err("no such directory".to_owned()),
@@ -290,7 +313,10 @@ impl Service {
                 (Some(server), path)
             }
         };
-        let mut files = self.generated(server).await?;
+        let mut files = match server {
+            Some(server) => self.generated_for(server, path).await?,
+            None => self.generated(None).await?,
+        };
         files.remove(path).ok_or_else(missing)
     }
 }

@@ -376,6 +376,16 @@ await trigger_elicitation_request()";
         "it always grows: {progress:?}"
     );
 
+    // Its resources are files.
+    let listed = client.data("list_files", json!({ "path": "/servers/everything" }));
+    let mut names = listed["entries"].as_array().unwrap().iter();
+    assert!(names.any(|entry| entry["name"] == "resources"), "{listed}");
+    let folder = json!({ "path": "/servers/everything/resources" });
+    let listed = client.data("list_files", folder);
+    assert!(listed["entries"].as_array().unwrap().len() > 1, "{listed}");
+    let index = json!({ "path": "/servers/everything/resources/index.json" });
+    contains(&client.data("read_file", index)["text"], "\"uri\"");
+
     // A client that did not ask hears neither, and a question is declined.
     let mut quiet = Client::start(&place, &[]);
     let data = quiet.python(code);
