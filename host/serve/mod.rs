@@ -4,6 +4,23 @@
 //! A [`Service`] holds what all clients share; a [`Handler`] is one client's
 //! side of it, for any transport that `rmcp` knows. Knows no HTTP and no
 //! command line.
+//!
+//! ```no_run
+//! use std::{future::pending, io, sync::Arc};
+//! use wasm_coordinator::http::{self, Options};
+//! use wasm_coordinator::serve::{ServeOptions, Service};
+//! use wasm_coordinator::{Engine, EngineOptions, Toolbox};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let engine = Engine::new(EngineOptions::default())?;
+//! let tools = Arc::new(Toolbox::default());
+//! let service = Service::new(engine, tools, ServeOptions::default());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//! let handlers = Arc::clone(&service);
+//! let make = move || Ok(handlers.handler());
+//! http::serve(listener, make, Options::default(), service, pending()).await?;
+//! # Ok(()) }
+//! ```
 
 mod answer;
 mod arguments;

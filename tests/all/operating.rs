@@ -56,13 +56,22 @@ impl Server {
     }
 
     fn call(&self, token: &str, tool: &str, arguments: Value) -> reqwest::RequestBuilder {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-            "name": tool, "arguments": arguments, "_meta": {
-                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-                "io.modelcontextprotocol/clientCapabilities": {},
-            },
-        } });
+        self.send(
+            token,
+            json!({ "name": tool, "arguments": arguments }),
+            json!({}),
+        )
+    }
+
+    /// A call of a tool with these capabilities of the client.
+    fn send(&self, token: &str, mut params: Value, able: Value) -> reqwest::RequestBuilder {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": able,
+        });
+        let tool = params["name"].as_str().unwrap().to_owned();
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
         self.client
             .post(format!("{}/mcp", self.url))
             .bearer_auth(token)
@@ -70,7 +79,7 @@ impl Server {
             .header("Accept", "application/json, text/event-stream")
             .header("MCP-Protocol-Version", "2026-07-28")
             .header("Mcp-Method", "tools/call")
-            .header("Mcp-Name", tool)
+            .header("Mcp-Name", &tool)
             .body(body.to_string())
     }
 
@@ -143,6 +152,43 @@ async fn a_session_over_http_belongs_to_the_caller_that_opened_it() {
         .data(OTHER, "sessions", json!({ "action": "list" }))
         .await;
     assert_eq!(listed["sessions"], json!([]));
+}
+
+#[tokio::test]
+async fn i21_only_who_was_asked_can_answer_and_only_once() {
+    let place = Place::with_config(json!({
+        "mcpServers": { "fixture": fixture(&[]) },
+        "coordinator": { "tools": { "ask": ["fixture.add"] } },
+    }));
+    let server = Server::start(&place, &[]);
+    let able = || json!({ "elicitation": {} });
+    let code = "await call_tool('fixture.add', {'a': 1, 'b': 2})";
+    let asking = json!({ "name": "execute", "arguments": { "code": code } });
+    let first = server.send(TOKEN, asking, able()).send().await.unwrap();
+    let first = message(first).await["result"].clone();
+    assert_eq!(first["resultType"], "input_required", "{first}");
+    let decision = json!({ "decision": "allow this call" });
+    let answer = |state: Value| {
+        json!({
+            "name": "execute",
+            "arguments": { "code": code },
+            "inputResponses": { "0": { "action": "accept", "content": decision } },
+            "requestState": state,
+        })
+    };
+    let state = &first["requestState"];
+    let long = json!("x".repeat(3 << 20));
+    for (token, state) in [(OTHER, state), (TOKEN, &json!("")), (TOKEN, &long)] {
+        let refused = server.send(token, answer(state.clone()), able());
+        let refused = message(refused.send().await.unwrap()).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    }
+    let own = server.send(TOKEN, answer(state.clone()), able());
+    let own = message(own.send().await.unwrap()).await;
+    assert_eq!(own["result"]["structuredContent"]["status"], "ok", "{own}");
+    let again = server.send(TOKEN, answer(state.clone()), able());
+    let again = message(again.send().await.unwrap()).await;
+    assert_eq!(again["error"]["code"], -32602, "{again}");
 }
 
 #[tokio::test]
