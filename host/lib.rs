@@ -34,6 +34,7 @@
 //! sessions; servers start when they are first used.
 
 mod attendant;
+mod clock;
 pub mod config;
 mod coordinator;
 mod error;

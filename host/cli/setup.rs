@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::Builder;
 use wasm_coordinator::config::{self, Configuration, Guarded, Surroundings};
 use wasm_coordinator::{
     Bounds, Engine, EngineOptions, Grants, Http, PassThrough, ServerSpec, Stdio, Toolbox, Transport,
@@ -184,25 +185,23 @@ fn demo() -> Option<ServerSpec> {
 /// Runs a future to its end. One thread is enough: guests yield while they
 /// compute, and servers are waited for.
 pub(crate) fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::host)?;
-    let result = runtime.block_on(future);
-    // A compilation that was interrupted goes on in its thread; nobody waits.
-    runtime.shutdown_background();
-    result
+    block(Builder::new_current_thread(), future)
 }
 
 /// The same with a thread for each core: many clients at once.
 pub(crate) fn block_on_all<T>(
     future: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::host)?;
+    block(Builder::new_multi_thread(), future)
+}
+
+fn block<T>(
+    mut builder: Builder,
+    future: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let runtime = builder.enable_all().build().map_err(Failure::host)?;
     let result = runtime.block_on(future);
+    // A compilation that was interrupted goes on in its thread; nobody waits.
     runtime.shutdown_background();
     result
 }

@@ -1,6 +1,7 @@
 //! One instance of a guest or of a user's component, and the pump that drives
 //! it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::component::{Component, ResourceTableError};
@@ -10,11 +11,11 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::bindings::types::{Failure, Outcome, Program, Step, Value};
 use super::bindings::{self, GuestPre};
-use super::deadline::Deadline;
 use super::engine::{Flavour, WASM_STACK};
 use super::meter::LimitReached;
 use super::state::{MAX_HANDLES, State};
 use super::{Wire, typed};
+use crate::clock::Clock;
 use crate::limits::{Limit, Limits};
 
 /// Bytes that one host call may carry: the largest argument of a tool and as
@@ -92,13 +93,13 @@ impl Instance {
         runnable: Runnable<'_>,
         program: &Program,
         limits: &Limits,
-        deadline: Deadline,
+        clock: &Arc<Clock>,
     ) -> Result<Outcome, Stop> {
         let timeout = Limit::Timeout(limits.timeout);
         self.store.set_epoch_deadline(1);
-        let ends = deadline.clone();
+        let ends = Arc::clone(clock);
         self.store.epoch_deadline_callback(move |_| {
-            if ends.has_passed() {
+            if ends.has_run_out() {
                 return Err(wasmtime::Error::new(LimitReached(timeout)));
             }
             Ok(UpdateDeadline::Yield(1))
@@ -109,11 +110,8 @@ impl Instance {
                 Stop::Host(crate::error::Error::host("setting the fuel", error))
             })?;
         }
-        let pumped = tokio::select! {
-            biased;
-            pumped = self.pump(runnable, program, &deadline) => pumped,
-            () = deadline.pass() => return Err(Stop::Limit(timeout)),
-        };
+        let pumped = clock.limit(self.pump(runnable, program, clock)).await;
+        let pumped = pumped.ok_or(Stop::Limit(timeout))?;
         pumped.map_err(|error| self.explain(error, limits))
     }
 
@@ -121,7 +119,7 @@ impl Instance {
         &mut self,
         runnable: Runnable<'_>,
         program: &Program,
-        deadline: &Deadline,
+        clock: &Clock,
     ) -> wasmtime::Result<Outcome> {
         let pre = match runnable {
             Runnable::Guest(pre) => pre,
@@ -140,7 +138,7 @@ impl Instance {
                 Step::Finished(outcome) => return Ok(outcome),
                 Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
             };
-            if deadline.has_passed() {
+            if clock.has_run_out() {
                 // A guest that is always ready never lets the timer fire.
                 std::future::pending::<()>().await;
             }
@@ -215,7 +213,7 @@ pub(super) async fn load(
     component: &Component,
     wire: &mut Wire,
     limits: &Limits,
-    deadline: &Deadline,
+    clock: &Clock,
 ) -> Result<Loaded, Stop> {
     let ungranted = super::linker::ungranted(&flavour.engine, component);
     if let Some(first) = ungranted.first() {
@@ -249,11 +247,8 @@ pub(super) async fn load(
         true => flavour.linker.instantiate_pre(component),
         false => {
             let mut linker = flavour.linker.clone();
-            tokio::select! {
-                biased;
-                linked = typed::link(&mut linker, imports, wire) => linked?,
-                () = deadline.pass() => return Err(Stop::Limit(Limit::Timeout(limits.timeout))),
-            }
+            let linked = clock.limit(typed::link(&mut linker, imports, wire)).await;
+            linked.ok_or(Stop::Limit(Limit::Timeout(limits.timeout)))??;
             linker.instantiate_pre(component)
         }
     };

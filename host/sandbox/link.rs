@@ -4,12 +4,13 @@
 //! the two sides.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::Wire;
-use super::deadline::Deadline;
+use crate::clock::Clock;
 use crate::message::{
     CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
     ToSandbox, Tool,
@@ -31,7 +32,7 @@ pub(super) struct Link {
 /// What a link has while a program runs.
 struct Open {
     wire: Wire,
-    deadline: Deadline,
+    clock: Arc<Clock>,
     /// Questions to people that are not answered yet.
     asking: u32,
 }
@@ -40,7 +41,7 @@ impl Open {
     /// The next message that says something. While it is waited for and
     /// somebody is asked, the clock stands still.
     async fn next(&mut self) -> Option<ToSandbox> {
-        let mut stopped = (self.asking > 0).then(|| self.deadline.stop());
+        let mut stopped = (self.asking > 0).then(|| self.clock.stop());
         loop {
             let message = self.wire.answers.recv().await?;
             if !self.is_about_asking(&message) {
@@ -48,7 +49,7 @@ impl Open {
             }
             match self.asking {
                 0 => stopped = None,
-                _ if stopped.is_none() => stopped = Some(self.deadline.stop()),
+                _ if stopped.is_none() => stopped = Some(self.clock.stop()),
                 _ => {}
             }
         }
@@ -87,10 +88,10 @@ impl Link {
 
     /// Connects the link for one run. Ids go on where they stopped, so that
     /// none is used twice in a session.
-    pub(super) fn open(&mut self, wire: Wire, deadline: Deadline) {
+    pub(super) fn open(&mut self, wire: Wire, clock: Arc<Clock>) {
         self.open = Some(Open {
             wire,
-            deadline,
+            clock,
             asking: 0,
         });
         self.arrived.clear();

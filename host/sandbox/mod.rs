@@ -8,7 +8,6 @@ mod bindings;
 mod cache;
 mod console;
 mod content;
-mod deadline;
 mod engine;
 pub(crate) mod files;
 mod guest;
@@ -36,12 +35,12 @@ pub(crate) use bindings::types::{Exception, Failure, Outcome, Value};
 pub(crate) use console::{Console, Output};
 pub(crate) use instance::Stop;
 
+use crate::clock::Clock;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::message::{Server, ToCoordinator, ToSandbox};
 use crate::program::{Code, Language, MAX_COMPONENT, Program};
 use bindings::types;
-use deadline::Deadline;
 use engine::Flavour;
 use files::{FilesCtx, Generated, Mounts};
 use instance::{Instance, Loaded, Runnable};
@@ -187,7 +186,7 @@ impl Sandbox {
             Runnable::Guest(pre),
             &program,
             limits,
-            Deadline::after(limits.timeout),
+            Clock::new(limits.timeout),
             wire,
         )
         .await;
@@ -221,8 +220,8 @@ impl Sandbox {
                 return Ending::stopped(Stop::Host(Error::host("compiling a component", error)));
             }
         };
-        let deadline = Deadline::after(limits.timeout);
-        let loaded = instance::load(flavour, &component, &mut wire, limits, &deadline).await;
+        let clock = Clock::new(limits.timeout);
+        let loaded = instance::load(flavour, &component, &mut wire, limits, &clock).await;
         let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(stop) => return Ending::stopped(stop),
@@ -247,7 +246,7 @@ impl Sandbox {
             runnable,
             &program,
             limits,
-            deadline,
+            clock,
             wire,
         )
         .await
@@ -260,14 +259,14 @@ async fn run(
     runnable: Runnable<'_>,
     program: &types::Program,
     limits: &Limits,
-    deadline: Deadline,
+    clock: Arc<Clock>,
     wire: Wire,
 ) -> Ending {
     let _ticking = flavour.ticker.start();
     let state = instance.state();
     state.meter.begin(limits);
-    state.link.open(wire, deadline.clone());
-    let outcome = instance.run(runnable, program, limits, deadline).await;
+    state.link.open(wire, Arc::clone(&clock));
+    let outcome = instance.run(runnable, program, limits, &clock).await;
     let fuel = instance.fuel_used(limits);
     let state = instance.state();
     state.link.close();

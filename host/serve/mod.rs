@@ -6,7 +6,7 @@
 //! command line.
 //!
 //! ```no_run
-//! use std::{future::pending, io, sync::Arc};
+//! use std::{future::pending, sync::Arc};
 //! use wasm_coordinator::http::{self, Options};
 //! use wasm_coordinator::serve::{ServeOptions, Service};
 //! use wasm_coordinator::{Engine, EngineOptions, Toolbox};

@@ -20,13 +20,11 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Notify;
 
-use super::{
-    Redactor,
+use super::{Redactor, lock, rate::Rate};
+use crate::{
+    attendant::{Attendant, LogEntry, LogLevel, Progress, RequestKind, ServerRequest},
     clock::{Clock, Stopped},
-    lock,
-    rate::Rate,
 };
-use crate::attendant::{Attendant, LogEntry, LogLevel, Progress, RequestKind, ServerRequest};
 
 /// Progress of one call that is passed on: so much at once, and then 100 times
 /// a second.

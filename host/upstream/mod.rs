@@ -10,7 +10,6 @@
 
 mod answer;
 mod call;
-mod clock;
 mod connection;
 mod desk;
 mod fault;

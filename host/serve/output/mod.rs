@@ -35,6 +35,15 @@ impl Strategy {
     pub const NAMES: [&'static str; 5] = ["summarise", "head_tail", "sample", "schema", "none"];
 }
 
+/// Those that cut something.
+#[cfg(test)]
+const CUTTING: [Strategy; 4] = [
+    Strategy::Summarise,
+    Strategy::HeadTail,
+    Strategy::Sample,
+    Strategy::Schema,
+];
+
 /// Divides tokens among parts: what is small is complete, and what is large
 /// shares the rest.
 pub(crate) fn shares(wanted: &[usize], budget: usize) -> Vec<usize> {

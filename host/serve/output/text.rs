@@ -72,18 +72,12 @@ fn sample(text: &str, counts: &str, room: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CUTTING;
     use super::*;
-
-    const STRATEGIES: [Strategy; 4] = [
-        Strategy::Summarise,
-        Strategy::HeadTail,
-        Strategy::Sample,
-        Strategy::Schema,
-    ];
 
     #[test]
     fn text_that_fits_is_not_touched() {
-        for strategy in STRATEGIES {
+        for strategy in CUTTING {
             assert_eq!(fit_text("a\nb\n", strategy, 10), "a\nb\n");
         }
         let long = "x y ".repeat(10_000);
@@ -101,7 +95,7 @@ mod tests {
             "\n".repeat(100_000),
         ];
         for text in &texts {
-            for strategy in STRATEGIES {
+            for strategy in CUTTING {
                 for budget in [50, 400, 4_000] {
                     let shown = fit_text(text, strategy, budget);
                     assert!(tokens::count(&shown) <= budget, "{strategy:?} {budget}");

@@ -162,14 +162,8 @@ fn count(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CUTTING;
     use super::*;
-
-    const STRATEGIES: [Strategy; 4] = [
-        Strategy::Summarise,
-        Strategy::HeadTail,
-        Strategy::Sample,
-        Strategy::Schema,
-    ];
 
     fn fit(value: &Value, strategy: Strategy, budget: usize) -> Value {
         fit_value(value, &value.to_string(), strategy, budget)
@@ -182,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_value_that_fits_is_not_touched() {
-        for strategy in STRATEGIES {
+        for strategy in CUTTING {
             assert_eq!(fit(&rows(3), strategy, 200), rows(3));
         }
         assert_eq!(fit(&rows(5_000), Strategy::None, 10), rows(5_000));
@@ -206,7 +200,7 @@ mod tests {
             json!(["\u{0}".repeat(20_000)]),
         ];
         for value in &values {
-            for strategy in STRATEGIES {
+            for strategy in CUTTING {
                 for budget in [60, 400, 4_000] {
                     let shown = fit(value, strategy, budget).to_string();
                     assert!(

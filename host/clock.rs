@@ -1,23 +1,20 @@
-//! How long a call may take, without the time in which a person is asked on its
-//! behalf: how long somebody thinks is not for the call to pay.
+//! How long a run or a call may take, without the time in which a person is
+//! asked on its behalf: how long somebody thinks is not for a program to pay.
 
 use std::{
-    pin::pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
 
-use super::lock;
-
-/// How long the clock of one call can stand still in all. A server that asks
-/// again and again must not keep a call for ever.
+/// How long one clock can stand still in all. A server that asks again and
+/// again must not keep a program for ever.
 const MOST_STOPPED: Duration = Duration::from_secs(15 * 60);
 
-/// The clock of one call.
+/// The clock of one run or call.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     inner: Mutex<Inner>,
     /// The clock was stopped, or goes on.
     changed: Notify,
@@ -36,11 +33,11 @@ struct Inner {
 
 /// The clock stands still while this lives.
 #[derive(Debug)]
-pub(super) struct Stopped(Arc<Clock>);
+pub(crate) struct Stopped(Arc<Clock>);
 
 impl Clock {
     /// Runs from now on.
-    pub(super) fn new(time: Duration) -> Arc<Self> {
+    pub(crate) fn new(time: Duration) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
             inner: Mutex::new(Inner {
@@ -54,8 +51,8 @@ impl Clock {
     }
 
     /// Stops the clock, which may be stopped already.
-    pub(super) fn stop(self: &Arc<Self>) -> Stopped {
-        let mut inner = lock(&self.inner);
+    pub(crate) fn stop(self: &Arc<Self>) -> Stopped {
+        let mut inner = self.lock();
         if inner.asking == 0 {
             inner.since = Instant::now();
         }
@@ -66,18 +63,33 @@ impl Clock {
     }
 
     /// What the future gives, unless the time is over before.
-    pub(super) async fn limit<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
+    pub(crate) async fn limit<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            result = future => Some(result),
+            () = self.runs_out() => None,
+        }
+    }
+
+    /// Whether the time is over.
+    pub(crate) fn has_run_out(&self) -> bool {
+        Instant::now() >= self.lock().end()
+    }
+
+    /// Ends when the time is over.
+    async fn runs_out(&self) {
         loop {
             let changed = self.changed.notified();
-            let end = lock(&self.inner).end();
-            tokio::select! {
-                biased;
-                result = &mut future => return Some(result),
-                () = changed => {}
-                () = tokio::time::sleep_until(end.into()) => return None,
+            let end = self.lock().end();
+            if tokio::time::timeout_at(end.into(), changed).await.is_err() {
+                return;
             }
         }
+    }
+
+    /// Nothing is half done while it is locked.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,7 +105,7 @@ impl Inner {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        let mut inner = lock(&self.0.inner);
+        let mut inner = self.0.lock();
         inner.asking -= 1;
         if inner.asking == 0 {
             let stopped = inner.since.elapsed().min(inner.spare);
@@ -135,5 +147,6 @@ mod tests {
         assert_eq!(clock.limit(async { 7 }).await, Some(7));
         let endless = clock.limit(std::future::pending::<()>());
         assert_eq!(endless.await, None);
+        assert!(clock.has_run_out());
     }
 }
