@@ -71,7 +71,7 @@ use crate::{
     files::Quota,
     http::Caller,
     limits::Limits,
-    sandbox::Engine,
+    sandbox::{Engine, Guest},
 };
 use meter::{Counter, Totals};
 use metrics::Metrics;
@@ -173,30 +173,29 @@ impl Service {
         Handler::new(Arc::clone(self), CancellationToken::new())
     }
 
-    /// Loads what the first call would otherwise wait for: the vocabulary of
-    /// the tokenizer, and the guests, which are compiled if they never were.
-    /// Blocks for seconds in that case.
+    /// Loads what the first call would otherwise wait for: the guests, which are
+    /// compiled if they never were, and the vocabulary of the tokenizer. Blocks
+    /// for seconds in the first case.
     ///
     /// # Errors
     ///
     /// A guest that cannot be compiled or loaded.
     pub fn warm(&self) -> Result<(), crate::Error> {
-        tokens::warm();
-        if self.options.mode == Mode::Tools {
-            return Ok(());
-        }
-        let metered = self.options.limits.fuel.is_some();
-        for guest in crate::sandbox::Guest::ALL {
-            self.engine.warm(guest, metered)?;
+        if self.options.mode == Mode::Code {
+            let metered = self.options.limits.fuel.is_some();
+            for guest in Guest::ALL {
+                self.engine.warm(guest, metered)?;
+            }
         }
         self.metrics.ready();
+        tokens::warm();
         Ok(())
     }
 
     /// Whether programs can run at once, without compiling anything first.
     pub fn is_ready(&self) -> bool {
         let metered = self.options.limits.fuel.is_some();
-        let mut guests = crate::sandbox::Guest::ALL.into_iter();
+        let mut guests = Guest::ALL.into_iter();
         self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metered))
     }
 
