@@ -156,7 +156,7 @@ impl Service {
         Arc::new(Self {
             sessions: Sessions::new(options.sessions),
             granted: Arc::new(options.pass_through.clone()),
-            parked: Parked::default(),
+            parked: Parked::new(options.runs),
             turns: Semaphore::new(options.runs.clamp(1, Semaphore::MAX_PERMITS)),
             queue: AtomicUsize::new(0),
             counter: Arc::new(Counter::new()),

@@ -13,15 +13,24 @@ use std::{
 
 use super::{Caller, conversation::Waiting, sessions::random_handle};
 
-/// Runs that can wait for people, of all callers and of one.
-const MOST: usize = 256;
-const MOST_OF_ONE: usize = 32;
-
 /// The runs that wait.
-#[derive(Clone, Default)]
-pub(super) struct Parked(Arc<Mutex<HashMap<String, (Caller, Waiting)>>>);
+#[derive(Clone)]
+pub(super) struct Parked {
+    runs: Arc<Mutex<HashMap<String, (Caller, Waiting)>>>,
+    most: usize,
+}
 
 impl Parked {
+    /// For a service in which so many programs run at the same time. One that
+    /// waits for a person counts as one that runs, so a quarter is left to
+    /// others; and half of the rest to other callers.
+    pub(super) fn new(runs: usize) -> Self {
+        Self {
+            runs: Arc::default(),
+            most: runs - runs / 4,
+        }
+    }
+
     /// Keeps a run until its token comes back, or for so long. Gives the run
     /// back if too many wait already.
     pub(super) fn park(
@@ -34,7 +43,7 @@ impl Parked {
         {
             let mut runs = self.lock();
             let of_one = runs.values().filter(|(of, _)| *of == caller).count();
-            if runs.len() >= MOST || of_one >= MOST_OF_ONE {
+            if runs.len() >= self.most || of_one >= self.most.div_ceil(2) {
                 return Err(waiting);
             }
             runs.insert(token.clone(), (caller, waiting));
@@ -64,6 +73,6 @@ impl Parked {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, (Caller, Waiting)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

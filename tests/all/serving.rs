@@ -481,6 +481,48 @@ fn a_stateless_client_answers_with_its_next_request() {
 }
 
 #[test]
+fn programs_that_wait_for_people_leave_places_to_others() {
+    let place = Place::with_config(json!({
+        "mcpServers": { "fixture": fixture(&[]) },
+        "coordinator": { "tools": { "ask": ["fixture.add"] }, "serve": { "runs": 4 } },
+    }));
+    let mut client = Client::stateless(&place, &[], json!({ "elicitation": {} }));
+    let ask = json!({ "code": ADD });
+    let waiting: Vec<_> = (0..2)
+        .map(|_| client.call("execute", ask.clone()))
+        .collect();
+    assert!(
+        waiting
+            .iter()
+            .all(|result| result["resultType"] == "input_required")
+    );
+    let refused = client.call("execute", ask.clone());
+    assert_eq!(refused["isError"], true);
+    assert!(
+        text(&refused).contains("too many programs wait"),
+        "{refused}"
+    );
+    assert_eq!(client.python("6 * 7")["result"], 42);
+    let answer = json!({ "action": "accept", "content": { "decision": "allow this call" } });
+    let params = json!({
+        "name": "execute",
+        "arguments": ask,
+        "inputResponses": { "0": answer },
+        "requestState": waiting[0]["requestState"],
+    });
+    let done = client.request("tools/call", params);
+    assert_eq!(
+        done["result"]["structuredContent"]["status"], "ok",
+        "{done}"
+    );
+    let next = client.call("execute", json!({ "code": ADD }));
+    assert_eq!(
+        next["resultType"], "input_required",
+        "there is a place again"
+    );
+}
+
+#[test]
 fn the_same_policy_holds_for_every_way_to_a_tool() {
     let place = Place::with_config(json!({
         "mcpServers": { "fixture": fixture(&[]) },
