@@ -46,6 +46,7 @@ pub async fn serve_stdio(
     let gone = CancellationToken::new();
     let transport = Lines {
         input: BufReader::with_capacity(64 << 10, input),
+        line: Partial::default(),
         output: Arc::new(Output {
             stream: Mutex::new(output),
             waiting: Semaphore::new(MOST_WAITING),
@@ -70,9 +71,19 @@ pub async fn serve_stdio(
 /// The transport.
 struct Lines<R, W> {
     input: BufReader<R>,
+    /// What has come of the next line: whoever waits for a message may give up
+    /// at any time and ask again.
+    line: Partial,
     output: Arc<Output<W>>,
     /// Cancelled once the client closed its end.
     gone: CancellationToken,
+}
+
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    /// It is longer than what is kept.
+    is_cut: bool,
 }
 
 struct Output<W> {
@@ -110,11 +121,15 @@ where
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let _reads = self.output.waiting.acquire().await;
-            match read(&mut self.input).await {
+            match read(&mut self.input, &mut self.line).await {
                 Line::Message(message) => return Some(*message),
-                Line::Wrong(answer) if write(&self.output, &answer).await.is_ok() => {}
+                Line::Wrong(answer) => {
+                    // A task of its own, so that no line is written in part.
+                    let output = Arc::clone(&self.output);
+                    tokio::spawn(async move { write(&output, &answer).await });
+                }
                 Line::Nothing => {}
-                Line::Wrong(_) | Line::End => {
+                Line::End => {
                     self.gone.cancel();
                     return None;
                 }
@@ -145,13 +160,15 @@ async fn write<W: AsyncWrite + Unpin>(
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(input: &mut BufReader<R>) -> Line {
-    let mut line = Vec::new();
-    let is_complete = match read_line(input, &mut line).await {
-        Ok(is_complete) => is_complete,
-        Err(_) => return Line::End,
-    };
-    if !is_complete {
+async fn read<R: AsyncRead + Unpin>(input: &mut BufReader<R>, partial: &mut Partial) -> Line {
+    if read_line(input, partial).await.is_err() {
+        return Line::End;
+    }
+    let Partial {
+        bytes: line,
+        is_cut,
+    } = std::mem::take(partial);
+    if is_cut {
         let message = format!("a message is longer than {LONGEST} bytes");
         return wrong(ErrorCode::INVALID_REQUEST, message, None);
     }
@@ -218,24 +235,23 @@ fn wrong(code: ErrorCode, message: String, id: Option<Value>) -> Line {
     Line::Wrong(Box::new(JsonRpcMessage::error(error, id)))
 }
 
-/// Reads to the end of a line. `false` if it was longer than what is kept; the
-/// rest of it is skipped.
-async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Vec<u8>) -> io::Result<bool> {
-    let mut is_complete = true;
+/// Reads to the end of a line; what is too long is skipped. Nothing is lost
+/// when it is given up and called again.
+async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Partial) -> io::Result<()> {
     loop {
         let buffer = input.fill_buf().await?;
         if buffer.is_empty() {
-            return Ok(is_complete);
+            return Ok(());
         }
         let end = buffer.iter().position(|&byte| byte == b'\n');
         let taken = end.map_or(buffer.len(), |end| end + 1);
-        match line.len() + taken <= LONGEST {
-            true => line.extend_from_slice(&buffer[..taken]),
-            false => is_complete = false,
+        match line.bytes.len() + taken <= LONGEST {
+            true => line.bytes.extend_from_slice(&buffer[..taken]),
+            false => line.is_cut = true,
         }
         input.consume(taken);
         if end.is_some() {
-            return Ok(is_complete);
+            return Ok(());
         }
     }
 }
@@ -248,7 +264,7 @@ mod tests {
         let mut input = BufReader::new(input);
         let mut answers = Vec::new();
         loop {
-            answers.push(match read(&mut input).await {
+            answers.push(match read(&mut input, &mut Partial::default()).await {
                 Line::End => return answers,
                 Line::Message(_) => Some(0),
                 Line::Nothing => None,
@@ -287,6 +303,24 @@ mod tests {
             }
             assert_eq!(got, [expected, Some(0)], "{}", &line[..line.len().min(60)]);
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_in_pieces_is_whole_however_often_it_is_given_up() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut input = BufReader::new(server);
+        let mut line = Partial::default();
+        for byte in b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}" {
+            client.write_all(&[*byte]).await.unwrap();
+            let short = Duration::from_millis(1);
+            let read = tokio::time::timeout(short, read(&mut input, &mut line));
+            assert!(read.await.is_err(), "the line is not complete");
+        }
+        client.write_all(b"\n").await.unwrap();
+        assert!(matches!(
+            read(&mut input, &mut line).await,
+            Line::Message(_)
+        ));
     }
 
     #[tokio::test]
