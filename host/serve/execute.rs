@@ -135,7 +135,7 @@ impl Run {
         };
         let cell = Arc::clone(&self.place.cell);
         let mut session = cell.session.lock().await;
-        let Ok(_turn) = service.turns.acquire().await else {
+        let Ok(turn) = Arc::clone(&service.turns).acquire_owned().await else {
             return failure("busy", "the server is shutting down");
         };
         drop(_waiting);
@@ -157,8 +157,12 @@ impl Run {
             "executed"
         );
         let result = self.answer(report).await;
-        // Ending a sandbox takes longer than starting one.
-        tokio::task::spawn_blocking(move || drop((self, cell)));
+        // Ending a sandbox takes longer than starting one, and until then it
+        // holds memory: its turn is over afterwards.
+        tokio::task::spawn_blocking(move || {
+            drop((self, cell));
+            drop(turn);
+        });
         result
     }
 
