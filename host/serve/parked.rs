@@ -11,12 +11,23 @@ use std::{
     time::Duration,
 };
 
+use tokio::task::AbortHandle;
+
 use super::{Caller, conversation::Waiting, sessions::random_handle};
+
+struct Run {
+    caller: Caller,
+    waiting: Waiting,
+    /// Forgets the run when nobody comes back for it.
+    patience: AbortHandle,
+}
+
+type Runs = HashMap<String, Run>;
 
 /// The runs that wait.
 #[derive(Clone)]
 pub(super) struct Parked {
-    runs: Arc<Mutex<HashMap<String, (Caller, Waiting)>>>,
+    runs: Arc<Mutex<Runs>>,
     most: usize,
 }
 
@@ -40,31 +51,34 @@ impl Parked {
         patience: Duration,
     ) -> Result<String, Waiting> {
         let token = random_handle();
-        {
-            let mut runs = self.lock();
-            let of_one = runs.values().filter(|(of, _)| *of == caller).count();
-            if runs.len() >= self.most || of_one >= self.most.div_ceil(2) {
-                return Err(waiting);
-            }
-            runs.insert(token.clone(), (caller, waiting));
+        let mut runs = self.lock();
+        let of_one = runs.values().filter(|run| run.caller == caller).count();
+        if runs.len() >= self.most || of_one >= self.most.div_ceil(2) {
+            return Err(waiting);
         }
         let (parked, late) = (self.clone(), token.clone());
-        tokio::spawn(async move {
+        let patience = tokio::spawn(async move {
             tokio::time::sleep(patience).await;
             // Dropping it stops the program.
             let gone = parked.lock().remove(&late);
             drop(gone);
         });
+        let run = Run {
+            caller,
+            waiting,
+            patience: patience.abort_handle(),
+        };
+        runs.insert(token.clone(), run);
         Ok(token)
     }
 
     /// The run of a token, which is used up by it.
     pub(super) fn resume(&self, caller: Caller, token: &str) -> Option<Waiting> {
         let mut runs = self.lock();
-        match runs.get(token) {
-            Some((of, _)) if *of == caller => runs.remove(token).map(|(_, waiting)| waiting),
-            _ => None,
-        }
+        runs.get(token).filter(|run| run.caller == caller)?;
+        let run = runs.remove(token)?;
+        run.patience.abort();
+        Some(run.waiting)
     }
 
     /// How many wait.
@@ -72,7 +86,7 @@ impl Parked {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (Caller, Waiting)>> {
+    fn lock(&self) -> MutexGuard<'_, Runs> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
