@@ -44,7 +44,7 @@ fn of_data(data: Data, number: usize) -> Result<ContentBlock, String> {
         Some(name) => address(name)?,
         None => format!("sandbox:///emitted/{number}"),
     };
-    let found = by_bytes(&bytes);
+    let found = media_type(&bytes);
     let ending = || name.as_deref().and_then(by_ending);
     let mime_type = match (declared, found) {
         (Some(declared), _) => declared,
@@ -102,8 +102,8 @@ fn not_what_it_says(declared: &str, found: Option<&str>) -> String {
     }
 }
 
-/// What images and sounds begin with.
-fn by_bytes(bytes: &[u8]) -> Option<&'static str> {
+/// The type of an image or a sound, by how it begins.
+pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",

@@ -33,6 +33,7 @@ pub use servers::stubs_root;
 
 pub(crate) use bindings::types::{Exception, Failure, Outcome, Value};
 pub(crate) use console::{Console, Output};
+pub(crate) use content::media_type;
 pub(crate) use instance::Stop;
 
 use crate::clock::Clock;

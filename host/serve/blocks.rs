@@ -1,19 +1,13 @@
 //! Content of programs as blocks of the protocol.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rmcp::model::{ContentBlock, ResourceContents};
 
-/// Types that clients show as images.
-const IMAGES: [(&str, &[u8]); 4] = [
-    ("image/png", b"\x89PNG\r\n\x1a\n"),
-    ("image/jpeg", b"\xff\xd8\xff"),
-    ("image/gif", b"GIF8"),
-    ("image/webp", b"RIFF"),
-];
+use crate::sandbox::media_type;
 
 /// The type of an image, by how it begins.
 pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
-    let known = IMAGES.iter().find(|(_, magic)| bytes.starts_with(magic));
-    known.map(|(kind, _)| *kind)
+    media_type(bytes).filter(|kind| kind.starts_with("image/"))
 }
 
 /// What a program emitted. It was checked when it was.
@@ -47,12 +41,24 @@ fn escaped(path: &str) -> String {
     escaped
 }
 
-pub(super) fn base64(bytes: &[u8]) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
+fn base64(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
 }
 
 pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    use base64::Engine as _;
-    base64::engine::general_purpose::STANDARD.decode(text).ok()
+    BASE64.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_image_is_given_as_one() {
+        let kind = |bytes: &[u8]| serde_json::to_value(file("a", bytes)).unwrap()["type"].clone();
+        assert_eq!(kind(b"\x89PNG\r\n\x1a\n\0"), "image");
+        assert_eq!(kind(b"RIFF\0\0\0\0WEBPVP8 "), "image");
+        assert_eq!(kind(b"RIFF\0\0\0\0WAVEfmt \xff"), "resource");
+        assert_eq!(kind(b"GIF8 is text"), "resource");
+    }
 }
