@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use wasm_coordinator::search::{Document, Index, Query};
+use wasm_coordinator_tools::search::{Document, Index, Query};
 
 const TOOLS: usize = 5_000;
 const SERVERS: usize = 50;

@@ -33,54 +33,47 @@
 //! an [`Error`]. A [`Toolbox`] holds the tools, shared by any number of
 //! sessions; servers start when they are first used.
 
-mod attendant;
-mod clock;
 pub mod config;
-mod coordinator;
-mod error;
+#[cfg(feature = "serve")]
 pub mod http;
-mod limits;
-mod message;
-mod program;
-mod report;
-mod sandbox;
+#[cfg(feature = "serve")]
 pub mod serve;
 mod session;
-mod upstream;
+mod verdict;
 
 /// The files of a session, from the host's side.
 pub mod files {
-    pub use crate::sandbox::files::{
-        Archive, Clock, Entry, Error, FilesCtx, Generated, Kind, Limit, MAX_DESCRIPTORS, Mounts,
-        Name, NewTime, Node, Opening, PathError, Position, Quota, Source, Status, Timestamp, Usage,
-        Volume, Workspace,
+    pub use sandbox::files::{
+        Archive, Clock, Entry, Error, FileLimit, FilesCtx, Generated, Kind, MAX_DESCRIPTORS,
+        Mounts, Name, NewTime, Node, Opening, PathError, Position, Quota, Source, Status,
+        Timestamp, Usage, Volume, Workspace,
     };
 }
 
 /// Finding tools by what they do.
 pub mod search {
-    pub use crate::coordinator::search::{Document, Found, Hit, Index, MOST_HITS, Query};
+    pub use tools::search::{Document, Found, Hit, Index, MOST_HITS, Query};
 }
 
-pub use attendant::{
-    Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, LogLevel, Progress,
-    RequestKind, ServerRequest, Verdict,
-};
-pub use coordinator::{BadPattern, CallRecord, CallStatus, Grants, ToolPage, Toolbox, Wit};
-pub use error::Error;
-pub use limits::{Limit, Limits};
-pub use message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
-pub use program::{Language, MAX_COMPONENT, Program};
-pub use report::{
-    ContentBlock, EmbeddedResource, ErrorReport, Position, Report, ResourceContents, Status, Usage,
-};
+pub use contract::call_record::{CallRecord, CallStatus};
+pub use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
+pub use contract::error::Error;
+pub use contract::limits::{FileLimit, Limit, Limits};
+pub use contract::message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
+pub use contract::outcome::Position;
+pub use contract::program::{Code, Language, MAX_COMPONENT, Program};
+pub use contract::report::{ErrorReport, Report, Status, Usage};
 pub use sandbox::{
     Compilation, ContentWatcher, Engine, EngineOptions, Guest, Observer, Stream, Watcher,
     stubs_root,
 };
 pub use session::{Files, Session, SessionOptions};
-pub use upstream::{
+pub use tools::servers::{
     Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, List, Listing, LocalTools,
     Material, PassThrough, START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport,
     Upstream,
+};
+pub use tools::{
+    Answering, Approval, Attendant, BadPattern, Declined, FinishedCall, Grants, LogEntry, LogLevel,
+    Progress, RequestKind, ServerRequest, ToolPage, Toolbox, Verdict, Wit,
 };

@@ -1,7 +1,7 @@
 //! The contract of `wit/sandbox.wit` in Rust, and its conversion to the plain
 //! types that the two sides share.
 
-use crate::message;
+use contract::{message, outcome};
 
 mod generated {
     wasmtime::component::bindgen!({
@@ -95,6 +95,50 @@ impl From<message::Completion> for types::Completion {
         Self {
             id: completion.id,
             result: completion.result.map_err(Into::into),
+        }
+    }
+}
+
+impl From<types::Outcome> for outcome::Outcome {
+    fn from(outcome: types::Outcome) -> Self {
+        Self {
+            result: outcome.result.map(Into::into).map_err(Into::into),
+            warnings: outcome.warnings,
+        }
+    }
+}
+
+impl From<types::Value> for outcome::Value {
+    fn from(value: types::Value) -> Self {
+        match value {
+            types::Value::Nothing => Self::Nothing,
+            types::Value::Json(text) => Self::Json(text),
+            types::Value::Text(text) => Self::Text(text),
+        }
+    }
+}
+
+impl From<types::Failure> for outcome::Failure {
+    fn from(failure: types::Failure) -> Self {
+        match failure {
+            types::Failure::Raised(exception) => Self::Raised(exception.into()),
+            types::Failure::Exited(status) => Self::Exited(status),
+            types::Failure::Stuck(exception) => Self::Stuck(exception.into()),
+        }
+    }
+}
+
+impl From<types::Exception> for outcome::Exception {
+    fn from(exception: types::Exception) -> Self {
+        Self {
+            kind: exception.kind,
+            message: exception.message,
+            traceback: exception.traceback,
+            position: exception.position.map(|position| outcome::Position {
+                file: position.file,
+                line: position.line,
+                column: position.column,
+            }),
         }
     }
 }

@@ -12,8 +12,8 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use super::meter::LimitReached;
-use crate::limits::{Limit, Limits, MAX_BLOCKS};
-use crate::report::ContentBlock;
+use contract::content::ContentBlock;
+use contract::limits::{Limit, Limits, MAX_BLOCKS};
 
 /// Bytes that one write of a stream may carry. Large prints need few calls;
 /// nothing is allocated for it ahead.
@@ -37,7 +37,7 @@ pub type ContentWatcher = Box<dyn FnMut(&ContentBlock) + Send>;
 
 /// A handle on the output of a run.
 #[derive(Clone)]
-pub(crate) struct Console(Arc<Mutex<Inner>>);
+pub struct Console(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
@@ -54,19 +54,23 @@ struct Inner {
 
 /// The output of one run.
 #[derive(Debug, Default)]
-pub(crate) struct Output {
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: Vec<u8>,
-    pub(crate) content: Vec<ContentBlock>,
+pub struct Output {
+    /// What was printed.
+    pub stdout: Vec<u8>,
+    /// What was printed to `stderr`.
+    pub stderr: Vec<u8>,
+    /// What was emitted.
+    pub content: Vec<ContentBlock>,
 }
 
 impl Console {
+    /// Nothing printed, and no room for anything.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(Inner::default())))
     }
 
     /// Begins a run with nothing printed.
-    pub(crate) fn begin(&self, limits: &Limits) {
+    pub fn begin(&self, limits: &Limits) {
         let mut inner = self.lock();
         inner.max_output = limits.max_output;
         inner.max_content = limits.max_content;
@@ -77,17 +81,17 @@ impl Console {
     }
 
     /// Shows all further output to `watcher` as it comes.
-    pub(crate) fn watch(&self, watcher: Option<Watcher>) {
+    pub fn watch(&self, watcher: Option<Watcher>) {
         self.lock().watcher = watcher;
     }
 
     /// Shows all further content blocks to `watcher` as they come.
-    pub(crate) fn watch_content(&self, watcher: Option<ContentWatcher>) {
+    pub fn watch_content(&self, watcher: Option<ContentWatcher>) {
         self.lock().content_watcher = watcher;
     }
 
     /// Takes what was printed and emitted since the last call.
-    pub(crate) fn take(&self) -> Output {
+    pub fn take(&self) -> Output {
         let mut inner = self.lock();
         Output {
             stdout: std::mem::take(&mut inner.stdout),

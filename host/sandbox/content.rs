@@ -6,7 +6,7 @@
 
 use super::bindings::output::{Block, Data, Host};
 use super::state::State;
-use crate::report::{ContentBlock, EmbeddedResource, ResourceContents};
+use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
 
 /// Bytes of a name or a type. Both are kept, and shown in one line.
 const LONGEST_NAME: usize = 1_000;
@@ -103,7 +103,7 @@ fn not_what_it_says(declared: &str, found: Option<&str>) -> String {
 }
 
 /// The type of an image or a sound, by how it begins.
-pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
+pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
     Some(match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
         [0xff, 0xd8, 0xff, ..] => "image/jpeg",

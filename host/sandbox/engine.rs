@@ -13,7 +13,7 @@ use super::guest::Guest;
 use super::linker::linker;
 use super::state::State;
 use super::ticker::Ticker;
-use crate::error::Error;
+use contract::error::Error;
 
 /// The stack of a guest's functions, in bytes: address space, of which little
 /// is touched. CPython counts only the stack in its own memory, 1 MiB, and some
@@ -79,16 +79,16 @@ pub struct Engine {
 struct Shared {
     options: EngineOptions,
     cache: Option<Cache>,
-    plain: OnceLock<Flavour>,
+    plain: OnceLock<EngineVariant>,
     /// Counting instructions changes the compiled code, so it is an engine of
     /// its own, made when first asked for.
-    metered: OnceLock<Flavour>,
+    metered: OnceLock<EngineVariant>,
     /// Held while one of the above, or a guest in it, is made.
     making: Mutex<()>,
 }
 
 /// One configuration of wasmtime and the guests compiled for it.
-pub(super) struct Flavour {
+pub(super) struct EngineVariant {
     pub(super) engine: wasmtime::Engine,
     pub(super) linker: Linker<State>,
     pub(super) ticker: Ticker,
@@ -144,16 +144,16 @@ impl Engine {
     }
 
     /// Whether a guest is in memory, so that using it takes no time.
-    pub(crate) fn has(&self, guest: Guest, fuel: bool) -> bool {
+    pub fn has(&self, guest: Guest, fuel: bool) -> bool {
         self.slot(fuel)
             .get()
-            .is_some_and(|flavour| flavour.guests[guest as usize].get().is_some())
+            .is_some_and(|variant| variant.guests[guest as usize].get().is_some())
     }
 
     /// The guest, compiled and linked.
     pub(super) fn guest(&self, guest: Guest, fuel: bool) -> Result<&GuestPre<State>, Error> {
-        let flavour = self.flavour(fuel)?;
-        let slot = &flavour.guests[guest as usize];
+        let variant = self.variant(fuel)?;
+        let slot = &variant.guests[guest as usize];
         if let Some(pre) = slot.get() {
             return Ok(pre);
         }
@@ -166,22 +166,22 @@ impl Engine {
             return Ok(pre);
         }
         let pre = self
-            .prepare(flavour, guest)
+            .prepare(variant, guest)
             .map_err(|error| Error::host("preparing a guest", error))?;
         Ok(slot.get_or_init(|| pre))
     }
 
-    pub(super) fn flavour(&self, fuel: bool) -> Result<&Flavour, Error> {
+    pub(super) fn variant(&self, fuel: bool) -> Result<&EngineVariant, Error> {
         let slot = self.slot(fuel);
-        if let Some(flavour) = slot.get() {
-            return Ok(flavour);
+        if let Some(variant) = slot.get() {
+            return Ok(variant);
         }
-        let flavour = Flavour::new(fuel, self.shared.options.pool)
+        let variant = EngineVariant::new(fuel, self.shared.options.pool)
             .map_err(|error| Error::host("setting up WebAssembly", error))?;
-        Ok(slot.get_or_init(|| flavour))
+        Ok(slot.get_or_init(|| variant))
     }
 
-    fn slot(&self, fuel: bool) -> &OnceLock<Flavour> {
+    fn slot(&self, fuel: bool) -> &OnceLock<EngineVariant> {
         if fuel {
             &self.shared.metered
         } else {
@@ -189,8 +189,8 @@ impl Engine {
         }
     }
 
-    fn prepare(&self, flavour: &Flavour, guest: Guest) -> wasmtime::Result<GuestPre<State>> {
-        let engine = &flavour.engine;
+    fn prepare(&self, variant: &EngineVariant, guest: Guest) -> wasmtime::Result<GuestPre<State>> {
+        let engine = &variant.engine;
         let name = format!("{}-{}", guest.name(), entry_name(engine, guest.digest()));
         let cached = self
             .shared
@@ -201,7 +201,7 @@ impl Engine {
             Some(component) => component,
             None => self.compile(engine, guest, &name)?,
         };
-        GuestPre::new(flavour.linker.instantiate_pre(&component)?)
+        GuestPre::new(variant.linker.instantiate_pre(&component)?)
     }
 
     fn compile(
@@ -232,7 +232,7 @@ impl Engine {
     }
 }
 
-impl Flavour {
+impl EngineVariant {
     fn new(fuel: bool, pool: Option<u32>) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config(fuel, pool))?;
         Ok(Self {

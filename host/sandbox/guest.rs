@@ -1,6 +1,6 @@
 //! The guests that ship with the project, each as one compressed component.
 
-use crate::program::Language;
+use contract::program::Language;
 
 /// A guest that runs source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,8 +33,8 @@ impl Guest {
 
     fn archive(self) -> &'static [u8] {
         match self {
-            Self::Python => include_bytes!("../../guest-python/python.wasm.zst"),
-            Self::JavaScript => include_bytes!("../../guest-js/js.wasm.zst"),
+            Self::Python => include_bytes!("guests/python.wasm.zst"),
+            Self::JavaScript => include_bytes!("guests/javascript.wasm.zst"),
         }
     }
 
@@ -42,7 +42,7 @@ impl Guest {
     pub(super) fn digest(self) -> &'static str {
         match self {
             Self::Python => env!("GUEST_PYTHON_DIGEST"),
-            Self::JavaScript => env!("GUEST_JS_DIGEST"),
+            Self::JavaScript => env!("GUEST_JAVASCRIPT_DIGEST"),
         }
     }
 

@@ -9,35 +9,22 @@ use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-use super::bindings::types::{Failure, Outcome, Program, Step, Value};
+use super::bindings::types::{Program, Step};
 use super::bindings::{self, GuestPre};
-use super::engine::{Flavour, WASM_STACK};
+use super::engine::{EngineVariant, WASM_STACK};
 use super::meter::LimitReached;
 use super::state::{MAX_HANDLES, State};
-use super::{Wire, typed};
-use crate::clock::Clock;
-use crate::limits::{Limit, Limits};
+use super::{Channel, typed};
+use contract::clock::Clock;
+use contract::error::Error;
+use contract::limits::{Limit, Limits};
+use contract::outcome::{
+    ComponentRefusal, ComponentRefusalKind, Failure, Outcome, RunError, Value,
+};
 
 /// Bytes that one host call may carry: the largest argument of a tool and as
 /// much again.
 pub(super) const MAX_TRANSFER: usize = 16 << 20;
-
-/// Why a run ended without the guest saying so.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// A limit was reached.
-    Limit(Limit),
-    /// The guest crashed; what the engine says about it.
-    Crashed(String),
-    /// The component cannot be run: what is wrong with it.
-    Refused {
-        kind: &'static str,
-        message: String,
-        hint: Option<String>,
-    },
-    /// The host failed.
-    Host(crate::error::Error),
-}
 
 /// What can be run.
 #[derive(Clone, Copy)]
@@ -48,7 +35,7 @@ pub(super) enum Runnable<'a> {
     Command(&'a CommandPre<State>),
 }
 
-/// A store and, once started, the instance in it. Discarded after any [`Stop`].
+/// A store and, once started, the instance in it. Discarded after any [`RunError`].
 pub(super) struct Instance {
     store: Store<State>,
     guest: Option<bindings::Guest>,
@@ -63,8 +50,8 @@ pub(super) enum Loaded {
 
 impl Instance {
     /// The one place where a store is configured.
-    pub(super) fn new(flavour: &Flavour, state: State, metered: bool) -> Self {
-        let mut store = Store::new(&flavour.engine, state);
+    pub(super) fn new(variant: &EngineVariant, state: State, metered: bool) -> Self {
+        let mut store = Store::new(&variant.engine, state);
         store.limiter(|state| &mut state.meter);
         store.set_hostcall_fuel(MAX_TRANSFER);
         Self {
@@ -94,7 +81,7 @@ impl Instance {
         program: &Program,
         limits: &Limits,
         clock: &Arc<Clock>,
-    ) -> Result<Outcome, Stop> {
+    ) -> Result<Outcome, RunError> {
         let timeout = Limit::Timeout(limits.timeout);
         self.store.set_epoch_deadline(1);
         let ends = Arc::clone(clock);
@@ -106,12 +93,12 @@ impl Instance {
         });
         if self.metered {
             let budget = limits.fuel.unwrap_or(u64::MAX);
-            self.store.set_fuel(budget).map_err(|error| {
-                Stop::Host(crate::error::Error::host("setting the fuel", error))
-            })?;
+            self.store
+                .set_fuel(budget)
+                .map_err(|error| RunError::Host(Error::host("setting the fuel", error)))?;
         }
         let pumped = clock.limit(self.pump(runnable, program, clock)).await;
-        let pumped = pumped.ok_or(Stop::Limit(timeout))?;
+        let pumped = pumped.ok_or(RunError::Limit(timeout))?;
         pumped.map_err(|error| self.explain(error, limits))
     }
 
@@ -135,7 +122,7 @@ impl Instance {
         let mut step = guest.call_run(&mut self.store, program).await?;
         loop {
             let at_most = match step {
-                Step::Finished(outcome) => return Ok(outcome),
+                Step::Finished(outcome) => return Ok(outcome.into()),
                 Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
             };
             if clock.has_run_out() {
@@ -174,7 +161,7 @@ impl Instance {
         })
     }
 
-    fn explain(&self, error: wasmtime::Error, limits: &Limits) -> Stop {
+    fn explain(&self, error: wasmtime::Error, limits: &Limits) -> RunError {
         let limit = if let Some(LimitReached(limit)) = error.downcast_ref() {
             Some(*limit)
         } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
@@ -200,8 +187,8 @@ impl Instance {
             None
         };
         match limit {
-            Some(limit) => Stop::Limit(limit),
-            None => Stop::Crashed(format!("{:#}", error)),
+            Some(limit) => RunError::Limit(limit),
+            None => RunError::Crashed(format!("{:#}", error)),
         }
     }
 }
@@ -209,13 +196,13 @@ impl Instance {
 /// Checks a user's component and links it, before anything of it runs. Servers
 /// whose tools it imports are asked for their interfaces until the deadline.
 pub(super) async fn load(
-    flavour: &Flavour,
+    variant: &EngineVariant,
     component: &Component,
-    wire: &mut Wire,
+    channel: &mut Channel,
     limits: &Limits,
     clock: &Clock,
-) -> Result<Loaded, Stop> {
-    let ungranted = super::linker::ungranted(&flavour.engine, component);
+) -> Result<Loaded, RunError> {
+    let ungranted = super::linker::ungranted(&variant.engine, component);
     if let Some(first) = ungranted.first() {
         let others = match ungranted.len() - 1 {
             0 => String::new(),
@@ -231,24 +218,28 @@ pub(super) async fn load(
                  build it without the import"
             }
         };
-        return Err(Stop::Refused {
-            kind: "import_denied",
+        return Err(RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::ImportDenied,
             message: format!("the component imports `{first}`{others}, which is not granted"),
             hint: Some(hint.into()),
-        });
+        }));
     }
-    let invalid = |error: wasmtime::Error| Stop::Refused {
-        kind: "component_invalid",
-        message: format!("the component does not fit: {error:#}"),
-        hint: None,
+    let invalid = |error: wasmtime::Error| {
+        RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::Invalid,
+            message: format!("the component does not fit: {error:#}"),
+            hint: None,
+        })
     };
-    let imports = typed::imports(&flavour.engine, component)?;
+    let imports = typed::imports(&variant.engine, component)?;
     let pre = match imports.is_empty() {
-        true => flavour.linker.instantiate_pre(component),
+        true => variant.linker.instantiate_pre(component),
         false => {
-            let mut linker = flavour.linker.clone();
-            let linked = clock.limit(typed::link(&mut linker, imports, wire)).await;
-            linked.ok_or(Stop::Limit(Limit::Timeout(limits.timeout)))??;
+            let mut linker = variant.linker.clone();
+            let linked = clock
+                .limit(typed::link(&mut linker, imports, channel))
+                .await;
+            linked.ok_or(RunError::Limit(Limit::Timeout(limits.timeout)))??;
             linker.instantiate_pre(component)
         }
     };
@@ -258,12 +249,12 @@ pub(super) async fn load(
     }
     match CommandPre::new(pre) {
         Ok(command) => Ok(Loaded::Command(command)),
-        Err(_) => Err(Stop::Refused {
-            kind: "component_invalid",
+        Err(_) => Err(RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::Invalid,
             message: "the component exports neither `run` and `resume` of `wasm-coordinator:sandbox/guest` \
                       nor `wasi:cli/run`"
                 .into(),
             hint: Some("build it for one of these worlds; `wit/sandbox.wit` has the first".into()),
-        }),
+        })),
     }
 }

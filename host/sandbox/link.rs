@@ -1,4 +1,4 @@
-//! The sandbox's end of the wire to the coordinator, for one run.
+//! The sandbox's end of the channel to the coordinator, for one run.
 //!
 //! Calls go out as messages and come back as messages; nothing else connects
 //! the two sides.
@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Wire;
-use crate::clock::Clock;
-use crate::message::{
+use super::Channel;
+use contract::clock::Clock;
+use contract::message::{
     CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
     ToSandbox, Tool,
 };
@@ -20,7 +20,7 @@ use crate::message::{
 /// that no single hand-over has to fit a thousand results.
 const MAX_BATCH: usize = 64;
 
-/// The two directions of the wire, and what is on its way.
+/// The two directions of the channel, and what is on its way.
 pub(super) struct Link {
     open: Option<Open>,
     /// Arrived while another answer was awaited.
@@ -31,7 +31,7 @@ pub(super) struct Link {
 
 /// What a link has while a program runs.
 struct Open {
-    wire: Wire,
+    channel: Channel,
     clock: Arc<Clock>,
     /// Questions to people that are not answered yet.
     asking: u32,
@@ -43,7 +43,7 @@ impl Open {
     async fn next(&mut self) -> Option<ToSandbox> {
         let mut stopped = (self.asking > 0).then(|| self.clock.stop());
         loop {
-            let message = self.wire.answers.recv().await?;
+            let message = self.channel.answers.recv().await?;
             if !self.is_about_asking(&message) {
                 return Some(message);
             }
@@ -58,7 +58,7 @@ impl Open {
     /// The next message, if it is there already.
     fn next_now(&mut self) -> Option<ToSandbox> {
         loop {
-            let message = self.wire.answers.try_recv().ok()?;
+            let message = self.channel.answers.try_recv().ok()?;
             if !self.is_about_asking(&message) {
                 return Some(message);
             }
@@ -88,9 +88,9 @@ impl Link {
 
     /// Connects the link for one run. Ids go on where they stopped, so that
     /// none is used twice in a session.
-    pub(super) fn open(&mut self, wire: Wire, clock: Arc<Clock>) {
+    pub(super) fn open(&mut self, channel: Channel, clock: Arc<Clock>) {
         self.open = Some(Open {
-            wire,
+            channel,
             clock,
             asking: 0,
         });
@@ -111,7 +111,7 @@ impl Link {
     }
 
     pub(super) fn start(&mut self, tool: String, arguments: String) -> Result<CallId, CallError> {
-        let Some(Open { wire, .. }) = &self.open else {
+        let Some(Open { channel, .. }) = &self.open else {
             return Err(gone(&tool));
         };
         let id = self.next_id;
@@ -120,7 +120,7 @@ impl Link {
             tool,
             arguments,
         };
-        match wire.requests.send(request) {
+        match channel.requests.send(request) {
             Ok(()) => {
                 self.next_id = id.wrapping_add(1);
                 self.in_flight += 1;
@@ -153,9 +153,9 @@ impl Link {
     }
 
     pub(super) fn cancel(&mut self, id: CallId) {
-        if let Some(Open { wire, .. }) = &self.open {
+        if let Some(Open { channel, .. }) = &self.open {
             // A coordinator that is gone has ended its calls already.
-            let _ = wire.requests.send(ToCoordinator::Cancel { id });
+            let _ = channel.requests.send(ToCoordinator::Cancel { id });
         }
     }
 
@@ -251,7 +251,10 @@ impl Link {
     /// Asks, and waits for the one answer that is no completion.
     async fn ask(&mut self, question: Question) -> Option<ToSandbox> {
         let open = self.open.as_mut()?;
-        open.wire.requests.send(ToCoordinator::Ask(question)).ok()?;
+        open.channel
+            .requests
+            .send(ToCoordinator::Ask(question))
+            .ok()?;
         loop {
             match open.next().await? {
                 ToSandbox::Completed(completion) => self.arrived.push_back(completion),

@@ -7,7 +7,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::limits::{Limit, Limits};
+use contract::limits::{Limit, Limits};
 
 /// The error that ends a run at a limit; found again by downcasting.
 #[derive(Debug, Clone, Copy, thiserror::Error)]

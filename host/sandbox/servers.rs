@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use wasm_coordinator_stubs::tree;
+use stubs::tree;
 
 use super::files::{Entry, Error, Generated, Kind, Source};
-use crate::message::{CallError, Server, StubFile, Stubs};
+use contract::message::{CallError, Server, StubFile, Stubs};
 
 /// The folder in a server's folder that is a part of its own.
 const RESOURCES: &str = "resources";

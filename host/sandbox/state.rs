@@ -11,8 +11,8 @@ use super::files::{FilesCtx, FilesView};
 use super::link::Link;
 use super::meter::Meter;
 use super::servers::ServerTree;
-use crate::limits::Limits;
-use crate::message::Completion;
+use contract::limits::Limits;
+use contract::message::Completion;
 
 /// Open files, streams, pollables and errors at once. CPython needs a dozen;
 /// each costs the host a few hundred bytes.

@@ -14,7 +14,8 @@ use super::{
     output::{fit_text, fit_value, shares},
     tokens,
 };
-use crate::report::{ContentBlock, ErrorReport, Report, ResourceContents, Status, Usage};
+use contract::content::{ContentBlock, ResourceContents};
+use contract::report::{ErrorReport, Report, Status, Usage};
 
 /// Tokens that an error may have whatever the budget is: its message, and the
 /// two ends of its traceback.

@@ -8,7 +8,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::Strategy;
-use crate::{message::Detail, program::Language};
+use contract::{message::Detail, program::Language};
 
 /// Bytes of a program.
 const LONGEST_CODE: usize = 1 << 20;

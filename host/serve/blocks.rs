@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rmcp::model::{ContentBlock, ResourceContents};
 
-use crate::sandbox::media_type;
+use sandbox::media_type;
 
 /// The type of an image, by how it begins.
 pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
@@ -11,7 +11,7 @@ pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// What a program emitted. It was checked when it was.
-pub(super) fn emitted(block: &crate::report::ContentBlock) -> Option<ContentBlock> {
+pub(super) fn emitted(block: &contract::content::ContentBlock) -> Option<ContentBlock> {
     serde_json::from_value(serde_json::to_value(block).ok()?).ok()
 }
 

@@ -17,11 +17,8 @@ use super::{
     meter::Tally,
     output::{fit_text, fit_value},
 };
-use crate::{
-    attendant::Attendant,
-    coordinator::CallLog,
-    message::{CallError, CallErrorKind},
-};
+use contract::message::{CallError, CallErrorKind};
+use tools::{Attendant, CallLog};
 
 impl Service {
     /// Calls one upstream tool, in a task of its own, by the same policy as

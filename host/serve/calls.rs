@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::coordinator::{CallRecord, CallStatus};
+use contract::call_record::{CallRecord, CallStatus};
 
 /// Kinds of calls that are listed; the others are summed up.
 const MOST_CALLS: usize = 30;

@@ -29,7 +29,7 @@ use super::{
     Caller, Service,
     desk::{Ask, Event, Unasked},
 };
-use crate::attendant::{LogEntry, LogLevel, Progress, RequestKind};
+use tools::{LogEntry, LogLevel, Progress, RequestKind};
 
 /// Between two progress notifications to a client.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::meter::{Counter, Tally};
-use crate::attendant::{
+use tools::{
     Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, RequestKind,
     ServerRequest, Verdict,
 };

@@ -22,12 +22,12 @@ use super::{
     sessions::{Cell, SessionError},
     tokens,
 };
-use crate::{
-    attendant::Attendant,
+use crate::session::{Files, Session, SessionOptions};
+use contract::{
     program::{Language, Program},
     report::{Report, Status},
-    session::{Files, Session, SessionOptions},
 };
+use tools::Attendant;
 
 /// Bytes of a file that a call can return. Larger ones are named.
 const LARGEST_FILE: usize = 1 << 20;

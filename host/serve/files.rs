@@ -20,7 +20,8 @@ use super::{
     execute::failure,
     tokens,
 };
-use crate::{files::Kind, sandbox::stubs_root};
+use crate::files::Kind;
+use sandbox::stubs_root;
 
 /// The folder of a server's resources, below that of the server.
 const RESOURCES: &str = "resources";

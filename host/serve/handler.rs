@@ -25,9 +25,9 @@ use super::{
 };
 use crate::{
     http::{Caller, TraceId},
-    message::CallError,
     serve::Strategy,
 };
+use contract::message::CallError;
 
 /// Tools that a search gives if the client does not say.
 const FOUND: u32 = 10;

@@ -14,10 +14,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{
-    coordinator::CallStatus,
-    report::{Report, Status},
-};
+use contract::call_record::CallStatus;
+use contract::report::{Report, Status};
 
 type Labels = Vec<(&'static str, String)>;
 

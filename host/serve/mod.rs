@@ -66,17 +66,14 @@ pub use output::Strategy;
 pub use sessions::SessionBounds;
 pub use stdio::serve_stdio;
 
-use crate::{
-    coordinator::{Grants, Toolbox},
-    files::Quota,
-    http::Caller,
-    limits::Limits,
-    sandbox::{Engine, Guest},
-};
+use crate::{files::Quota, http::Caller};
+use contract::limits::Limits;
 use meter::{Counter, Totals};
 use metrics::Metrics;
 use parked::Parked;
+use sandbox::{Engine, Guest};
 use sessions::Sessions;
+use tools::{Grants, Toolbox};
 
 /// Which tools are offered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -13,7 +13,7 @@
 pub mod names;
 pub mod python;
 pub mod schema;
-mod text;
+pub mod text;
 pub mod tool;
 pub mod tree;
 mod types;

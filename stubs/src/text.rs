@@ -69,7 +69,7 @@ fn visible(text: &str, out: &mut String) {
 }
 
 /// Characters that are not seen for what they are.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'

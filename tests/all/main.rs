@@ -45,4 +45,5 @@ mod tools;
 mod tree;
 mod typed;
 mod vices;
+mod walls;
 mod workspace;

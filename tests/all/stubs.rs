@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Map, Value, json};
-use wasm_coordinator_stubs::{
+use stubs::{
     names::{server_identifiers, tool_names},
     tool::{Server, Tool},
     tree::{self, File},

@@ -3,7 +3,8 @@
 //! Shared by all that runs in the session, so that parallel programs have one
 //! allowance together.
 
-use super::error::{Error, Limit};
+use super::error::Error;
+use contract::limits::FileLimit;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,7 +21,7 @@ const MAX_STREAMS: usize = 4 * MAX_DESCRIPTORS;
 pub(super) struct Account {
     descriptors: AtomicUsize,
     streams: AtomicUsize,
-    refused: Mutex<Option<Limit>>,
+    refused: Mutex<Option<FileLimit>>,
 }
 
 /// What a handle is for.
@@ -50,7 +51,7 @@ impl Account {
                 account: self.clone(),
                 purpose,
             }),
-            Err(_) => Err(Limit::Descriptors(MAX_DESCRIPTORS).into()),
+            Err(_) => Err(FileLimit::Descriptors(MAX_DESCRIPTORS).into()),
         }
     }
 
@@ -63,7 +64,7 @@ impl Account {
     }
 
     /// The last limit that was met since the last time somebody asked.
-    pub(super) fn take_refused(&self) -> Option<Limit> {
+    pub(super) fn take_refused(&self) -> Option<FileLimit> {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.take()
     }

@@ -4,9 +4,10 @@ use super::account::MAX_DESCRIPTORS;
 use super::bindings::wasi::filesystem::types::{
     DescriptorStat, DescriptorType, ErrorCode, MetadataHashValue, NewTimestamp,
 };
-use super::error::{Error, Limit};
+use super::error::Error;
 use super::mount::Location;
 use super::volume::{Kind, NewTime, Node, Status, Timestamp};
+use contract::limits::FileLimit;
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
@@ -30,7 +31,9 @@ impl From<ResourceTableError> for Failure {
     fn from(error: ResourceTableError) -> Self {
         match error {
             // A smaller bound than ours on everything that a guest can hold.
-            ResourceTableError::Full => Self::Refused(Limit::Descriptors(MAX_DESCRIPTORS).into()),
+            ResourceTableError::Full => {
+                Self::Refused(FileLimit::Descriptors(MAX_DESCRIPTORS).into())
+            }
             error => Self::Trap(error.into()),
         }
     }
@@ -128,11 +131,11 @@ impl From<Error> for ErrorCode {
             Error::Planted(_) | Error::InUse | Error::Access => Self::Access,
             Error::DiskFull => Self::InsufficientSpace,
             Error::Io => Self::Io,
-            Error::Limit(Limit::FileSize(_)) => Self::FileTooLarge,
-            Error::Limit(Limit::Bytes(_) | Limit::Inodes(_)) => Self::InsufficientSpace,
-            Error::Limit(Limit::Depth(_)) => Self::NameTooLong,
+            Error::Limit(FileLimit::FileSize(_)) => Self::FileTooLarge,
+            Error::Limit(FileLimit::Bytes(_) | FileLimit::Inodes(_)) => Self::InsufficientSpace,
+            Error::Limit(FileLimit::Depth(_)) => Self::NameTooLong,
             // WASI has no word for too many open files.
-            Error::Limit(Limit::Descriptors(_)) => Self::InsufficientMemory,
+            Error::Limit(FileLimit::Descriptors(_)) => Self::InsufficientMemory,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! translation for guests is in [`super::wasi`]. No variant holds a path, so
 //! none can leak one of the host.
 
+use contract::limits::FileLimit;
 use thiserror::Error;
 
 /// Why a file operation was refused.
@@ -68,27 +69,7 @@ pub enum Error {
     Io,
     /// A limit of the session.
     #[error("{0}")]
-    Limit(#[from] Limit),
-}
-
-/// A limit of the session, with its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Limit {
-    /// All files of the workspace together.
-    #[error("the workspace may hold at most {0} bytes")]
-    Bytes(u64),
-    /// One file of the workspace.
-    #[error("a file of the workspace may have at most {0} bytes")]
-    FileSize(u64),
-    /// Files and directories of the workspace together.
-    #[error("the workspace may hold at most {0} files and directories")]
-    Inodes(u64),
-    /// Directories inside each other.
-    #[error("a path may have at most {0} directories inside each other")]
-    Depth(usize),
-    /// Open files and directories.
-    #[error("at most {0} files and directories may be open at once")]
-    Descriptors(usize),
+    Limit(#[from] FileLimit),
 }
 
 /// A refusal to the host itself, with the path it asked for.

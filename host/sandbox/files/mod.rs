@@ -42,7 +42,8 @@ mod workspace;
 
 pub use account::MAX_DESCRIPTORS;
 pub use archive::Archive;
-pub use error::{Error, Limit, PathError};
+pub use contract::limits::FileLimit;
+pub use error::{Error, PathError};
 pub use generated::{Generated, Source};
 pub use link::add_to_linker;
 pub use mount::Mounts;
@@ -83,7 +84,7 @@ impl FilesCtx {
     /// The limit that a program met last, if it met one since the last time
     /// somebody asked. Whether that ended the program is the program's affair:
     /// it may have caught the error.
-    pub fn take_refused(&self) -> Option<Limit> {
+    pub fn take_refused(&self) -> Option<FileLimit> {
         self.account.take_refused()
     }
 

@@ -27,13 +27,13 @@ pub(super) struct Location {
 /// The mounts of one session. Built once, then shared by all that runs in it.
 ///
 /// ```
-/// use wasm_coordinator::files::{Archive, Mounts, Quota, Workspace};
+/// use wasm_coordinator_sandbox::files::{Archive, Mounts, Quota, Workspace};
 ///
 /// let workspace = Workspace::new(Quota::default());
 /// let skills = Archive::new([("greet.py", "def greet(): ...".into())])?;
 /// let mounts = Mounts::new(&workspace).read_only("/skills", skills)?;
-/// # let _ = wasm_coordinator::files::FilesCtx::with_mounts(mounts);
-/// # Ok::<(), wasm_coordinator::files::PathError>(())
+/// # let _ = wasm_coordinator_sandbox::files::FilesCtx::with_mounts(mounts);
+/// # Ok::<(), wasm_coordinator_sandbox::files::PathError>(())
 /// ```
 pub struct Mounts {
     /// Volume number zero: the directories that mounts stand on.

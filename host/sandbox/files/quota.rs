@@ -1,6 +1,6 @@
 //! What a workspace may hold, and what it holds.
 
-use super::error::Limit;
+use contract::limits::FileLimit;
 
 /// What a workspace may hold. The numbers count what guests see: the sizes of
 /// files, holes included, and the number of files and directories.
@@ -37,13 +37,13 @@ impl Quota {
 
     /// The largest size that a file of `size` bytes may take while the whole
     /// workspace holds `usage`, and the limit that ends it there.
-    pub(super) fn largest(&self, usage: Usage, size: u64) -> (u64, Limit) {
+    pub(super) fn largest(&self, usage: Usage, size: u64) -> (u64, FileLimit) {
         let rest = self.bytes.saturating_sub(usage.bytes);
         let whole = size.saturating_add(rest);
         if self.file_bytes <= whole {
-            (self.file_bytes, Limit::FileSize(self.file_bytes))
+            (self.file_bytes, FileLimit::FileSize(self.file_bytes))
         } else {
-            (whole, Limit::Bytes(self.bytes))
+            (whole, FileLimit::Bytes(self.bytes))
         }
     }
 }

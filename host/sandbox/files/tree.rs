@@ -18,12 +18,13 @@
 //! There are no links of either kind, so a name is a file's only name.
 
 use super::content::Content;
-use super::error::{Error, Limit};
+use super::error::Error;
 use super::inode::{Body, Entries, Inode};
 use super::path::Name;
 use super::quota::{Quota, Usage};
 use super::volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp};
 use bytes::Bytes;
+use contract::limits::FileLimit;
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -465,7 +466,7 @@ impl Tree {
     /// Makes an inode that the quota counts, under a name known to be free.
     fn create(&mut self, directory: Node, name: Name<'_>, body: Body) -> Result<Node, Error> {
         if self.usage.inodes >= self.quota.inodes {
-            return Err(Limit::Inodes(self.quota.inodes).into());
+            return Err(FileLimit::Inodes(self.quota.inodes).into());
         }
         self.insert(directory, name, body)
     }
@@ -473,7 +474,7 @@ impl Tree {
     fn insert(&mut self, directory: Node, name: Name<'_>, body: Body) -> Result<Node, Error> {
         self.growable(directory)?;
         if self.ancestors(directory).count() > self.max_depth() {
-            return Err(Limit::Depth(MAX_DEPTH).into());
+            return Err(FileLimit::Depth(MAX_DEPTH).into());
         }
         let node = Node(self.next);
         self.next += 1;
@@ -538,7 +539,7 @@ impl Tree {
             }
             level = below;
         }
-        Err(Limit::Depth(MAX_DEPTH).into())
+        Err(FileLimit::Depth(MAX_DEPTH).into())
     }
 }
 

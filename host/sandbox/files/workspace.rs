@@ -20,7 +20,7 @@ use std::time::SystemTime;
 /// memory ends with the last of them.
 ///
 /// ```
-/// use wasm_coordinator::files::{Quota, Workspace};
+/// use wasm_coordinator_sandbox::files::{Quota, Workspace};
 ///
 /// let workspace = Workspace::new(Quota::default());
 /// workspace.write_file("data/orders.csv", b"id,total\n1,20\n")?;
@@ -28,7 +28,7 @@ use std::time::SystemTime;
 /// assert_eq!(&*workspace.list("data")?[0].name, "orders.csv");
 /// assert_eq!(workspace.read_file("data/orders.csv")?, "id,total\n1,20\n");
 /// assert_eq!(workspace.usage().inodes, 2);
-/// # Ok::<(), wasm_coordinator::files::PathError>(())
+/// # Ok::<(), wasm_coordinator_sandbox::files::PathError>(())
 /// ```
 #[derive(Clone)]
 pub struct Workspace {
@@ -266,8 +266,8 @@ fn failed(action: &'static str, path: &str, reason: Error) -> PathError {
 
 #[cfg(test)]
 mod tests {
-    use super::super::error::Limit;
     use super::*;
+    use contract::limits::FileLimit;
     use std::thread;
 
     fn name(text: &str) -> Name<'_> {
@@ -367,7 +367,7 @@ mod tests {
                             Err(error) => break error,
                         }
                     };
-                    assert_eq!(error, Limit::FileSize(100_000).into());
+                    assert_eq!(error, FileLimit::FileSize(100_000).into());
                     volume.release(file);
                     written
                 })

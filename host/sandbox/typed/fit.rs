@@ -6,9 +6,7 @@
 //! tool breaks nobody. What the component leaves out is left out of the plan,
 //! so a fitted plan has exactly the component's types, in its order.
 
-use wasm_coordinator_stubs::wit::{
-    Alternative, Arguments, ERROR_KINDS, Field, Function, Record, Type,
-};
+use stubs::wit::{Alternative, Arguments, ERROR_KINDS, Field, Function, Record, Type};
 use wasmtime::component::Val;
 use wasmtime::component::types::{self, ComponentFunc};
 

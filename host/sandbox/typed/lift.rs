@@ -2,7 +2,7 @@
 //! values.
 
 use serde_json::Value;
-use wasm_coordinator_stubs::wit::{Record, Type};
+use stubs::wit::{Record, Type};
 use wasmtime::component::Val;
 
 use super::lower::{Unfit, shown};

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::IgnoredAny;
-use wasm_coordinator_stubs::wit::{Record, Rest, Type};
+use stubs::wit::{Record, Rest, Type};
 use wasmtime::component::Val;
 
 use super::fit::Parameter;

@@ -24,13 +24,14 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Linker, Val};
 use wasmtime::{Engine, StoreContextMut};
 
-use super::Wire;
-use super::instance::Stop;
+use super::Channel;
 use super::state::State;
-use crate::message::{
+use contract::error::Error;
+use contract::message::{
     CallError, CallErrorKind, ImportError, ImportErrorKind, ImportedPackage, ImportedTool,
     Question, ToCoordinator, ToSandbox,
 };
+use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError};
 use fit::Fitted;
 
 /// An import of a component that means a server's tools.
@@ -51,7 +52,7 @@ pub(super) fn package(import: &str) -> Option<&str> {
 }
 
 /// What a component imports from servers.
-pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Import>, Stop> {
+pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Import>, RunError> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     for (name, item) in ty.imports(engine) {
@@ -86,9 +87,9 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Impo
 pub(super) async fn link(
     linker: &mut Linker<State>,
     imports: Vec<Import>,
-    wire: &mut Wire,
-) -> Result<(), Stop> {
-    let answers = ask(wire, &imports).await?;
+    channel: &mut Channel,
+) -> Result<(), RunError> {
+    let answers = ask(channel, &imports).await?;
     for (import, tools) in imports.into_iter().zip(answers) {
         let invalid = |error: wasmtime::Error| mismatch(&import.package, format!("{error:#}"));
         let mut instance = linker.instance(&import.name).map_err(invalid)?;
@@ -117,7 +118,10 @@ pub(super) async fn link(
 }
 
 /// What the coordinator says the imports are, function by function.
-async fn ask(wire: &mut Wire, imports: &[Import]) -> Result<Vec<Vec<ImportedTool>>, Stop> {
+async fn ask(
+    channel: &mut Channel,
+    imports: &[Import],
+) -> Result<Vec<Vec<ImportedTool>>, RunError> {
     let packages = imports.iter().map(|import| ImportedPackage {
         name: import.package.clone(),
         functions: import
@@ -131,11 +135,11 @@ async fn ask(wire: &mut Wire, imports: &[Import]) -> Result<Vec<Vec<ImportedTool
     });
     let gone = || {
         let gone = std::io::Error::other("the coordinator is gone");
-        Stop::Host(crate::error::Error::host("linking a component", gone))
+        RunError::Host(Error::host("linking a component", gone))
     };
-    wire.requests.send(request).map_err(|_| gone())?;
+    channel.requests.send(request).map_err(|_| gone())?;
     loop {
-        match wire.answers.recv().await {
+        match channel.answers.recv().await {
             Some(ToSandbox::Imported(Ok(tools))) => {
                 let wanted = imports.iter().map(|import| import.functions.len());
                 let is_complete = wanted.eq(tools.iter().map(Vec::len));
@@ -208,26 +212,26 @@ fn kind_name(kind: &CallErrorKind) -> &'static str {
     }
 }
 
-fn mismatch(package: &str, what: String) -> Stop {
-    Stop::Refused {
-        kind: "import_mismatch",
+fn mismatch(package: &str, what: String) -> RunError {
+    RunError::Refused(ComponentRefusal {
+        kind: ComponentRefusalKind::ImportMismatch,
         message: format!(
             "the component's import `mcp:{package}/tools` does not fit what the server has: {what}"
         ),
         hint: Some(format!(
             "`wasm-coordinator wit {package}` prints the present interface; build the component with it"
         )),
-    }
+    })
 }
 
-fn refused(error: ImportError) -> Stop {
-    Stop::Refused {
+fn refused(error: ImportError) -> RunError {
+    RunError::Refused(ComponentRefusal {
         kind: match error.kind {
-            ImportErrorKind::Denied => "import_denied",
-            ImportErrorKind::Unknown => "import_unknown",
-            ImportErrorKind::Unavailable => "import_unavailable",
+            ImportErrorKind::Denied => ComponentRefusalKind::ImportDenied,
+            ImportErrorKind::Unknown => ComponentRefusalKind::ImportUnknown,
+            ImportErrorKind::Unavailable => ComponentRefusalKind::ImportUnavailable,
         },
         message: error.message,
         hint: Some(error.hint),
-    }
+    })
 }

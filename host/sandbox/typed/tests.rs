@@ -1,14 +1,14 @@
 //! Values both ways, honest and hostile, by plans as the stubs crate makes them.
 
 use serde_json::{Value, json};
-use wasm_coordinator_stubs::names::tool_names;
-use wasm_coordinator_stubs::tool::{Server, Tool};
-use wasm_coordinator_stubs::wit::{Arguments, ERROR_KINDS, Type, interface};
+use stubs::names::tool_names;
+use stubs::tool::{Server, Tool};
+use stubs::wit::{Arguments, ERROR_KINDS, Type, interface};
 use wasmtime::component::Val;
 
 use super::fit::Parameter;
 use super::{kind_name, lift, lower, package};
-use crate::message::CallErrorKind;
+use contract::message::CallErrorKind;
 
 /// The plan of a tool `t`.
 fn plan(input: Value, output: Option<Value>) -> (Arguments, Type) {

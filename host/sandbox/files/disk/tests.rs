@@ -1,11 +1,11 @@
 //! A workspace on disk: the same as in memory, and nothing beside it.
 
-use super::super::error::Limit;
 use super::super::memory::Memory;
 use super::super::random::Random;
 use super::super::volume::Timestamp;
 use super::super::workspace::Workspace;
 use super::*;
+use contract::limits::FileLimit;
 use rustix::fs::FileType;
 use std::collections::BTreeMap;
 use std::fs;
@@ -128,7 +128,7 @@ fn what_does_not_fit_is_refused_by_name() {
         ..QUOTA
     };
     let error = Workspace::open(too_deep.path(), quota).err().unwrap();
-    assert_eq!(error.reason, Limit::Depth(64).into());
+    assert_eq!(error.reason, FileLimit::Depth(64).into());
 
     use std::os::unix::ffi::OsStrExt;
     let strange = folder();

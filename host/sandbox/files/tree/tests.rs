@@ -81,7 +81,7 @@ impl Model {
             (None, _) => {}
         }
         if self.usage().inodes >= quota.inodes {
-            return Err(Limit::Inodes(quota.inodes).into());
+            return Err(FileLimit::Inodes(quota.inodes).into());
         }
         self.entries.insert(path.to_owned(), body);
         Ok(())
@@ -133,12 +133,12 @@ impl Model {
     }
 
     /// How long the file may become, and why no longer.
-    fn largest(&self, size: u64, quota: &Quota) -> (u64, Limit) {
+    fn largest(&self, size: u64, quota: &Quota) -> (u64, FileLimit) {
         let by_space = quota.bytes - self.usage().bytes + size;
         if quota.file_bytes <= by_space {
-            (quota.file_bytes, Limit::FileSize(quota.file_bytes))
+            (quota.file_bytes, FileLimit::FileSize(quota.file_bytes))
         } else {
-            (by_space, Limit::Bytes(quota.bytes))
+            (by_space, FileLimit::Bytes(quota.bytes))
         }
     }
 
@@ -292,14 +292,14 @@ fn limits_are_exact_to_the_byte() {
     assert_eq!(tree.write(one, Position::At(0), &[1; 10]), Ok(10));
     assert_eq!(
         tree.write(one, Position::End, b"x"),
-        Err(Limit::FileSize(10).into())
+        Err(FileLimit::FileSize(10).into())
     );
     assert_eq!(tree.write(one, Position::At(8), &[2; 5]), Ok(2));
     assert_eq!(
         tree.write(one, Position::At(u64::MAX), b"x"),
-        Err(Limit::FileSize(10).into())
+        Err(FileLimit::FileSize(10).into())
     );
-    assert_eq!(tree.resize(one, 11), Err(Limit::FileSize(10).into()));
+    assert_eq!(tree.resize(one, 11), Err(FileLimit::FileSize(10).into()));
     let two = file(&mut tree, "two");
     assert_eq!(tree.resize(two, 10), Ok(()));
     let three = file(&mut tree, "three");
@@ -307,9 +307,9 @@ fn limits_are_exact_to_the_byte() {
     assert_eq!(tree.read(three, 0, 9).unwrap(), b"\0\0\0\0a"[..]);
     assert_eq!(
         tree.write(three, Position::End, b"x"),
-        Err(Limit::Bytes(25).into())
+        Err(FileLimit::Bytes(25).into())
     );
-    assert_eq!(tree.resize(three, 6), Err(Limit::Bytes(25).into()));
+    assert_eq!(tree.resize(three, 6), Err(FileLimit::Bytes(25).into()));
     assert_eq!(tree.usage().bytes, 25);
     // What is there can still be written over.
     assert_eq!(tree.write(three, Position::At(0), b"12345678"), Ok(5));
@@ -325,7 +325,7 @@ fn a_removed_file_counts_until_it_is_released() {
     assert_eq!(tree.read(file, 0, 99).unwrap().len(), 10);
     assert_eq!(tree.status(file).unwrap().links, 0);
     let again = tree.open(Tree::ROOT, name("g"), CREATE);
-    assert_eq!(again, Err(Limit::Inodes(1).into()));
+    assert_eq!(again, Err(FileLimit::Inodes(1).into()));
     tree.release(file);
     assert_eq!(tree.usage(), Usage::default());
     assert_eq!(tree.status(file), Err(Error::NoEntry));
@@ -382,7 +382,7 @@ fn depth_is_bounded_also_by_renames() {
             tree.create_directory(node, name("d")).unwrap()
         })
     };
-    let limit = Error::Limit(Limit::Depth(MAX_DEPTH));
+    let limit = Error::Limit(FileLimit::Depth(MAX_DEPTH));
     let bottom = deep(&mut tree, Tree::ROOT, MAX_DEPTH);
     assert_eq!(tree.create_directory(bottom, name("d")), Err(limit));
     assert_eq!(tree.open(bottom, name("f"), CREATE), Err(limit));

@@ -4,7 +4,7 @@
 mod handles;
 mod paths;
 
-use super::super::{Archive, Limit, MAX_DESCRIPTORS, Mounts, Quota, Usage, Workspace};
+use super::super::{Archive, FileLimit, MAX_DESCRIPTORS, Mounts, Quota, Usage, Workspace};
 use super::*;
 use std::time::{Duration, UNIX_EPOCH};
 use types::{Host, HostDescriptor, HostDirectoryEntryStream, NewTimestamp};

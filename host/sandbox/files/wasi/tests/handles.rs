@@ -57,7 +57,10 @@ fn read_and_write_take_any_number() {
             guest.write(&file, b"y", offset),
             Err(ErrorCode::FileTooLarge)
         );
-        assert_eq!(guest.ctx.take_refused(), Some(Limit::FileSize(10 << 20)));
+        assert_eq!(
+            guest.ctx.take_refused(),
+            Some(FileLimit::FileSize(10 << 20))
+        );
     }
     assert_eq!(
         guest.workspace.usage(),
@@ -189,7 +192,7 @@ fn streams_read_write_and_append() {
         guest.workspace.read_file("f").unwrap(),
         b"J\0llo you123"[..]
     );
-    assert_eq!(guest.ctx.take_refused(), Some(Limit::FileSize(12)));
+    assert_eq!(guest.ctx.take_refused(), Some(FileLimit::FileSize(12)));
     let again_at_the_end = guest.call(|files| files.append_via_stream(again(&file)));
     assert_eq!(again_at_the_end.map(drop), Err(ErrorCode::FileTooLarge));
     guest
@@ -254,7 +257,7 @@ fn set_size_cuts_and_extends() {
     let mut set = |size| guest.call(|files| files.set_size(again(&other), size));
     assert_eq!(set(5), Ok(()));
     assert_eq!(set(6), Err(ErrorCode::InsufficientSpace));
-    assert_eq!(guest.ctx.take_refused(), Some(Limit::Bytes(20)));
+    assert_eq!(guest.ctx.take_refused(), Some(FileLimit::Bytes(20)));
     assert_eq!(guest.workspace.usage(), guest.workspace.recount());
     assert_eq!(
         guest.workspace.read_file("f").unwrap(),
@@ -395,7 +398,7 @@ fn descriptors_are_counted() {
     assert_eq!(refused, ErrorCode::InsufficientMemory);
     assert_eq!(
         guest.ctx.take_refused(),
-        Some(Limit::Descriptors(MAX_DESCRIPTORS))
+        Some(FileLimit::Descriptors(MAX_DESCRIPTORS))
     );
     assert_eq!(guest.ctx.open(), MAX_DESCRIPTORS);
     assert!(

@@ -287,7 +287,7 @@ fn create_directory_at_makes_one() {
             ("", Err(ErrorCode::NoEntry)),
         ],
     );
-    assert_eq!(guest.ctx.take_refused(), Some(Limit::Inodes(3)));
+    assert_eq!(guest.ctx.take_refused(), Some(FileLimit::Inodes(3)));
     assert_eq!(guest.ctx.take_refused(), None);
 }
 

@@ -1,0 +1,20 @@
+//! What the sides of wasm-coordinator say to each other, as plain data.
+//!
+//! The *sandbox* (engine, guests, files, the ledger of what they consume) and
+//! the *tools* (servers, policy, secrets) are crates that do not know each
+//! other. Both know this one, and a session joins them. Everything here can be
+//! serialised or copied, so either side can live in another process; each side
+//! treats what it receives as written by a stranger.
+//!
+//! Here is no engine, no protocol and no input or output.
+
+pub mod call_record;
+pub mod clock;
+pub mod content;
+pub mod error;
+pub mod limits;
+pub mod message;
+pub mod outcome;
+pub mod program;
+pub mod report;
+pub mod text;

@@ -1,0 +1,273 @@
+//! What one run may consume, and how a run that reached a limit says so.
+//!
+//! Pure data: enforcement is on the sandbox side. Public numbers are durations
+//! and bytes, never ticks or pages.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// The bounds of one run.
+///
+/// The defaults suit a program that calls a few dozen tools and prints a page
+/// of text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Wall time, waiting for tools included. 30 s by default.
+    pub timeout: Duration,
+    /// Bytes of all memories and tables of the guest together. 256 MiB by
+    /// default.
+    pub memory: u64,
+    /// A budget of executed instructions, the same for the same program each
+    /// time. `None`, the default, does not count them: counting costs 45 to
+    /// 85 % of speed.
+    pub fuel: Option<u64>,
+    /// Tool calls started, refused ones included. 256 by default.
+    pub max_calls: u32,
+    /// Bytes printed and returned. 1 MiB by default.
+    pub max_output: u64,
+    /// Bytes of everything emitted, names and types included, before Base64
+    /// makes a third more of them. 8 MiB by default: a few images as large as
+    /// clients take them.
+    pub max_content: u64,
+}
+
+/// Blocks that one run may emit. Each is shown by itself, and nobody looks at
+/// more.
+pub const MAX_BLOCKS: u32 = 64;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+            memory: 256 << 20,
+            fuel: None,
+            max_calls: 256,
+            max_output: 1 << 20,
+            max_content: 8 << 20,
+        }
+    }
+}
+
+/// A limit that ended a run, with the value it had.
+///
+/// Serialized as its [name](Self::name) and a number: milliseconds, bytes or a
+/// count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Wall time.
+    Timeout(Duration),
+    /// Memory, in bytes.
+    Memory(u64),
+    /// Executed instructions.
+    Fuel(u64),
+    /// Tool calls.
+    Calls(u32),
+    /// Output, in bytes.
+    Output(u64),
+    /// Emitted content, in bytes.
+    Content(u64),
+    /// Emitted blocks.
+    Blocks(u32),
+    /// Nested calls of functions inside the guest; bytes of its stack.
+    Stack(u64),
+    /// What one call to the host may carry, in bytes.
+    Transfer(u64),
+    /// Open files, streams and timers at once.
+    Handles(u64),
+}
+
+impl Limit {
+    /// A short stable name for programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => "timeout",
+            Self::Memory(_) => "memory",
+            Self::Fuel(_) => "fuel",
+            Self::Calls(_) => "max-calls",
+            Self::Output(_) => "max-output",
+            Self::Content(_) => "max-content",
+            Self::Blocks(_) => "blocks",
+            Self::Stack(_) => "stack",
+            Self::Transfer(_) => "transfer",
+            Self::Handles(_) => "handles",
+        }
+    }
+
+    /// What the author can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Timeout(_) => {
+                "raise it with `--timeout`, or `limits.timeout` in the configuration"
+            }
+            Self::Memory(_) => "raise it with `--memory`, or `limits.memory` in the configuration",
+            Self::Fuel(_) => "raise it with `--fuel`, or `limits.fuel` in the configuration",
+            Self::Calls(_) => {
+                "raise it with `--max-calls`, or `limits.maxCalls` in the configuration"
+            }
+            Self::Output(_) => {
+                "raise it with `--max-output`, or `limits.maxOutput` in the configuration; print less, or a summary"
+            }
+            Self::Content(_) => {
+                "raise it with `--max-content`, or `limits.maxContent` in the configuration; it counts the bytes of all blocks of a run: emit smaller images, or leave files in `/workspace`"
+            }
+            Self::Blocks(_) => {
+                "it is fixed; put texts together, and leave further files in `/workspace`"
+            }
+            Self::Stack(_) => {
+                "it is fixed; use a loop or an explicit list instead of deep recursion"
+            }
+            Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
+            Self::Handles(_) => "it is fixed; close what is no longer needed",
+        }
+    }
+}
+
+/// A limit of the files of a session, with its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FileLimit {
+    /// All files of the workspace together.
+    #[error("the workspace may hold at most {0} bytes")]
+    Bytes(u64),
+    /// One file of the workspace.
+    #[error("a file of the workspace may have at most {0} bytes")]
+    FileSize(u64),
+    /// Files and directories of the workspace together.
+    #[error("the workspace may hold at most {0} files and directories")]
+    Inodes(u64),
+    /// Directories inside each other.
+    #[error("a path may have at most {0} directories inside each other")]
+    Depth(usize),
+    /// Open files and directories.
+    #[error("at most {0} files and directories may be open at once")]
+    Descriptors(usize),
+}
+
+impl FileLimit {
+    /// What the author can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Bytes(_) => {
+                "raise it with `--workspace-size`, or `limits.workspaceSize` in the configuration"
+            }
+            Self::FileSize(_) => {
+                "raise it with `--file-size`, or `limits.fileSize` in the configuration"
+            }
+            Self::Inodes(_) => {
+                "raise it with `--max-files`, or `limits.maxFiles` in the configuration"
+            }
+            Self::Depth(_) => "it is fixed; use fewer directories inside each other",
+            Self::Descriptors(_) => "it is fixed; close what is no longer needed",
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = match *self {
+            Self::Timeout(time) => u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+            Self::Calls(count) | Self::Blocks(count) => count.into(),
+            Self::Memory(value)
+            | Self::Fuel(value)
+            | Self::Output(value)
+            | Self::Content(value)
+            | Self::Stack(value)
+            | Self::Transfer(value)
+            | Self::Handles(value) => value,
+        };
+        let mut fields = serializer.serialize_struct("Limit", 2)?;
+        fields.serialize_field("name", self.name())?;
+        fields.serialize_field("value", &value)?;
+        fields.end()
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(value) => write!(f, "the time limit of {} was reached", Seconds(*value)),
+            Self::Memory(value) => write!(f, "the memory limit of {} was reached", Size(*value)),
+            Self::Fuel(value) => write!(f, "the fuel limit of {value} was reached"),
+            Self::Calls(value) => write!(f, "the limit of {value} tool calls was reached"),
+            Self::Output(value) => write!(f, "the output limit of {} was reached", Size(*value)),
+            Self::Content(value) => {
+                write!(
+                    f,
+                    "the limit of {} of emitted content was reached",
+                    Size(*value)
+                )
+            }
+            Self::Blocks(value) => write!(f, "the limit of {value} emitted blocks was reached"),
+            Self::Stack(value) => write!(f, "the stack limit of {} was reached", Size(*value)),
+            Self::Transfer(value) => {
+                write!(
+                    f,
+                    "the limit of {} for the data of one call to the host was reached",
+                    Size(*value)
+                )
+            }
+            Self::Handles(value) => write!(f, "the limit of {value} open handles was reached"),
+        }
+    }
+}
+
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.as_millis().is_multiple_of(1000) {
+            write!(f, "{} s", self.0.as_secs())
+        } else {
+            write!(f, "{} ms", self.0.as_millis())
+        }
+    }
+}
+
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            n if n >= 1 << 30 && n.is_multiple_of(1 << 30) => write!(f, "{} GiB", n >> 30),
+            n if n >= 1 << 20 && n.is_multiple_of(1 << 20) => write!(f, "{} MiB", n >> 20),
+            n if n >= 1 << 10 && n.is_multiple_of(1 << 10) => write!(f, "{} KiB", n >> 10),
+            n => write!(f, "{n} bytes"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let limits = Limits::default();
+        assert_eq!(limits.timeout, Duration::from_secs(30));
+        assert_eq!(limits.memory, 256 * 1024 * 1024);
+        assert_eq!(limits.fuel, None);
+        assert_eq!(limits.max_calls, 256);
+        assert_eq!(limits.max_output, 1024 * 1024);
+        assert_eq!(limits.max_content, 8 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_limit_says_its_value_in_the_unit_people_use() {
+        let text = |limit: Limit| limit.to_string();
+        assert_eq!(
+            text(Limit::Timeout(Duration::from_millis(1500))),
+            "the time limit of 1500 ms was reached"
+        );
+        assert_eq!(
+            text(Limit::Memory(64 << 20)),
+            "the memory limit of 64 MiB was reached"
+        );
+        assert_eq!(
+            text(Limit::Output(1000)),
+            "the output limit of 1000 bytes was reached"
+        );
+    }
+}

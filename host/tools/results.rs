@@ -1,0 +1,295 @@
+//! Results: from what a tool answered to the JSON text a program gets.
+//!
+//! - An error of the tool becomes a failure with the text of its content.
+//! - A structured result is taken as it is, without the `{"result": …}` that
+//!   SDKs put around lists and scalars.
+//! - One block of text that is a JSON object or list is that object or list.
+//!   Any other text is a string, also `42` and `true`: whether such a text was
+//!   meant as a number cannot be told, and half of the time it was not.
+//! - Several blocks of text are a list of what each alone would be.
+//! - Anything with other kinds of content is the list of its blocks.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::servers::{Answer, Content};
+
+/// The longest result in bytes. What is longer does not fit into a program's
+/// memory several times over, as parsing it takes.
+const LONGEST: usize = 16 << 20;
+
+/// The longest error text of a tool.
+const LONGEST_ERROR: usize = 16 << 10;
+
+/// The deepest JSON in a text: what parsers in programs take.
+const DEEPEST: usize = 128;
+
+/// Turns an answer into JSON text, or into the message of a failure.
+///
+/// `is_wrapped` tells that the tool's output schema is a wrapper.
+pub(super) fn read(answer: Answer, is_wrapped: bool) -> Result<String, String> {
+    let content = match answer {
+        Answer::Value(value) => return bounded(value.to_string()),
+        Answer::Content(content) => content,
+    };
+    if content.is_error {
+        return Err(error_text(&content));
+    }
+    if let Some(structured) = &content.structured
+        && (structured.get() != "null" || content.blocks.is_empty())
+    {
+        return checked(unwrapped(structured, content.is_wrapped || is_wrapped));
+    }
+    let texts: Option<Vec<_>> = content.blocks.iter().map(|block| text_of(block)).collect();
+    match texts.as_deref() {
+        Some([]) => Ok("null".to_owned()),
+        Some([text]) => bounded(json_of(text)),
+        Some(texts) => {
+            let items: Vec<_> = texts.iter().map(|text| json_of(text)).collect();
+            bounded(format!("[{}]", items.join(",")))
+        }
+        None => {
+            let blocks: Vec<_> = content.blocks.iter().map(|block| block.get()).collect();
+            checked(&format!("[{}]", blocks.join(",")))
+        }
+    }
+}
+
+/// Whether an output schema says that the result is in a wrapper.
+pub(super) fn is_wrapper(schema: &Value) -> bool {
+    if schema.get("x-fastmcp-wrap-result") == Some(&Value::Bool(true)) {
+        return true;
+    }
+    let properties = schema.get("properties").and_then(Value::as_object);
+    properties.is_some_and(|properties| properties.len() == 1 && properties.contains_key("result"))
+}
+
+fn unwrapped(structured: &RawValue, is_wrapped: bool) -> &str {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Wrapper<'a> {
+        #[serde(borrow)]
+        result: &'a RawValue,
+    }
+    let text = structured.get();
+    let wrapper = is_wrapped.then(|| serde_json::from_str::<Wrapper<'_>>(text));
+    match wrapper {
+        Some(Ok(wrapper)) => wrapper.result.get(),
+        _ => text,
+    }
+}
+
+/// The text of a block of text.
+fn text_of(block: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(Deserialize)]
+    struct Block<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+        #[serde(borrow)]
+        text: Cow<'a, str>,
+    }
+    let block: Block<'_> = serde_json::from_str(block.get()).ok()?;
+    (block.kind == "text").then_some(block.text)
+}
+
+fn json_of(text: &str) -> String {
+    let trimmed = text.trim();
+    let is_json = trimmed.starts_with(['{', '['])
+        && !is_too_deep(trimmed)
+        && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
+    match is_json {
+        // As it came: parsing and writing it again could change numbers.
+        true => trimmed.to_owned(),
+        false => Value::from(text).to_string(),
+    }
+}
+
+fn is_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
+/// JSON text of a server that a program's parser can take.
+pub(super) fn checked(json: &str) -> Result<String, String> {
+    match is_too_deep(json) {
+        true => Err(format!("its result is nested deeper than {DEEPEST} levels")),
+        false => bounded(json.to_owned()),
+    }
+}
+
+fn bounded(json: String) -> Result<String, String> {
+    match json.len() > LONGEST {
+        true => Err(format!(
+            "its result has {} bytes, more than the {LONGEST} that are passed on; ask for less at a time",
+            json.len()
+        )),
+        false => Ok(json),
+    }
+}
+
+fn error_text(content: &Content) -> String {
+    let texts: Vec<_> = content
+        .blocks
+        .iter()
+        .filter_map(|block| text_of(block))
+        .collect();
+    let text = match (texts.join("\n"), &content.structured) {
+        (text, _) if !text.trim().is_empty() => text,
+        (_, Some(structured)) if structured.get() != "null" => structured.get().to_owned(),
+        _ => "the tool reported an error and said nothing about it".to_owned(),
+    };
+    shortened(text.trim(), LONGEST_ERROR)
+}
+
+/// A text that says how much of it is missing.
+pub(super) fn shortened(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(longest);
+    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn content(blocks: Value) -> Answer {
+        answer(blocks, None, false)
+    }
+
+    fn answer(blocks: Value, structured: Option<Value>, is_wrapped: bool) -> Answer {
+        Answer::Content(Content {
+            is_error: false,
+            structured: structured.map(raw),
+            blocks: serde_json::from_str(&blocks.to_string()).unwrap(),
+            is_wrapped,
+        })
+    }
+
+    fn raw(value: Value) -> Box<RawValue> {
+        RawValue::from_string(value.to_string()).unwrap()
+    }
+
+    fn text(text: &str) -> Value {
+        json!({"type": "text", "text": text})
+    }
+
+    #[test]
+    fn text_that_is_an_object_or_a_list_is_parsed_and_other_text_is_not() {
+        for (written, expected) in [
+            (
+                r#" {"a": 1.10, "n": 12345678901234567890123} "#,
+                r#"{"a": 1.10, "n": 12345678901234567890123}"#,
+            ),
+            ("[1, 2]", "[1, 2]"),
+            ("[1, 2", r#""[1, 2""#),
+            ("42", r#""42""#),
+            ("true", r#""true""#),
+            (" plain \"prose\"\n", r#"" plain \"prose\"\n""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(
+                read(content(json!([text(written)])), false).unwrap(),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn several_texts_are_a_list_and_mixed_content_stays_as_it_is() {
+        assert_eq!(
+            read(content(json!([text("a"), text("{\"b\":1}")])), false).unwrap(),
+            r#"["a",{"b":1}]"#
+        );
+        let image = json!({"type": "image", "data": "AA==", "mimeType": "image/png"});
+        let mixed = json!([text("a"), image]);
+        assert_eq!(
+            read(content(mixed.clone()), false).unwrap(),
+            mixed.to_string()
+        );
+        assert_eq!(read(content(json!([])), false).unwrap(), "null");
+    }
+
+    #[test]
+    fn a_structured_result_wins_and_loses_its_wrapper() {
+        let wrapped = || Some(json!({"result": [1, 2]}));
+        let blocks = || json!([text("1"), text("2")]);
+        assert_eq!(
+            read(answer(blocks(), wrapped(), false), true).unwrap(),
+            "[1,2]"
+        );
+        assert_eq!(
+            read(answer(blocks(), wrapped(), true), false).unwrap(),
+            "[1,2]"
+        );
+        assert_eq!(
+            read(answer(blocks(), wrapped(), false), false).unwrap(),
+            r#"{"result":[1,2]}"#
+        );
+        let more = Some(json!({"result": 1, "other": 2}));
+        assert_eq!(
+            read(answer(blocks(), more, false), true).unwrap(),
+            r#"{"result":1,"other":2}"#
+        );
+        assert_eq!(
+            read(answer(json!([]), Some(Value::Null), false), false).unwrap(),
+            "null"
+        );
+        assert!(is_wrapper(&json!({"properties": {"result": {}}})));
+        assert!(is_wrapper(
+            &json!({"x-fastmcp-wrap-result": true, "properties": {}})
+        ));
+        assert!(!is_wrapper(&json!({"properties": {"result": {}, "b": {}}})));
+    }
+
+    #[test]
+    fn an_error_of_the_tool_is_its_text() {
+        let error = |blocks: Value, structured| {
+            let Answer::Content(content) = self::answer(blocks, structured, false) else {
+                panic!("it is content");
+            };
+            let answer = Answer::Content(Content {
+                is_error: true,
+                ..content
+            });
+            read(answer, false).unwrap_err()
+        };
+        assert_eq!(
+            error(json!([text("no such"), text("repository")]), None),
+            "no such\nrepository"
+        );
+        assert_eq!(error(json!([]), Some(json!({"code": 7}))), r#"{"code":7}"#);
+        assert_eq!(
+            error(json!([]), None),
+            "the tool reported an error and said nothing about it"
+        );
+        assert!(error(json!([text(&"é".repeat(20_000))]), None).ends_with(" bytes more)"));
+    }
+
+    #[test]
+    fn results_beyond_the_bounds_fail_instead_of_being_cut() {
+        let long = "x".repeat(LONGEST);
+        assert!(read(Answer::Value(Value::from(long)), false).is_err());
+        let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
+        let result = read(content(json!([text(&deep)])), false).unwrap();
+        assert!(result.starts_with('"'), "what cannot be parsed stays text");
+    }
+}

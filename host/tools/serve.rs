@@ -1,0 +1,198 @@
+//! The tool side of one run: requests in, answers out.
+//!
+//! Everything runs inside the future that [`Toolbox::serve`] is: no task is
+//! made for a call, because the hop would cost more than most local tools.
+//! Dropping the future cancels what is in flight.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use futures_util::{
+    StreamExt as _,
+    future::{AbortHandle, AbortRegistration, Abortable, Either},
+    stream::FuturesUnordered,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::{Run, Toolbox, consent::Clocked, grants::Grants, log::Recording};
+use crate::attendant::{Attendant, FinishedCall};
+use contract::call_record::CallStatus;
+use contract::message::{
+    CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
+};
+
+/// Calls of one run that are in flight or wait for their turn. The sandbox
+/// side has its own, lower limit; this one holds if that side is broken.
+const MOST_IN_FLIGHT: usize = 10_000;
+
+impl Toolbox {
+    /// Answers the requests of one run until it hangs up, and then cancels
+    /// what is still in flight.
+    ///
+    /// Each call gets exactly one completion. The log holds what became of the
+    /// calls, also when this future is dropped.
+    pub async fn serve(
+        &self,
+        run: &Run<'_>,
+        mut requests: UnboundedReceiver<ToCoordinator>,
+        answers: UnboundedSender<ToSandbox>,
+    ) {
+        let attendant = run.attendant.map(|attendant| {
+            let clocked = Clocked {
+                attendant: Arc::clone(attendant),
+                sandbox: answers.clone(),
+            };
+            Arc::new(clocked) as Arc<dyn Attendant>
+        });
+        let run = &Run {
+            attendant: attendant.as_ref(),
+            ..*run
+        };
+        let mut jobs = FuturesUnordered::new();
+        let mut in_flight = HashMap::<CallId, AbortHandle>::new();
+        loop {
+            let answer = tokio::select! {
+                biased;
+                Some((id, answer)) = jobs.next() => {
+                    if let Some(id) = id {
+                        in_flight.remove(&id);
+                    }
+                    answer
+                }
+                request = requests.recv() => match request {
+                    None => return,
+                    Some(ToCoordinator::Cancel { id }) => {
+                        if let Some(call) = in_flight.get(&id) {
+                            call.abort();
+                        }
+                        continue;
+                    }
+                    Some(ToCoordinator::Call { id, tool, .. }) if in_flight.len() >= MOST_IN_FLIGHT => {
+                        let message = format!("more than {MOST_IN_FLIGHT} calls are in flight");
+                        let error = self.error(CallErrorKind::Limit, "", &tool, message);
+                        completed(id, Err(error))
+                    }
+                    // Not ours to answer twice under one id.
+                    Some(ToCoordinator::Call { id, .. }) if in_flight.contains_key(&id) => {
+                        tracing::warn!(id, "a call was started twice and is ignored");
+                        continue;
+                    }
+                    Some(ToCoordinator::Call { id, tool, arguments }) => {
+                        let (handle, registration) = AbortHandle::new_pair();
+                        in_flight.insert(id, handle);
+                        let call = self.finish_call(id, tool, arguments, registration, run);
+                        jobs.push(Either::Left(call));
+                        continue;
+                    }
+                    Some(ToCoordinator::Ask(question)) => {
+                        jobs.push(Either::Right(self.answer(question, run.grants)));
+                        continue;
+                    }
+                },
+            };
+            if answers.send(answer).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Makes a call, unless it is aborted first.
+    async fn finish_call(
+        &self,
+        id: CallId,
+        tool: String,
+        arguments: String,
+        registration: AbortRegistration,
+        run: &Run<'_>,
+    ) -> (Option<CallId>, ToSandbox) {
+        let record = run.log.begin(&tool);
+        let call = self.recorded_call(run, &tool, &arguments, &record);
+        let result = match Abortable::new(call, registration).await {
+            Ok(result) => result,
+            Err(_) => {
+                record.abandon();
+                let message = match record.sent.load(Ordering::Relaxed) {
+                    true => "the call was cancelled; it may have taken effect",
+                    false => "the call was cancelled before it was sent",
+                };
+                Err(self.error(CallErrorKind::Cancelled, "", &tool, message.to_owned()))
+            }
+        };
+        (Some(id), completed(id, result))
+    }
+
+    async fn answer(&self, question: Question, grants: &Grants) -> (Option<CallId>, ToSandbox) {
+        let answer = match question {
+            Question::Describe { server } => {
+                ToSandbox::Described(self.describe(&server, grants).await)
+            }
+            Question::Search {
+                query,
+                detail,
+                server,
+                limit,
+            } => {
+                let found = self.search(&query, detail, server.as_deref(), limit, grants);
+                ToSandbox::Found(found.await)
+            }
+            Question::Stubs { server, known } => {
+                ToSandbox::Stubs(self.stubs_unless(&server, grants, known).await)
+            }
+            Question::Resources { server, known } => {
+                let files = self.resource_files_unless(&server, grants, known);
+                ToSandbox::Stubs(files.await)
+            }
+            Question::Import { packages } => {
+                ToSandbox::Imported(self.import(&packages, grants).await)
+            }
+        };
+        (None, answer)
+    }
+
+    pub(super) async fn recorded_call(
+        &self,
+        run: &Run<'_>,
+        tool: &str,
+        arguments: &str,
+        record: &Recording,
+    ) -> Result<String, CallError> {
+        let result = self.call_with(run, tool, arguments, record).await;
+        if let Err(error) = &result
+            && !error.server.is_empty()
+        {
+            record.target(&error.server, &error.tool);
+        }
+        if let Err(error) = &result
+            && error.kind == CallErrorKind::Denied
+        {
+            tracing::info!(
+                server = error.server,
+                tool = error.tool,
+                "a call was denied"
+            );
+        }
+        record.end(match &result {
+            Ok(_) => CallStatus::Finished,
+            Err(error) => match error.kind {
+                CallErrorKind::TimedOut | CallErrorKind::OutcomeUnknown => CallStatus::Unknown,
+                _ => CallStatus::Failed,
+            },
+        });
+        if let Some(attendant) = run.attendant {
+            let (server, tool) = record.found();
+            attendant.finished(&FinishedCall {
+                server: &server,
+                tool: &tool,
+                arguments,
+                result: result.as_deref(),
+            });
+        }
+        result
+    }
+}
+
+fn completed(id: CallId, result: Result<String, CallError>) -> ToSandbox {
+    ToSandbox::Completed(Completion { id, result })
+}

@@ -1,0 +1,237 @@
+//! What a run amounts to: the report that is made of how it ended.
+//!
+//! The sandbox says what happened; here it becomes one status and one error, the
+//! same for the command line, the server and the library.
+
+use std::time::Instant;
+
+use contract::call_record::CallRecord;
+use contract::limits::{FileLimit, Limit, Limits};
+use contract::outcome::{
+    ComponentRefusal, ComponentRefusalKind, Exception, Failure, RunError, RunOutcome, Value,
+};
+use contract::report::{ErrorReport, Report, Status, Usage};
+use sandbox::Output;
+
+/// Said once, by the first run after the one that did it.
+const VARIABLES_LOST: &str = "the variables of earlier programs are gone: the program before this \
+     one was stopped and took the interpreter with it; the files are as it left them";
+
+/// The report on a run: how it ended, what it printed and what it called.
+pub(crate) fn report(
+    outcome: RunOutcome,
+    output: Output,
+    limits: &Limits,
+    started: Instant,
+    calls: Vec<CallRecord>,
+) -> Report {
+    let printed = (output.stdout.len() + output.stderr.len()) as u64;
+    let usage = Usage {
+        wall_ms: (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        fuel: outcome.fuel,
+        memory_peak_bytes: outcome.memory_peak,
+        calls: calls.len() as u32,
+        output_bytes: printed,
+    };
+    let variables_lost = outcome.variables_lost;
+    let mut verdict = verdict(outcome, limits, printed);
+    if variables_lost {
+        verdict.warnings.insert(0, VARIABLES_LOST.to_owned());
+    }
+    Report {
+        status: verdict.status,
+        result: verdict.result,
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+        content: output.content,
+        error: verdict.error,
+        warnings: verdict.warnings,
+        calls,
+        usage,
+    }
+}
+
+/// Valid UTF-8 as it is; anything else with replacement characters.
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+struct Verdict {
+    status: Status,
+    result: Option<serde_json::Value>,
+    error: Option<ErrorReport>,
+    warnings: Vec<String>,
+}
+
+impl Verdict {
+    fn failed(status: Status, error: ErrorReport) -> Self {
+        Self {
+            status,
+            result: None,
+            error: Some(error),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn refused(refusal: ComponentRefusal) -> Self {
+        use ComponentRefusalKind as Kind;
+        let status = match refusal.kind {
+            Kind::ImportDenied | Kind::ImportUnknown | Kind::ImportMismatch => Status::Denied,
+            Kind::Invalid | Kind::ImportUnavailable => Status::Error,
+        };
+        let error = ErrorReport {
+            hint: refusal.hint,
+            ..plain_error(refusal.kind.name(), refusal.message)
+        };
+        Self::failed(status, error)
+    }
+
+    fn limit(limit: Limit) -> Self {
+        Self::failed(Status::Limit, limit_error(limit))
+    }
+}
+
+fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
+    let outcome = match run.end {
+        Ok(outcome) => outcome,
+        Err(RunError::Limit(limit)) => return Verdict::limit(limit),
+        Err(RunError::Crashed(what)) => {
+            let error = plain_error("Crash", format!("the program crashed its sandbox: {what}"));
+            return Verdict::failed(Status::Error, error);
+        }
+        Err(RunError::Refused(refusal)) => return Verdict::refused(refusal),
+        Err(RunError::Host(error)) => {
+            // The chain is for the operator; what failed is for everybody.
+            tracing::error!(error = &error as &dyn std::error::Error, "a run failed");
+            return Verdict::failed(
+                Status::HostError,
+                plain_error("HostError", error.to_string()),
+            );
+        }
+    };
+    let verdict = match outcome.result {
+        Ok(value) => match returned(value, limits.max_output.saturating_sub(printed)) {
+            Ok(result) => Verdict {
+                status: Status::Ok,
+                result,
+                error: None,
+                warnings: Vec::new(),
+            },
+            Err(()) => Verdict::limit(Limit::Output(limits.max_output)),
+        },
+        Err(Failure::Exited(status)) => {
+            let error = plain_error(
+                "SystemExit",
+                format!("the program exited with status {status}"),
+            );
+            Verdict::failed(Status::Error, error)
+        }
+        Err(Failure::Stuck(exception)) => {
+            Verdict::failed(Status::Error, exception_error(exception))
+        }
+        Err(Failure::Raised(exception)) => {
+            raised(exception, run.memory_refused, run.files_refused, limits)
+        }
+    };
+    Verdict {
+        warnings: outcome.warnings,
+        ..verdict
+    }
+}
+
+/// An uncaught exception: the program's own failure, unless it says that it
+/// was refused something.
+fn raised(
+    exception: Exception,
+    memory_refused: bool,
+    files_refused: Option<FileLimit>,
+    limits: &Limits,
+) -> Verdict {
+    let out_of_memory = memory_refused
+        && (exception.kind == "MemoryError"
+            || matches!(exception.kind.as_str(), "RangeError" | "InternalError")
+                && exception.message.contains("memory")
+            || exception.message.contains("array buffer"));
+    if out_of_memory {
+        let limit = Limit::Memory(limits.memory);
+        let error = exception_error(exception);
+        return Verdict::failed(
+            Status::Limit,
+            ErrorReport {
+                traceback: error.traceback,
+                position: error.position,
+                ..limit_error(limit)
+            },
+        );
+    }
+    let status = match exception.kind.as_str() {
+        "ToolDenied" => Status::Denied,
+        "ToolLimit" => Status::Limit,
+        _ => Status::Error,
+    };
+    // Languages say "I/O error" where a limit of the files was met.
+    let hint = files_refused
+        .filter(|_| {
+            matches!(
+                exception.kind.as_str(),
+                "OSError" | "Error" | "OperationalError"
+            )
+        })
+        .map(|limit| format!("{limit}; {}", limit.hint()));
+    let error = exception_error(exception);
+    Verdict::failed(status, ErrorReport { hint, ..error })
+}
+
+/// The value as JSON, if it fits into what is left of the output limit.
+fn returned(value: Value, room: u64) -> Result<Option<serde_json::Value>, ()> {
+    let fits = |text: &str| {
+        if text.len() as u64 <= room {
+            Ok(())
+        } else {
+            Err(())
+        }
+    };
+    Ok(match value {
+        Value::Nothing => None,
+        Value::Json(text) => {
+            fits(&text)?;
+            // A guest that writes something else means it as text.
+            Some(serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)))
+        }
+        Value::Text(text) => {
+            fits(&text)?;
+            Some(serde_json::Value::String(text))
+        }
+    })
+}
+
+fn plain_error(kind: &str, message: String) -> ErrorReport {
+    ErrorReport {
+        kind: kind.into(),
+        message,
+        ..ErrorReport::default()
+    }
+}
+
+fn limit_error(limit: Limit) -> ErrorReport {
+    ErrorReport {
+        hint: Some(limit.hint().into()),
+        limit: Some(limit),
+        ..plain_error(limit.name(), limit.to_string())
+    }
+}
+
+fn exception_error(exception: Exception) -> ErrorReport {
+    let Exception {
+        kind,
+        message,
+        traceback,
+        position,
+    } = exception;
+    ErrorReport {
+        traceback: Some(traceback),
+        position,
+        ..plain_error(&kind, message)
+    }
+}
