@@ -87,7 +87,9 @@ async def converse(client, person, talk):
     # Cancelled once the program is known to run: it has written the marker.
     async with anyio.create_task_group() as doomed:
         doomed.start_soon(
-            client.call_tool, "execute", {"code": programs["endless"], "session": session}
+            client.call_tool,
+            "execute",
+            {"code": programs["endless"], "session": session},
         )
         with anyio.fail_after(60):
             while not Path(talk["marker"]).exists():

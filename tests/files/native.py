@@ -4,8 +4,8 @@
 import array
 import csv
 import errno
-import fileinput
 import filecmp
+import fileinput
 import glob
 import gzip
 import io

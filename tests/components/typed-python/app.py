@@ -22,12 +22,17 @@ def main(folder):
 
     # Options left out and given.
     options = everything.GetResourceLinksOptions(count=2.0)
-    links = [everything.get_resource_links(None), everything.get_resource_links(options)]
+    links = [
+        everything.get_resource_links(None),
+        everything.get_resource_links(options),
+    ]
 
     # Lists of records both ways, and a field whose name is a keyword.
     basel = memory.Entity("Basel", "port", ["wet"])
     memory.create_entities([basel])
-    memory.create_relations([memory.Relation(from_="Basel", to="Rotterdam", relation_type="Rhine")])
+    memory.create_relations(
+        [memory.Relation(from_="Basel", to="Rotterdam", relation_type="Rhine")]
+    )
     graph = memory.read_graph()
     assert graph.entities == [basel], graph
 
@@ -40,8 +45,14 @@ def main(folder):
             for value in (weather.temperature, weather.conditions, weather.humidity)
         ],
         "links": [text.count('"uri"') for text in links],
-        "time": time.convert_time("Europe/Zurich", "12:30", "Asia/Kathmandu").target.timezone,
-        "graph": [graph.entities[0].entity_type, graph.entities[0].observations, graph.relations[0].from_],
+        "time": time.convert_time(
+            "Europe/Zurich", "12:30", "Asia/Kathmandu"
+        ).target.timezone,
+        "graph": [
+            graph.entities[0].entity_type,
+            graph.entities[0].observations,
+            graph.relations[0].from_,
+        ],
         "head": filesystem.read_text_file(f"{folder}/poem.txt", head).content,
         "errors": [
             error_of(lambda: time.get_current_time("Nowhere/Land")),
