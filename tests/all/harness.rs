@@ -36,6 +36,11 @@ pub fn conformance_client() -> PathBuf {
     built().join("examples/conformance-client")
 }
 
+/// A program of the folder `examples/`, as cargo built it.
+pub fn example(name: &str) -> PathBuf {
+    built().join("examples").join(name)
+}
+
 /// The server the conformance suite talks to.
 pub fn conformance_server() -> PathBuf {
     built().join("examples/conformance-server")

@@ -5,7 +5,9 @@ use std::process::Command;
 
 use crate::harness::root;
 
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+/// The files with this ending below a folder, except in hidden folders and those
+/// of builds and packages.
+pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder)
         .expect("a folder of the repository")
@@ -13,10 +15,9 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     {
         let path = entry.path();
         if path.is_dir() {
-            if path
-                .file_name()
-                .is_some_and(|name| name != "target" && name != "node_modules")
-            {
+            let name = entry.file_name();
+            let hidden = name.as_encoded_bytes().starts_with(b".");
+            if !hidden && name != "target" && name != "node_modules" {
                 found.extend(files(&path, extension));
             }
         } else if path.extension().is_some_and(|found| found == extension) {
