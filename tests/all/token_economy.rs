@@ -236,7 +236,7 @@ fn percent(part: f64, whole: f64) -> String {
 
 fn page(rows: &[Row], [table, program, printed]: [usize; 3]) -> String {
     let mut page = String::from(include_str!("token_economy/introduction.md"));
-    page += "\n| servers | tools | all definitions | tasks | README | search | files | in all | of up front |\n";
+    page += "\n| servers | tools | all definitions | tasks | README | search | files | total | share of all definitions |\n";
     page += "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
     for row in rows {
         let numbers = [
@@ -251,7 +251,7 @@ fn page(rows: &[Row], [table, program, printed]: [usize; 3]) -> String {
         writeln!(page, "| {} | {} | {share} |", row.label, cells.join(" | ")).unwrap();
     }
     page += include_str!("token_economy/files.md");
-    page += "\n| servers | definition, mean | Python | TypeScript | Python by definition | TypeScript by definition |\n";
+    page += "\n| servers | definition | Python | TypeScript | Python / definition | TypeScript / definition |\n";
     page += "|---|--:|--:|--:|--:|--:|\n";
     for row in rows {
         let sum = |of: usize| row.each.iter().map(|tool| tool[of]).sum::<usize>() as f64;
@@ -281,7 +281,7 @@ fn page(rows: &[Row], [table, program, printed]: [usize; 3]) -> String {
     writeln!(page, "| what the program prints | {} |", count(printed)).unwrap();
     writeln!(
         page,
-        "| program and output, of the direct call | {} |",
+        "| program and output, as a share of the direct call | {} |",
         percent(program + printed, table)
     )
     .unwrap();
