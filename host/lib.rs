@@ -58,6 +58,7 @@ pub mod search {
 pub use contract::call_record::{CallRecord, CallStatus};
 pub use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
 pub use contract::error::Error;
+pub use contract::hint::{Hint, RenderHint};
 pub use contract::limits::{FileLimit, Limit, Limits};
 pub use contract::message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
 pub use contract::outcome::Position;

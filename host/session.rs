@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::hint::RenderHint;
 use contract::limits::Limits;
 use contract::program::Program;
 use contract::report::Report;
@@ -30,6 +31,9 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// Where its files are: in memory by default, nobody else's.
     pub files: Files,
+    /// How programs whose calls are refused are told what would allow them, in
+    /// the terms of whoever runs them. By default they are not.
+    pub render_hint: Option<RenderHint>,
 }
 
 /// Where the files of a session are.
@@ -147,6 +151,7 @@ impl Session {
                 grants,
                 attendant,
                 log: &log,
+                render_hint: self.options.render_hint,
             };
             let tools = self.tools.serve(&run, to_coordinator, to_sandbox);
             let run = self.sandbox.run(

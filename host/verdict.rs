@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use contract::call_record::CallRecord;
+use contract::hint::Hint;
 use contract::limits::{FileLimit, Limit, Limits};
 use contract::outcome::{
     ComponentRefusal, ComponentRefusalKind, Exception, Failure, RunError, RunOutcome, Value,
@@ -178,7 +179,7 @@ fn raised(
                 "OSError" | "Error" | "OperationalError"
             )
         })
-        .map(|limit| format!("{limit}; {}", limit.hint()));
+        .map(Hint::FileLimit);
     let error = exception_error(exception);
     Verdict::failed(status, ErrorReport { hint, ..error })
 }
@@ -216,7 +217,7 @@ fn plain_error(kind: &str, message: String) -> ErrorReport {
 
 fn limit_error(limit: Limit) -> ErrorReport {
     ErrorReport {
-        hint: Some(limit.hint().into()),
+        hint: Some(Hint::Limit(limit)),
         limit: Some(limit),
         ..plain_error(limit.name(), limit.to_string())
     }

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 use serde_json::Value;
 use wasm_coordinator::{
-    ContentBlock, ErrorReport, Files, Language, Program, Report, Session, SessionOptions, Status,
-    Stream,
+    ContentBlock, ErrorReport, Files, Hint, Language, Program, Report, Session, SessionOptions,
+    Status, Stream,
 };
 
 use super::limits::LimitFlags;
@@ -17,7 +16,7 @@ use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
 use super::terminal::{self, Message};
 use super::workspace::FileFlags;
-use super::{EXIT_INTERRUPTED, Failure, consent, script};
+use super::{EXIT_INTERRUPTED, Failure, consent, hints, script};
 
 /// Run a program in the sandbox.
 ///
@@ -62,11 +61,8 @@ pub(crate) struct Exec {
 }
 
 /// What `--json` prints: the report, and with `--output` what was copied.
-#[derive(Serialize)]
 struct Answer {
-    #[serde(flatten)]
     report: Report,
-    #[serde(skip_serializing_if = "Option::is_none")]
     outputs: Option<Vec<Copied>>,
 }
 
@@ -139,6 +135,7 @@ impl Exec {
                 grants,
                 limits,
                 files: Files::Workspace(workspace.clone()),
+                render_hint: Some(hints::render),
             };
             let mut session = Session::new(&engine, tools.clone(), options);
             session.attend(consent::person());
@@ -214,7 +211,7 @@ fn account_for(taken: &Taken, report: &mut Report) {
     report.error = Some(ErrorReport {
         kind: kind.into(),
         message,
-        hint: hint.map(Into::into),
+        hint: hint.map(|hint: &str| Hint::Advice(hint.to_owned())),
         ..ErrorReport::default()
     });
 }
@@ -276,7 +273,11 @@ fn grouped(number: usize) -> String {
 }
 
 fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {
-    let mut text = serde_json::to_vec(answer).map_err(Failure::host)?;
+    let mut json = answer.report.to_json(hints::render);
+    if let Some(outputs) = &answer.outputs {
+        json["outputs"] = serde_json::to_value(outputs).map_err(Failure::host)?;
+    }
+    let mut text = serde_json::to_vec(&json).map_err(Failure::host)?;
     text.push(b'\n');
     std::io::stdout().write_all(&text).map_err(Failure::host)?;
     Ok(ExitCode::from(answer.report.status.exit_code()))
@@ -325,7 +326,8 @@ fn print_error(error: &ErrorReport) {
         }
         (None, _) => Message::error(&error.message),
     };
-    message.hint(error.hint.clone().unwrap_or_default()).print();
+    let hint = error.hint.as_ref().and_then(hints::render);
+    message.hint(hint.unwrap_or_default()).print();
 }
 
 /// A report on a run that never began.
@@ -344,6 +346,6 @@ fn failure_report(failure: &Failure) -> Report {
         status,
         kind,
         &failure.message.text,
-        failure.message.hint.clone(),
+        failure.message.hint.clone().map(Hint::Advice),
     )
 }

@@ -5,6 +5,7 @@ mod completions;
 mod consent;
 mod demo_server;
 mod exec;
+mod hints;
 mod init;
 mod limits;
 mod outputs;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wasm_coordinator::files::{self, PathError, Quota, Workspace};
 
-use super::Failure;
 use super::outputs::Outputs;
 use super::script::reason;
 use super::terminal::Message;
+use super::{Failure, hints};
 
 #[derive(Args)]
 #[command(next_help_heading = "Files")]
@@ -261,10 +261,10 @@ fn refused(error: &PathError) -> Failure {
     Failure::usage(error.to_string(), hint(error))
 }
 
-fn hint(error: &PathError) -> &'static str {
+fn hint(error: &PathError) -> String {
     match &error.reason {
-        files::Error::Limit(limit) => limit.hint(),
-        _ => "",
+        files::Error::Limit(limit) => hints::of_file_limit(limit),
+        _ => String::new(),
     }
 }
 

@@ -12,6 +12,7 @@ pub mod call_record;
 pub mod clock;
 pub mod content;
 pub mod error;
+pub mod hint;
 pub mod limits;
 pub mod message;
 pub mod outcome;

@@ -6,8 +6,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::Error as _;
 use serde::ser::SerializeStruct;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The bounds of one run.
 ///
@@ -96,38 +97,11 @@ impl Limit {
             Self::Handles(_) => "handles",
         }
     }
-
-    /// What the author can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Timeout(_) => {
-                "raise it with `--timeout`, or `limits.timeout` in the configuration"
-            }
-            Self::Memory(_) => "raise it with `--memory`, or `limits.memory` in the configuration",
-            Self::Fuel(_) => "raise it with `--fuel`, or `limits.fuel` in the configuration",
-            Self::Calls(_) => {
-                "raise it with `--max-calls`, or `limits.maxCalls` in the configuration"
-            }
-            Self::Output(_) => {
-                "raise it with `--max-output`, or `limits.maxOutput` in the configuration; print less, or a summary"
-            }
-            Self::Content(_) => {
-                "raise it with `--max-content`, or `limits.maxContent` in the configuration; it counts the bytes of all blocks of a run: emit smaller images, or leave files in `/workspace`"
-            }
-            Self::Blocks(_) => {
-                "it is fixed; put texts together, and leave further files in `/workspace`"
-            }
-            Self::Stack(_) => {
-                "it is fixed; use a loop or an explicit list instead of deep recursion"
-            }
-            Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
-            Self::Handles(_) => "it is fixed; close what is no longer needed",
-        }
-    }
 }
 
 /// A limit of the files of a session, with its value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum FileLimit {
     /// All files of the workspace together.
     #[error("the workspace may hold at most {0} bytes")]
@@ -146,22 +120,31 @@ pub enum FileLimit {
     Descriptors(usize),
 }
 
+impl Limit {
+    /// What helps with a limit that nobody can raise.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Blocks(_) => {
+                "it is fixed; put texts together, and leave further files in `/workspace`"
+            }
+            Self::Stack(_) => {
+                "it is fixed; use a loop or an explicit list instead of deep recursion"
+            }
+            Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
+            Self::Handles(_) => "it is fixed; close what is no longer needed",
+            _ => return None,
+        })
+    }
+}
+
 impl FileLimit {
-    /// What the author can do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Bytes(_) => {
-                "raise it with `--workspace-size`, or `limits.workspaceSize` in the configuration"
-            }
-            Self::FileSize(_) => {
-                "raise it with `--file-size`, or `limits.fileSize` in the configuration"
-            }
-            Self::Inodes(_) => {
-                "raise it with `--max-files`, or `limits.maxFiles` in the configuration"
-            }
+    /// What helps with a limit that nobody can raise.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self {
             Self::Depth(_) => "it is fixed; use fewer directories inside each other",
             Self::Descriptors(_) => "it is fixed; close what is no longer needed",
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -182,6 +165,33 @@ impl Serialize for Limit {
         fields.serialize_field("name", self.name())?;
         fields.serialize_field("value", &value)?;
         fields.end()
+    }
+}
+
+/// What a limit is serialised as.
+#[derive(Deserialize)]
+struct NamedValue {
+    name: String,
+    value: u64,
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let NamedValue { name, value } = NamedValue::deserialize(deserializer)?;
+        let count = || u32::try_from(value).map_err(D::Error::custom);
+        Ok(match name.as_str() {
+            "timeout" => Self::Timeout(Duration::from_millis(value)),
+            "memory" => Self::Memory(value),
+            "fuel" => Self::Fuel(value),
+            "max-calls" => Self::Calls(count()?),
+            "max-output" => Self::Output(value),
+            "max-content" => Self::Content(value),
+            "blocks" => Self::Blocks(count()?),
+            "stack" => Self::Stack(value),
+            "transfer" => Self::Transfer(value),
+            "handles" => Self::Handles(value),
+            _ => return Err(D::Error::custom("there is no such limit")),
+        })
     }
 }
 
@@ -252,6 +262,27 @@ mod tests {
         assert_eq!(limits.max_calls, 256);
         assert_eq!(limits.max_output, 1024 * 1024);
         assert_eq!(limits.max_content, 8 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_limit_is_read_as_it_was_written() {
+        for limit in [
+            Limit::Timeout(Duration::from_millis(1500)),
+            Limit::Memory(1),
+            Limit::Fuel(2),
+            Limit::Calls(3),
+            Limit::Output(4),
+            Limit::Content(5),
+            Limit::Blocks(6),
+            Limit::Stack(7),
+            Limit::Transfer(8),
+            Limit::Handles(9),
+        ] {
+            let json = serde_json::to_string(&limit).unwrap();
+            assert_eq!(serde_json::from_str::<Limit>(&json).unwrap(), limit);
+        }
+        let unknown = r#"{"name": "patience", "value": 1}"#;
+        assert!(serde_json::from_str::<Limit>(unknown).is_err());
     }
 
     #[test]

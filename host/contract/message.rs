@@ -13,6 +13,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stubs::wit::Function;
 
+use crate::hint::Hint;
+
 /// Identifies one call within one session. Ids are never used twice.
 pub type CallId = u32;
 
@@ -170,7 +172,7 @@ pub struct ImportError {
     /// What cannot be had and why.
     pub message: String,
     /// What to do about it.
-    pub hint: String,
+    pub hint: Hint,
 }
 
 /// Why a component cannot have what it imports.
@@ -267,4 +269,7 @@ pub struct CallError {
     /// What happened and what to do. Reaches programs and models: never a host
     /// path, a secret or an internal address.
     pub message: String,
+    /// What would help. Boxed, because errors are returned everywhere and few
+    /// have one.
+    pub hint: Option<Box<Hint>>,
 }

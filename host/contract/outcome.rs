@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::hint::Hint;
 use crate::limits::{FileLimit, Limit};
 
 /// How a run ended, and what it consumed.
@@ -57,7 +58,7 @@ pub struct ComponentRefusal {
     /// What is wrong with it.
     pub message: String,
     /// What to do about it.
-    pub hint: Option<String>,
+    pub hint: Option<Hint>,
 }
 
 /// Why a component is not run.

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::call_record::CallRecord;
 use crate::content::ContentBlock;
+use crate::hint::{Hint, RenderHint};
 use crate::limits::Limit;
 use crate::outcome::Position;
 
@@ -35,7 +36,7 @@ pub struct Report {
 
 impl Report {
     /// A report on a run that never began.
-    pub fn not_run(status: Status, kind: &str, message: &str, hint: Option<String>) -> Self {
+    pub fn not_run(status: Status, kind: &str, message: &str, hint: Option<Hint>) -> Self {
         let error = ErrorReport {
             kind: kind.into(),
             message: message.into(),
@@ -53,6 +54,16 @@ impl Report {
             calls: Vec::new(),
             usage: Usage::default(),
         }
+    }
+
+    /// The report as JSON, with `hint` in its error as `render` says it.
+    pub fn to_json(&self, render: RenderHint) -> serde_json::Value {
+        let mut json = serde_json::to_value(self).expect("names are texts");
+        let hint = self.error.as_ref().and_then(|error| error.hint.as_ref());
+        if let Some(hint) = hint.and_then(render) {
+            json["error"]["hint"] = hint.into();
+        }
+        json
     }
 }
 
@@ -93,8 +104,8 @@ pub struct ErrorReport {
     /// What happened, on what, why.
     pub message: String,
     /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
+    #[serde(skip)]
+    pub hint: Option<Hint>,
     /// The limit that was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,

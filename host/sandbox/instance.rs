@@ -17,6 +17,7 @@ use super::state::{MAX_HANDLES, State};
 use super::{Channel, typed};
 use contract::clock::Clock;
 use contract::error::Error;
+use contract::hint::Hint;
 use contract::limits::{Limit, Limits};
 use contract::outcome::{
     ComponentRefusal, ComponentRefusalKind, Failure, Outcome, RunError, Value,
@@ -221,7 +222,7 @@ pub(super) async fn load(
         return Err(RunError::Refused(ComponentRefusal {
             kind: ComponentRefusalKind::ImportDenied,
             message: format!("the component imports `{first}`{others}, which is not granted"),
-            hint: Some(hint.into()),
+            hint: Some(Hint::Advice(hint.to_owned())),
         }));
     }
     let invalid = |error: wasmtime::Error| {
@@ -254,7 +255,9 @@ pub(super) async fn load(
             message: "the component exports neither `run` and `resume` of `wasm-coordinator:sandbox/guest` \
                       nor `wasi:cli/run`"
                 .into(),
-            hint: Some("build it for one of these worlds; `wit/sandbox.wit` has the first".into()),
+            hint: Some(Hint::Advice(
+                "build it for one of these worlds; `wit/sandbox.wit` has the first".to_owned(),
+            )),
         })),
     }
 }

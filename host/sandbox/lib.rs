@@ -37,6 +37,7 @@ pub use content::media_type;
 use bindings::types;
 use contract::clock::Clock;
 use contract::error::Error;
+use contract::hint::Hint;
 use contract::limits::Limits;
 use contract::message::{Server, ToCoordinator, ToSandbox};
 use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError, RunOutcome};
@@ -280,7 +281,7 @@ fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, RunErro
         RunError::Refused(ComponentRefusal {
             kind: ComponentRefusalKind::Invalid,
             message,
-            hint: hint.map(Into::into),
+            hint: hint.map(|hint| Hint::Advice(hint.to_owned())),
         })
     };
     if bytes.len() > MAX_COMPONENT {

@@ -270,5 +270,6 @@ fn gone(tool: &str) -> CallError {
         server: String::new(),
         tool: tool.into(),
         message: "tools can be called only while a program runs".into(),
+        hint: None,
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Strategy,
     calls::{Calls, summed},
+    hints,
     meter::Cost,
     output::{fit_text, fit_value, shares},
     tokens,
@@ -220,7 +221,7 @@ impl Answer {
                 Some(traceback) => text += &section("error", &traceback),
                 None => text += &section("error", &format!("{}: {message}", line(&kind))),
             }
-            if let Some(hint) = hint {
+            if let Some(hint) = hint.as_ref().and_then(hints::render) {
                 text += &format!("hint: {}\n", line(&hint));
             }
         }
@@ -311,7 +312,7 @@ impl Answer {
         }
         set("stdout", self.fitted.stdout.clone().into());
         set("stderr", self.fitted.stderr.clone().into());
-        set("error", json!(error.as_ref().map(fitted_error)));
+        set("error", json!(error.as_ref().map(error_json)));
         set("warnings", json!(shown_warnings(warnings)));
         set("calls", json!(summed(calls)));
         set("kept", json!(self.kept));
@@ -347,6 +348,15 @@ fn name(status: Status) -> &'static str {
         Status::Denied => "denied",
         Status::HostError => "host_error",
     }
+}
+
+/// An error as structured content, with its hint in words.
+fn error_json(error: &ErrorReport) -> Value {
+    let mut json = json!(fitted_error(error));
+    if let Some(hint) = error.hint.as_ref().and_then(hints::render) {
+        json["hint"] = hint.into();
+    }
+    json
 }
 
 /// An error whose ends are always there.

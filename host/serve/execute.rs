@@ -18,6 +18,7 @@ use super::{
     arguments::Execute,
     conversation::Running,
     desk::Desk,
+    hints,
     meter::{Cost, Tally},
     sessions::{Cell, SessionError},
     tokens,
@@ -87,6 +88,7 @@ impl Service {
             grants: self.options.grants.clone(),
             limits: self.options.limits.clone(),
             files: Files::Fresh(self.options.quota),
+            render_hint: Some(hints::render),
         };
         let toolbox = Arc::clone(&self.toolbox);
         Cell::new(Session::new(&self.engine, toolbox, options))

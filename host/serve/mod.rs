@@ -41,6 +41,7 @@ mod files;
     reason = "the older revisions of the protocol are spoken, too"
 )]
 mod handler;
+mod hints;
 mod meter;
 mod metrics;
 mod output;

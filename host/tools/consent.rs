@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use contract::hint::Hint;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -38,14 +39,17 @@ impl Toolbox {
         tracing::info!(server, tool, ?verdict, "somebody was asked about a call");
         let name = format!("{server}.{tool}");
         let name = name.escape_debug();
+        let refused = verdict == Verdict::Refused;
         let message = match verdict {
             Verdict::Approved => return Ok(()),
             Verdict::Refused => format!("the call of `{name}` was refused by the user"),
-            Verdict::Unanswered(reason) => format!(
-                "`{name}` needs consent ({why}), and {reason}; a pattern in `tools.allow` that matches it, or `--allow-tool`, allows it without asking"
-            ),
+            Verdict::Unanswered(reason) => format!("`{name}` needs consent ({why}), and {reason}"),
         };
-        Err(self.error(CallErrorKind::Denied, server, tool, message))
+        let hint = (!refused).then(|| Box::new(Hint::AllowWithoutAsking));
+        Err(CallError {
+            hint,
+            ..self.error(CallErrorKind::Denied, server, tool, message)
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! says about a tool can only make a call that was allowed a call to be asked
 //! about.
 
+use contract::hint::Hint;
 use std::fmt;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -239,20 +240,25 @@ impl Denial {
     pub(super) fn pattern(&self) -> Option<&str> {
         self.denied_by.as_deref()
     }
+
+    /// What would allow it.
+    pub(super) fn hint(&self) -> Hint {
+        match &self.denied_by {
+            Some(pattern) => Hint::RemoveDenial {
+                tool: self.tool.clone(),
+                pattern: pattern.clone(),
+            },
+            None => Hint::AllowTools(vec![self.tool.clone()]),
+        }
+    }
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tool = self.tool.escape_debug();
         match &self.denied_by {
-            Some(pattern) => write!(
-                f,
-                "`{tool}` is denied by the pattern `{pattern}`; remove it from `--deny-tool`, `tools.deny` or `excludeTools` to allow the call"
-            ),
-            None => write!(
-                f,
-                "`{tool}` is not among the allowed tools; `--allow-tool '{tool}'`, or the same in `tools.allow`, allows the call"
-            ),
+            Some(pattern) => write!(f, "`{tool}` is denied by the pattern `{pattern}`"),
+            None => write!(f, "`{tool}` is not among the allowed tools"),
         }
     }
 }
@@ -376,11 +382,11 @@ mod tests {
         };
         assert_eq!(
             message(&["time.*"], &[]),
-            "`git.push` is not among the allowed tools; `--allow-tool 'git.push'`, or the same in `tools.allow`, allows the call"
+            "`git.push` is not among the allowed tools"
         );
         assert_eq!(
             message(&["*"], &["*.push"]),
-            "`git.push` is denied by the pattern `*.push`; remove it from `--deny-tool`, `tools.deny` or `excludeTools` to allow the call"
+            "`git.push` is denied by the pattern `*.push`"
         );
     }
 

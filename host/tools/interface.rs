@@ -1,6 +1,7 @@
 //! The typed interfaces of servers: as text for people, and as plans for
 //! components that import them.
 
+use contract::hint::Hint;
 use std::sync::{Arc, OnceLock};
 
 use futures_util::future::join_all;
@@ -121,8 +122,7 @@ impl Toolbox {
             .map_err(|error| ImportError {
                 kind: ImportErrorKind::Unavailable,
                 message: error.message,
-                hint: "the component imports it; `wasm-coordinator servers` shows more about it"
-                    .to_owned(),
+                hint: Hint::InspectServer(known.name.clone()),
             })?;
         let interface = self.interface(server, &catalog);
         let mut tools = Vec::new();
@@ -189,7 +189,7 @@ impl Toolbox {
                     "servers `{}` and `{}` would both be the package `mcp:{package}`",
                     self.servers[first].server.name, self.servers[second].server.name
                 ),
-                hint: "rename one of them in the configuration".to_owned(),
+                hint: Hint::RenameServer,
             }),
             (None, _) => {
                 let close = nearest(package, packages.iter().map(String::as_str));
@@ -198,11 +198,9 @@ impl Toolbox {
                     .map(|package| format!("mcp:{package}/tools"))
                     .collect();
                 let hint = match (close.is_empty(), packages.as_slice()) {
-                    (false, _) => format!("did you mean {}?", or(&close)),
-                    (true, []) => "no servers are configured".to_owned(),
-                    (true, _) => {
-                        "`wasm-coordinator servers` lists the servers there are".to_owned()
-                    }
+                    (false, _) => Hint::Advice(format!("did you mean {}?", or(&close))),
+                    (true, []) => Hint::Advice("no servers are configured".to_owned()),
+                    (true, _) => Hint::ListServers,
                 };
                 Err(ImportError {
                     kind: ImportErrorKind::Unknown,
@@ -231,29 +229,25 @@ fn refuse(denied: Vec<(String, Denial)>) -> Result<(), ImportError> {
         more => format!(" and {more} more"),
     };
     let is = if denied.len() == 1 { "is" } else { "are" };
-    let flags: Vec<_> = denied
+    let missing: Vec<_> = denied
         .iter()
         .filter(|(_, denial)| denial.pattern().is_none())
         .take(MOST_LISTED)
-        .map(|(_, denial)| format!("--allow-tool '{}'", denial.tool().escape_debug()))
+        .map(|(_, denial)| denial.tool().to_owned())
         .collect();
     let mut hints = Vec::new();
-    if !flags.is_empty() {
-        let it = if flags.len() == 1 { "it" } else { "them" };
-        hints.push(format!(
-            "`{}`, or the same in `tools.allow`, grants {it}",
-            flags.join(" ")
-        ));
+    if !missing.is_empty() {
+        hints.push(Hint::AllowTools(missing));
     }
     let by_pattern = denied.iter().find(|(_, denial)| denial.pattern().is_some());
-    hints.extend(by_pattern.map(|(_, denial)| denial.to_string()));
+    hints.extend(by_pattern.map(|(_, denial)| denial.hint()));
     Err(ImportError {
         kind: ImportErrorKind::Denied,
         message: format!(
             "the component imports {}{more}, which {is} not granted",
             and(&names)
         ),
-        hint: hints.join("; "),
+        hint: Hint::All(hints),
     })
 }
 
@@ -273,16 +267,18 @@ fn unknown_function(
         .iter()
         .map(|function| function.name.as_str());
     let close = nearest(function, names);
-    let meant = match close.is_empty() {
-        true => String::new(),
-        false => format!("did you mean {}? ", or(&close)),
-    };
     ImportError {
         kind: ImportErrorKind::Unknown,
         message: format!(
             "the component imports `{}`, but server `{server}` has no such tool",
             written(package, function)
         ),
-        hint: format!("{meant}`wasm-coordinator wit {server}` prints what it has"),
+        hint: match close.is_empty() {
+            true => Hint::InspectInterface(server.to_owned()),
+            false => Hint::All(vec![
+                Hint::Advice(format!("did you mean {}?", or(&close))),
+                Hint::InspectInterface(server.to_owned()),
+            ]),
+        },
     }
 }

@@ -39,6 +39,7 @@ use std::{
 use stubs::names::{Collision, folded, server_identifiers};
 
 use crate::servers::{Bounds, Fault, FaultKind, ServerSpec, SpecError, Upstream};
+use contract::hint::{Hint, RenderHint, with_hint};
 use contract::message::{CallError, CallErrorKind, Parameter, Server, Tool};
 
 pub use attendant::{
@@ -96,6 +97,18 @@ pub struct Run<'a> {
     pub attendant: Option<&'a Arc<dyn Attendant>>,
     /// What became of its calls.
     pub log: &'a CallLog,
+    /// How programs are told what would help.
+    pub render_hint: Option<RenderHint>,
+}
+
+impl Run<'_> {
+    /// An error as the program gets it, with what would help.
+    fn told(&self, error: CallError) -> CallError {
+        CallError {
+            message: with_hint(&error.message, error.hint.as_deref(), self.render_hint),
+            ..error
+        }
+    }
 }
 
 struct Known {
@@ -205,6 +218,7 @@ impl Toolbox {
             grants,
             attendant: None,
             log: &CallLog::default(),
+            render_hint: None,
         };
         self.recorded_call(&run, tool, arguments, &run.log.begin(tool))
             .await
@@ -228,6 +242,7 @@ impl Toolbox {
             grants,
             attendant: Some(attendant),
             log,
+            render_hint: None,
         };
         self.recorded_call(&run, tool, arguments, &log.begin(tool))
             .await
@@ -264,9 +279,12 @@ impl Toolbox {
         if tool.changed {
             let shown = resolve::shown(name);
             let message = format!(
-                "the definition of `{server}.{shown}` changed since it was first listed, so it is not called; starting this program again accepts it, and `\"changes\": \"accept\"` in `coordinator.tools` accepts all changes"
+                "the definition of `{server}.{shown}` changed since it was first listed, so it is not called; starting this program again accepts it"
             );
-            return Err(self.error(CallErrorKind::Denied, server, name, message));
+            return Err(CallError {
+                hint: Some(Box::new(Hint::AcceptChanges)),
+                ..self.error(CallErrorKind::Denied, server, name, message)
+            });
         }
         let arguments = arguments::read(tool, arguments).map_err(|unfit| {
             let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
@@ -315,7 +333,7 @@ impl Toolbox {
         self.decide(server, tool, grants).map_err(|denial| {
             let server = &self.servers[server].server.name;
             let name = &tool.definition().name;
-            self.error(CallErrorKind::Denied, server, name, denial.to_string())
+            self.denied(server, name, &denial)
         })
     }
 
@@ -326,11 +344,13 @@ impl Toolbox {
         if grants.could_allow(&server.name, &server.identifier) {
             return Ok(());
         }
-        let message = match denial {
-            Some(denial) => denial.to_string(),
-            None => format!("nothing of `{}` is allowed", server.name),
-        };
-        Err(self.error(CallErrorKind::Denied, &server.name, tool, message))
+        Err(match denial {
+            Some(denial) => self.denied(&server.name, tool, &denial),
+            None => {
+                let message = format!("nothing of `{}` is allowed", server.name);
+                self.error(CallErrorKind::Denied, &server.name, tool, message)
+            }
+        })
     }
 
     /// Why a tool is denied of which only the name is known.
@@ -444,6 +464,15 @@ impl Toolbox {
             server: server.to_owned(),
             tool: tool.chars().take(256).collect(),
             message: self.upstream.redactor().text(message),
+            hint: None,
+        }
+    }
+
+    /// A call that the policy denies.
+    fn denied(&self, server: &str, tool: &str, denial: &Denial) -> CallError {
+        CallError {
+            hint: Some(Box::new(denial.hint())),
+            ..self.error(CallErrorKind::Denied, server, tool, denial.to_string())
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     Run, Toolbox,
-    grants::{Grants, Permission, Target},
+    grants::{Denial, Grants, Permission, Target},
     log::Recording,
     results,
 };
@@ -98,7 +98,7 @@ impl Toolbox {
         record.target(server, name);
         let permission = self
             .permission(meant.server, name, run.grants)
-            .map_err(|denial| self.error(CallErrorKind::Denied, server, name, denial))?;
+            .map_err(|denial| self.denied(server, name, &denial))?;
         let arguments = read(meant.reserved, arguments).map_err(|message| {
             let parameters = meant.reserved.parameters().iter();
             let parameters = parameters.map(|&name| name.to_owned()).collect();
@@ -161,7 +161,7 @@ impl Toolbox {
         server: usize,
         name: &str,
         grants: &Grants,
-    ) -> Result<Permission, String> {
+    ) -> Result<Permission, Denial> {
         let server = &self.servers[server].server;
         let target = Target {
             server: &server.name,
@@ -171,7 +171,7 @@ impl Toolbox {
             javascript: name,
             is_destructive: false,
         };
-        grants.decide(&target).map_err(|denial| denial.to_string())
+        grants.decide(&target)
     }
 }
 

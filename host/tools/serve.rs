@@ -16,7 +16,7 @@ use futures_util::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::{Run, Toolbox, consent::Clocked, grants::Grants, log::Recording};
+use super::{Run, Toolbox, consent::Clocked, log::Recording};
 use crate::attendant::{Attendant, FinishedCall};
 use contract::call_record::CallStatus;
 use contract::message::{
@@ -87,7 +87,7 @@ impl Toolbox {
                         continue;
                     }
                     Some(ToCoordinator::Ask(question)) => {
-                        jobs.push(Either::Right(self.answer(question, run.grants)));
+                        jobs.push(Either::Right(self.answer(question, run)));
                         continue;
                     }
                 },
@@ -120,13 +120,18 @@ impl Toolbox {
                 Err(self.error(CallErrorKind::Cancelled, "", &tool, message.to_owned()))
             }
         };
-        (Some(id), completed(id, result))
+        (
+            Some(id),
+            completed(id, result.map_err(|error| run.told(error))),
+        )
     }
 
-    async fn answer(&self, question: Question, grants: &Grants) -> (Option<CallId>, ToSandbox) {
+    async fn answer(&self, question: Question, run: &Run<'_>) -> (Option<CallId>, ToSandbox) {
+        let grants = run.grants;
+        let told = |error| run.told(error);
         let answer = match question {
             Question::Describe { server } => {
-                ToSandbox::Described(self.describe(&server, grants).await)
+                ToSandbox::Described(self.describe(&server, grants).await.map_err(told))
             }
             Question::Search {
                 query,
@@ -135,14 +140,16 @@ impl Toolbox {
                 limit,
             } => {
                 let found = self.search(&query, detail, server.as_deref(), limit, grants);
-                ToSandbox::Found(found.await)
+                ToSandbox::Found(found.await.map_err(told))
             }
-            Question::Stubs { server, known } => {
-                ToSandbox::Stubs(self.stubs_unless(&server, grants, known).await)
-            }
+            Question::Stubs { server, known } => ToSandbox::Stubs(
+                self.stubs_unless(&server, grants, known)
+                    .await
+                    .map_err(told),
+            ),
             Question::Resources { server, known } => {
                 let files = self.resource_files_unless(&server, grants, known);
-                ToSandbox::Stubs(files.await)
+                ToSandbox::Stubs(files.await.map_err(told))
             }
             Question::Import { packages } => {
                 ToSandbox::Imported(self.import(&packages, grants).await)

@@ -241,6 +241,7 @@ impl Run {
                 grants: &Grants::default(),
                 attendant: None,
                 log: &log_of_run,
+                render_hint: None,
             };
             toolbox.serve(&run, inbox, outbox).await;
         });

@@ -186,7 +186,7 @@ fn a_tool_that_is_not_granted_is_refused_before_anything_runs() {
         json!({
             "kind": "import_denied",
             "message": "the component imports `mcp:git/tools.git-log`, which is not granted",
-            "hint": "`git.git_log` is denied by the pattern `git.*`; remove it from `--deny-tool`, `tools.deny` or `excludeTools` to allow the call",
+            "hint": "remove `git.*` from `--deny-tool`, `tools.deny` or `excludeTools` to allow `git.git_log`",
             "traceback": null,
             "position": null,
         })
@@ -214,7 +214,7 @@ fn a_tool_that_is_not_granted_is_refused_before_anything_runs() {
     );
     assert_eq!(
         report["error"]["hint"],
-        "`--allow-tool 'time.get_current_time'`, or the same in `tools.allow`, grants it"
+        "`--allow-tool 'time.get_current_time'`, or the same in `tools.allow`, allows it"
     );
     // With the line that it was given, it runs.
     flags.extend(["--allow-tool", "time.get_current_time"]);
@@ -350,7 +350,7 @@ fn what_no_server_has_is_refused_with_the_nearest_name() {
     );
     assert_eq!(
         error["hint"],
-        "did you mean `convert-time`? `wasm-coordinator wit time` prints what it has"
+        "did you mean `convert-time`? `wasm-coordinator wit time` prints the present interface; build the component with it"
     );
     // Any version of the import means the same server.
     place.write("typed.wasm", importing("time", "", ""));

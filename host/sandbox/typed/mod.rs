@@ -27,6 +27,7 @@ use wasmtime::{Engine, StoreContextMut};
 use super::Channel;
 use super::state::State;
 use contract::error::Error;
+use contract::hint::Hint;
 use contract::message::{
     CallError, CallErrorKind, ImportError, ImportErrorKind, ImportedPackage, ImportedTool,
     Question, ToCoordinator, ToSandbox,
@@ -218,9 +219,7 @@ fn mismatch(package: &str, what: String) -> RunError {
         message: format!(
             "the component's import `mcp:{package}/tools` does not fit what the server has: {what}"
         ),
-        hint: Some(format!(
-            "`wasm-coordinator wit {package}` prints the present interface; build the component with it"
-        )),
+        hint: Some(Hint::InspectInterface(package.to_owned())),
     })
 }
 

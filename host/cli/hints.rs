@@ -1,0 +1,102 @@
+//! What would help, in the terms of the command line: its flags and the keys of
+//! the configuration.
+
+use wasm_coordinator::{FileLimit, Hint, Limit};
+
+/// A hint as a sentence.
+pub(crate) fn render(hint: &Hint) -> Option<String> {
+    Some(match hint {
+        Hint::Limit(limit) => of_limit(limit),
+        Hint::FileLimit(limit) => format!("{limit}; {}", of_file_limit(limit)),
+        Hint::AllowTools(tools) => {
+            let flags: Vec<_> = tools
+                .iter()
+                .map(|tool| format!("--allow-tool '{}'", tool.escape_debug()))
+                .collect();
+            let them = if flags.len() == 1 { "it" } else { "them" };
+            let flags = flags.join(" ");
+            format!("`{flags}`, or the same in `tools.allow`, allows {them}")
+        }
+        Hint::RemoveDenial { tool, pattern } => format!(
+            "remove `{pattern}` from `--deny-tool`, `tools.deny` or `excludeTools` to allow `{}`",
+            tool.escape_debug()
+        ),
+        Hint::AllowWithoutAsking => {
+            "a pattern in `tools.allow` that matches it, or `--allow-tool`, allows it without asking"
+                .to_owned()
+        }
+        Hint::AcceptChanges => {
+            "`\"changes\": \"accept\"` in `coordinator.tools` accepts all changes".to_owned()
+        }
+        Hint::InspectServer(server) => {
+            format!("`wasm-coordinator servers` shows more about `{server}`")
+        }
+        Hint::ListServers => "`wasm-coordinator servers` lists the servers there are".to_owned(),
+        Hint::InspectInterface(server) => format!(
+            "`wasm-coordinator wit {server}` prints the present interface; build the component with it"
+        ),
+        Hint::RenameServer => "rename one of them in the configuration".to_owned(),
+        Hint::Advice(advice) => advice.clone(),
+        Hint::All(hints) => {
+            let hints: Vec<_> = hints.iter().filter_map(render).collect();
+            return (!hints.is_empty()).then(|| hints.join("; ").replace("?; ", "? "));
+        }
+        _ => return None,
+    })
+}
+
+fn of_limit(limit: &Limit) -> String {
+    let raise = |flag: &str, key: &str| {
+        format!("raise it with `{flag}`, or `limits.{key}` in the configuration")
+    };
+    match limit {
+        Limit::Timeout(_) => raise("--timeout", "timeout"),
+        Limit::Memory(_) => raise("--memory", "memory"),
+        Limit::Fuel(_) => raise("--fuel", "fuel"),
+        Limit::Calls(_) => raise("--max-calls", "maxCalls"),
+        Limit::Output(_) => raise("--max-output", "maxOutput") + "; print less, or a summary",
+        Limit::Content(_) => {
+            raise("--max-content", "maxContent")
+                + "; it counts the bytes of all blocks of a run: emit smaller images, or leave \
+                   files in `/workspace`"
+        }
+        fixed => fixed.advice().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What raises a limit of the files.
+pub(crate) fn of_file_limit(limit: &FileLimit) -> String {
+    let raise = |flag: &str, key: &str| {
+        format!("raise it with `{flag}`, or `limits.{key}` in the configuration")
+    };
+    match limit {
+        FileLimit::Bytes(_) => raise("--workspace-size", "workspaceSize"),
+        FileLimit::FileSize(_) => raise("--file-size", "fileSize"),
+        FileLimit::Inodes(_) => raise("--max-files", "maxFiles"),
+        fixed => fixed.advice().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn hints_name_flags_and_keys() {
+        let timeout = Hint::Limit(Limit::Timeout(Duration::from_secs(1)));
+        assert_eq!(
+            render(&timeout).unwrap(),
+            "raise it with `--timeout`, or `limits.timeout` in the configuration"
+        );
+        let tools = Hint::AllowTools(vec!["git.log".to_owned(), "git.push".to_owned()]);
+        assert_eq!(
+            render(&tools).unwrap(),
+            "`--allow-tool 'git.log' --allow-tool 'git.push'`, or the same in `tools.allow`, allows them"
+        );
+        assert_eq!(render(&Hint::All(Vec::new())), None);
+        let stack = Hint::Limit(Limit::Stack(1));
+        assert!(render(&stack).unwrap().starts_with("it is fixed"));
+    }
+}

@@ -1,0 +1,54 @@
+//! What would help, as a key. Each front end says it in its own terms: the
+//! command line by its flags, the server by the arguments of its tools.
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{FileLimit, Limit};
+
+/// What to do about a refusal or a limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Hint {
+    /// Raise this limit, if it can be raised.
+    Limit(Limit),
+    /// Raise this limit of the files, if it can be raised.
+    FileLimit(FileLimit),
+    /// Allow these tools, each as `server.tool`.
+    AllowTools(Vec<String>),
+    /// Remove the pattern that denies a tool.
+    RemoveDenial {
+        /// The tool, as `server.tool`.
+        tool: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// Allow a tool, so that nobody is asked.
+    AllowWithoutAsking,
+    /// Accept tools whose definitions changed after they were first listed.
+    AcceptChanges,
+    /// See why a server cannot be used.
+    InspectServer(String),
+    /// See which servers there are.
+    ListServers,
+    /// Compare a component with the interface that the server has now.
+    InspectInterface(String),
+    /// Rename one of two servers that programs cannot tell apart.
+    RenameServer,
+    /// A sentence that is true in every front end.
+    Advice(String),
+    /// Several, in this order.
+    All(Vec<Hint>),
+}
+
+/// How a front end says a hint. `None` says nothing.
+pub type RenderHint = fn(&Hint) -> Option<String>;
+
+/// A message with its hint behind it, where the front end has one to say.
+pub fn with_hint(message: &str, hint: Option<&Hint>, render: Option<RenderHint>) -> String {
+    let hint = hint.zip(render).and_then(|(hint, render)| render(hint));
+    match hint {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message.to_owned(),
+    }
+}
