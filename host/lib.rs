@@ -63,7 +63,7 @@ pub use contract::limits::{FileLimit, Limit, Limits};
 pub use contract::message::{CallError, CallErrorKind, Detail, Parameter, Server, StubFile, Tool};
 pub use contract::outcome::Position;
 pub use contract::program::{Code, Language, MAX_COMPONENT, Program};
-pub use contract::report::{ErrorReport, Report, Status, Usage};
+pub use contract::report::{ErrorReport, FailedRun, Report, Status, Usage};
 pub use sandbox::{
     Compilation, ContentWatcher, Engine, EngineOptions, Guest, Observer, Stream, Watcher,
     stubs_root,

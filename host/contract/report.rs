@@ -1,6 +1,8 @@
 //! What came of a run: the one answer of `exec --json`, `serve` and the
 //! library.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::call_record::CallRecord;
@@ -56,6 +58,19 @@ impl Report {
         }
     }
 
+    /// The value of a program that ended well, or its report as an error.
+    ///
+    /// # Errors
+    ///
+    /// Every status but [`Status::Ok`].
+    pub fn into_result(self) -> Result<Option<serde_json::Value>, FailedRun> {
+        if self.status == Status::Ok {
+            Ok(self.result)
+        } else {
+            Err(FailedRun(Box::new(self)))
+        }
+    }
+
     /// The report as JSON, with `hint` in its error as `render` says it.
     pub fn to_json(&self, render: RenderHint) -> serde_json::Value {
         let mut json = serde_json::to_value(self).expect("names are texts");
@@ -66,6 +81,28 @@ impl Report {
         json
     }
 }
+
+/// A run that did not end well, as an error: its report, shown as one sentence.
+#[derive(Debug, Clone)]
+pub struct FailedRun(Box<Report>);
+
+impl FailedRun {
+    /// What came of it, also what was printed and which calls were made.
+    pub fn report(&self) -> &Report {
+        &self.0
+    }
+}
+
+impl fmt::Display for FailedRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.error {
+            Some(error) => write!(f, "{}: {}", error.kind, error.message),
+            None => f.write_str("the run failed"),
+        }
+    }
+}
+
+impl std::error::Error for FailedRun {}
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -128,4 +165,20 @@ pub struct Usage {
     pub calls: u32,
     /// Bytes printed.
     pub output_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_run_that_ended_well_has_a_value() {
+        let mut report = Report::not_run(Status::Error, "ValueError", "not a number", None);
+        let failed = report.clone().into_result().unwrap_err();
+        assert_eq!(failed.to_string(), "ValueError: not a number");
+        assert_eq!(failed.report().status, Status::Error);
+        report.status = Status::Ok;
+        report.result = Some(7.into());
+        assert_eq!(report.into_result().unwrap(), Some(7.into()));
+    }
 }
