@@ -9,7 +9,8 @@ use contract::call_record::CallRecord;
 use contract::hint::Hint;
 use contract::limits::{FileLimit, Limit, Limits};
 use contract::outcome::{
-    ComponentRefusal, ComponentRefusalKind, Exception, Failure, RunError, RunOutcome, Value,
+    ComponentRefusal, ComponentRefusalKind, Exception, Failure, Refusal, RunError, RunOutcome,
+    Value,
 };
 use contract::report::{ErrorReport, Report, Status, Usage};
 use sandbox::Output;
@@ -131,8 +132,31 @@ fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
         Err(Failure::Stuck(exception)) => {
             Verdict::failed(Status::Error, exception_error(exception))
         }
-        Err(Failure::Raised(exception)) => {
-            raised(exception, run.memory_refused, run.files_refused, limits)
+        Err(Failure::Raised(exception)) => raised(exception, run.files_refused),
+        Err(Failure::Refused {
+            refusal,
+            hint,
+            exception,
+        }) => {
+            let status = match refusal {
+                Refusal::Denied => Status::Denied,
+                Refusal::Limit => Status::Limit,
+            };
+            let hint = hint.map(|hint| *hint);
+            let error = exception_error(exception);
+            Verdict::failed(status, ErrorReport { hint, ..error })
+        }
+        Err(Failure::OutOfMemory(exception)) => {
+            let error = exception_error(exception);
+            let limit = limit_error(Limit::Memory(limits.memory));
+            Verdict::failed(
+                Status::Limit,
+                ErrorReport {
+                    traceback: error.traceback,
+                    position: error.position,
+                    ..limit
+                },
+            )
         }
     };
     Verdict {
@@ -141,47 +165,13 @@ fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
     }
 }
 
-/// An uncaught exception: the program's own failure, unless it says that it
-/// was refused something.
-fn raised(
-    exception: Exception,
-    memory_refused: bool,
-    files_refused: Option<FileLimit>,
-    limits: &Limits,
-) -> Verdict {
-    let out_of_memory = memory_refused
-        && (exception.kind == "MemoryError"
-            || matches!(exception.kind.as_str(), "RangeError" | "InternalError")
-                && exception.message.contains("memory")
-            || exception.message.contains("array buffer"));
-    if out_of_memory {
-        let limit = Limit::Memory(limits.memory);
-        let error = exception_error(exception);
-        return Verdict::failed(
-            Status::Limit,
-            ErrorReport {
-                traceback: error.traceback,
-                position: error.position,
-                ..limit_error(limit)
-            },
-        );
-    }
-    let status = match exception.kind.as_str() {
-        "ToolDenied" => Status::Denied,
-        "ToolLimit" => Status::Limit,
-        _ => Status::Error,
-    };
-    // Languages say "I/O error" where a limit of the files was met.
-    let hint = files_refused
-        .filter(|_| {
-            matches!(
-                exception.kind.as_str(),
-                "OSError" | "Error" | "OperationalError"
-            )
-        })
-        .map(Hint::FileLimit);
+/// An uncaught exception: the program's own failure.
+fn raised(exception: Exception, files_refused: Option<FileLimit>) -> Verdict {
+    // Languages say "I/O error" where a limit of the files was met, and
+    // programs may wrap that. So the hint is given whenever one was met.
+    let hint = files_refused.map(Hint::FileLimit);
     let error = exception_error(exception);
-    Verdict::failed(status, ErrorReport { hint, ..error })
+    Verdict::failed(Status::Error, ErrorReport { hint, ..error })
 }
 
 /// The value as JSON, if it fits into what is left of the output limit.

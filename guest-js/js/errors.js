@@ -128,9 +128,42 @@
 
   const classes = { denied: ToolDenied, limit: ToolLimit };
 
+  // What the host said, for each error that was made of a refusal. Neither the
+  // class nor the properties of an error say that: programs can have them too.
+  const refusals = new WeakMap();
+  const setRefusal = refusals.set.bind(refusals);
+  const getRefusal = refusals.get.bind(refusals);
+
   internal.rawStack = rawStack;
   internal.headline = headline;
   internal.frames = frames;
-  internal.toolError = (failure) =>
-    new (classes[failure.kind] ?? ToolError)(failure.message, failure);
+  internal.toolError = (failure) => {
+    const refused = Object.hasOwn(classes, failure.kind);
+    const error = new (refused ? classes[failure.kind] : ToolError)(failure.message, failure);
+    if (refused) setRefusal(error, failure);
+    return error;
+  };
+  /** The failure that an error was made of, if the host refused something. */
+  internal.refusal = getRefusal;
+
+  const { isArray } = Array;
+  const { getPrototypeOf } = Object;
+  const AggregateErrorPrototype = AggregateError.prototype;
+  const InternalErrorPrototype = InternalError.prototype;
+
+  /**
+   * Whether an error is the engine's own about memory, in a program that was
+   * refused some: `null` where there was none left for an error.
+   */
+  internal.isOutOfMemory = (error) => {
+    if (!native.memoryRefused()) return false;
+    if (error === null) return native.isLow();
+    return error instanceof Error && getPrototypeOf(error) === InternalErrorPrototype && String(error.message).startsWith("out of memory");
+  };
+
+  /** The errors of an `AggregateError`; any other error is the only one. */
+  internal.parts = (error) => {
+    const grouped = error instanceof Error && getPrototypeOf(error) === AggregateErrorPrototype && isArray(error.errors) && error.errors.length > 0;
+    return grouped ? [...error.errors] : [error];
+  };
 })

@@ -132,8 +132,8 @@
   }
   require.resolve = (specifier) => String(specifier);
 
-  const unavailable = (name, cure) => {
-    internal.global(name, { [name]() { throw new Error(`\`${name}\` does not exist in this sandbox: ${cure}`); } }[name]);
+  const unavailable = (name, advice) => {
+    internal.global(name, { [name]() { throw new Error(`\`${name}\` does not exist in this sandbox: ${advice}`); } }[name]);
   };
 
   internal.global("process", process);

@@ -10,8 +10,8 @@
   const RAN = -1;
 
   /** A limit for texts about errors; a program can make them as long as it likes. */
-  const LONGEST = 16_384;
-  const WARNINGS = 20;
+  const MAX_TEXT = 16_384;
+  const MAX_WARNINGS = 20;
 
   const { timers, calls } = internal;
   let state = null;
@@ -21,7 +21,7 @@
   }
 
   internal.warn = (text) => {
-    if (state && state.warnings.length < WARNINGS && !state.warnings.includes(text)) state.warnings.push(text);
+    if (state && state.warnings.length < MAX_WARNINGS && !state.warnings.includes(text)) state.warnings.push(text);
   };
 
   // `own` is the state of the program that something belongs to: what is left
@@ -151,7 +151,7 @@
 
   // ---- the value as JSON, or as text
 
-  const DEEPEST = 500;
+  const MAX_DEPTH = 500;
 
   /** Whether JSON says all there is to say about a value. */
   function expressible(value, depth, path) {
@@ -167,7 +167,7 @@
         return false;
     }
     if (value === null) return true;
-    if (depth > DEEPEST || path.has(value) || native.isProxy(value)) return false;
+    if (depth > MAX_DEPTH || path.has(value) || native.isProxy(value)) return false;
     path.add(value);
     try {
       if (Array.isArray(value)) {
@@ -207,7 +207,7 @@
 
   // ---- errors
 
-  const clip = (text) => (text.length > LONGEST ? text.slice(0, LONGEST) + "..." : text);
+  const clip = (text) => (text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) + "..." : text);
 
   function trace(error, depth) {
     if (!(error instanceof Error)) return `Uncaught ${internal.inspect(error)}`;
@@ -270,6 +270,31 @@
       message ??= `an error that cannot be shown: ${internal.headline(again)}`;
     }
     return [tag, clip(kind), clip(message), clip(text), at];
+  }
+
+  /**
+   * What an uncaught error means. `Promise.any` wraps what its promises were
+   * rejected with: an `AggregateError` means what all of its errors mean, and
+   * where they differ it is the program's own failure.
+   */
+  function failure(error) {
+    let tag = "raised";
+    let refusal;
+    try {
+      const parts = internal.parts(error);
+      const refusals = parts.map((part) => internal.refusal(part));
+      if (refusals.every((each) => each !== undefined)) {
+        tag = "refused";
+        refusal = refusals[0];
+      } else if (parts.every(internal.isOutOfMemory)) {
+        tag = "out-of-memory";
+      }
+    } catch {
+      // A proxy of the program, or no memory to look: `raised`, unless the
+      // engine says that it has none left.
+      if (internal.isOutOfMemory(null)) tag = "out-of-memory";
+    }
+    return [...exception(tag, error), refusal];
   }
 
   /** Keeps the variables of a program that ran as a function. */
@@ -336,8 +361,8 @@
     let outcome;
     const rejected = state.unhandled ? [...state.unhandled.values()] : [];
     if (state.exit !== null) outcome = state.exit === 0 ? ["n"] : ["exited", state.exit];
-    else if (state.failure) outcome = exception("raised", state.failure.reason);
-    else if (rejected.length) outcome = exception("raised", rejected[0]);
+    else if (state.failure) outcome = failure(state.failure.reason);
+    else if (rejected.length) outcome = failure(rejected[0]);
     else if (isStuck) outcome = stuck();
     else outcome = [result(state.value)];
 
@@ -345,7 +370,7 @@
     const { warnings } = state;
     for (const reason of rejected) {
       const shown = exception("raised", reason);
-      if (outcome[0] === "raised" && shown[3] === outcome[3]) continue;
+      if (shown[3] === outcome[3]) continue;
       internal.warn(`a promise was rejected and nothing handled it: ${shown[1]}: ${shown[2]}`);
     }
     const abandoned = calls.abandon();

@@ -4,7 +4,7 @@
   "use strict";
 
   /** setTimeout takes 32 bits; what is longer would be at once, as in browsers. */
-  const LONGEST = 2 ** 31 - 1;
+  const MAX_DELAY = 2 ** 31 - 1;
 
   const timers = new Map(); // id -> timer, in the order of creation
   let next = 1;
@@ -46,7 +46,7 @@
       throw new TypeError(`a timer takes a function, not ${internal.inspect(callback)}`);
     }
     delay = Number(delay);
-    if (!(delay >= 1 && delay <= LONGEST)) delay = 1;
+    if (!(delay >= 1 && delay <= MAX_DELAY)) delay = 1;
     const id = next++;
     const timer = { id, callback, values, delay, repeats, counts: !repeats, at: native.now() + delay };
     timers.set(id, timer);

@@ -15,7 +15,7 @@
   const servers = new Map(); // name as written -> server
 
   /** How many calls without `await` are worth a warning each. */
-  const WARNINGS = 5;
+  const MAX_WARNINGS = 5;
 
   // A call is an ordinary promise, except that looking for anything but `then`
   // on it says what was forgotten. Whoever waits for it reads `constructor`
@@ -33,8 +33,8 @@
       const loops = key === Symbol.iterator || key === Symbol.asyncIterator;
       if (typeof key === "symbol" && !loops) return undefined;
       unused.delete(call);
-      const cure = loops ? `for (const item of await ${call.label}(...))` : `(await ${call.label}(...)).${String(key)}`;
-      throw new TypeError(`${call.label} returns a promise: write \`${cure}\``);
+      const instead = loops ? `for (const item of await ${call.label}(...))` : `(await ${call.label}(...)).${String(key)}`;
+      throw new TypeError(`${call.label} returns a promise: write \`${instead}\``);
     },
   });
   const prototype = Object.create(missing, {
@@ -126,7 +126,7 @@
   /** The function of a tool. */
   function toolFunction(server, tool) {
     const name = `${server.name}.${tool.name}`;
-    const label = `${server.identifier}.${tool.javascript}`;
+    const label = `${server.identifier}.${tool.identifier}`;
     const run = function (...values) {
       if (values.length === 1 && plain(values[0])) return start(name, label, values[0], undefined, run);
       let bound;
@@ -137,7 +137,7 @@
       }
       return start(name, label, bound[0], bound[1], run);
     };
-    Object.defineProperty(run, "name", { value: tool.javascript });
+    Object.defineProperty(run, "name", { value: tool.identifier });
     return run;
   }
 
@@ -145,7 +145,7 @@
   function server(written) {
     const known = servers.get(written);
     if (known) return known;
-    const described = native.describe(written);
+    const described = native.describe(written, "javascript");
     if (!Array.isArray(described)) throw internal.toolError(described);
     const found = native.servers().find((each) => each.name === written || each.identifier === written) ?? {
       name: written,
@@ -155,21 +155,22 @@
     const module = Object.create(null);
     for (const tool of described) {
       const run = toolFunction(found, tool);
-      for (const name of [tool.javascript, tool.python, tool.name]) if (!tools.has(name)) tools.set(name, run);
+      for (const name of [tool.identifier, tool.name]) if (!tools.has(name)) tools.set(name, run);
       // A module with a function `then` would be taken for a promise.
-      if (tool.javascript !== "then") module[tool.javascript] = run;
+      if (tool.identifier !== "then") module[tool.identifier] = run;
     }
     tools.delete("then");
-    const made = { ...found, tools, names: Object.keys(module), exports: [...tools.keys()], module: null };
+    const made = { ...found, tools, names: Object.keys(module), byName: new Map(described.map((tool) => [tool.name, module[tool.identifier]])), elsewhere: null, module: null };
     made.module = new Proxy(module, {
       get(target, key) {
         if (typeof key !== "string" || key in target) return target[key];
-        const run = tools.get(key);
-        if (run || key === "then" || key === "toJSON") return run;
+        if (key === "then" || key === "toJSON") return tools.get(key);
+        const run = toolOf(made, key);
+        if (run) return run;
         if (key === "default") return made.module;
         throw new TypeError(absent(made, key));
       },
-      has: (target, key) => key in target || tools.has(key),
+      has: (target, key) => key in target || (typeof key === "string" && toolOf(made, key) !== undefined),
     });
     Object.defineProperty(module, Symbol.toStringTag, { value: "Module" });
     proxies.set(made.module, () => `[Module servers/${found.identifier}] { ${made.names.join(", ")} }`);
@@ -177,10 +178,31 @@
     return made;
   }
 
+  /**
+   * The names that tools have in Python, which are understood too. Asked for
+   * when a name is none of JavaScript.
+   */
+  function elsewhere(server) {
+    if (server.elsewhere === null) {
+      server.elsewhere = new Map();
+      const described = native.describe(server.name, "python");
+      if (Array.isArray(described)) {
+        for (const tool of described) {
+          const run = server.byName.get(tool.name);
+          if (run && tool.identifier !== "then" && !server.tools.has(tool.identifier)) server.elsewhere.set(tool.identifier, run);
+        }
+      }
+    }
+    return server.elsewhere;
+  }
+
+  /** The function of a tool, by any of its names. */
+  const toolOf = (server, name) => server.tools.get(name) ?? elsewhere(server).get(name);
+
   const absent = (server, name) => {
     const near = native.nearest(name, server.names);
-    const cure = near.length ? `did you mean ${list(near)}?` : "it has no tools";
-    return `the server \`${server.name}\` has no tool \`${name}\`; ${cure}`;
+    const advice = near.length ? `did you mean ${list(near)}?` : "it has no tools";
+    return `the server \`${server.name}\` has no tool \`${name}\`; ${advice}`;
   };
 
   const proxies = new WeakMap();
@@ -207,7 +229,7 @@
         return (...values) => {
           try {
             const found = server(name);
-            const run = found.tools.get(key);
+            const run = toolOf(found, key);
             if (!run) {
               throw internal.toolError({ kind: "unknown_tool", server: found.name, tool: key, message: absent(found, key) });
             }
@@ -235,7 +257,7 @@
   const DETAILS = ["brief", "detailed", "full"];
 
   /** Tools in one answer, at most. The host has the same limit. */
-  const MOST = 1_000;
+  const MAX_TOOLS = 1_000;
 
   /**
    * Finds tools by what they do: the best first, as an array of objects. Its
@@ -261,8 +283,8 @@
       throw new TypeError(`\`server\` must be the name of one server, not ${internal.inspect(server)}`);
     }
     const most = limit ?? 10;
-    if (!Number.isInteger(most) || most < 1 || most > MOST) {
-      throw new RangeError(`\`limit\` must be a whole number from 1 to ${MOST}, not ${internal.inspect(limit)}`);
+    if (!Number.isInteger(most) || most < 1 || most > MAX_TOOLS) {
+      throw new RangeError(`\`limit\` must be a whole number from 1 to ${MAX_TOOLS}, not ${internal.inspect(limit)}`);
     }
     const found = native.search(query, level, only, most);
     if (!Array.isArray(found.tools)) throw internal.toolError(found);
@@ -307,23 +329,32 @@
   /** "servers/github", "./servers/github/listIssues.js", "mcp_tools/x" ... */
   internal.serverModule = (server_, tool) => {
     const found = server(server_);
-    if (tool === null || tool === undefined) return { module: found.module, default: found.module, exports: found.exports, server: found };
-    const run = found.tools.get(tool);
-    if (!run) throw new SyntaxError(absent(found, tool));
-    return { module: found.module, default: run, exportName: run.name, exports: found.exports, server: found };
+    const module = {
+      module: found.module,
+      default: found.module,
+      server: found,
+      get exports() {
+        return [...found.tools.keys(), ...elsewhere(found).keys()];
+      },
+    };
+    if (tool === null || tool === undefined) return module;
+    module.default = toolOf(found, tool);
+    if (!module.default) throw new SyntaxError(absent(found, tool));
+    module.exportName = module.default.name;
+    return module;
   };
   /** The module of one tool, `servers/github/listIssues`, as an object. */
   internal.withDefault = (found) => new Proxy(found.module, { get: (module, key) => (key === "default" ? found.default : module[key]) });
   internal.serverExport = (found, name) => {
     if (name === "default") return found.default;
-    const run = found.server.tools.get(name);
+    const run = toolOf(found.server, name);
     if (!run) throw new SyntaxError(absent(found.server, name));
     return run;
   };
 
   /** The server, of those in use, that has a tool of this name. */
   internal.ownerOf = (name) => {
-    for (const each of servers.values()) if (each.tools.has(name)) return each.identifier;
+    for (const each of servers.values()) if (toolOf(each, name)) return each.identifier;
     return null;
   };
 
@@ -358,8 +389,8 @@
     unused() {
       const warnings = [];
       for (const call of unused) {
-        if (warnings.length === WARNINGS) {
-          warnings.push(`${unused.size - WARNINGS} more calls were not awaited`);
+        if (warnings.length === MAX_WARNINGS) {
+          warnings.push(`${unused.size - MAX_WARNINGS} more calls were not awaited`);
           break;
         }
         warnings.push(`the call of ${call.label} was not awaited${place(call)}: its result is lost`);

@@ -1,9 +1,10 @@
 //! The one engine of the guest: a QuickJS runtime and its only context.
 
-use crate::{modules, natives, reserve};
-use rquickjs::function::{Args, IntoArgs};
-use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Runtime, Value, qjs};
-use std::cell::OnceCell;
+use crate::reserve;
+use rquickjs::function::{Args, IntoArgs, Rest};
+use rquickjs::loader::{Loader, Resolver};
+use rquickjs::{Context, Ctx, FromJs, Function, Object, Persistent, Result, Runtime, Value, qjs};
+use std::cell::{Cell, OnceCell};
 
 /// How much of the linear memory's stack the engine may use before it throws
 /// `RangeError: Maximum call stack size exceeded`. The linker gives more (see
@@ -32,6 +33,8 @@ const PROGRAM: (&str, &str) = ("internal:program.js", include_str!("../js/progra
 
 thread_local! {
     static ENGINE: OnceCell<Engine> = const { OnceCell::new() };
+    /// The program has asked to exit.
+    static EXITED: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Engine {
@@ -42,25 +45,29 @@ struct Engine {
     hooks: Persistent<Object<'static>>,
 }
 
-/// Makes the engine and runs the prelude.
+/// Makes the engine and runs the prelude, which gets what `native` makes.
+/// `modules` finds and loads what programs import.
 ///
 /// # Panics
 ///
 /// Panics or aborts if that fails, which can only happen when the guest is
 /// built.
-pub(crate) fn initialise() {
+pub(crate) fn initialise(
+    modules: impl Resolver + Loader + Copy + 'static,
+    native: impl for<'js> FnOnce(&Ctx<'js>) -> Result<Object<'js>>,
+) {
     let runtime = Runtime::new_with_alloc(reserve::Memory).expect("a runtime");
     runtime.set_max_stack_size(STACK);
-    runtime.set_loader(modules::Modules, modules::Modules);
+    runtime.set_loader(modules, modules);
     runtime.set_host_promise_rejection_tracker(Some(Box::new(|ctx, promise, reason, handled| {
         // A program that broke its own engine gets no such report.
         let _ = call::<()>(&ctx, "rejection", (promise, reason, handled));
     })));
     let context = Context::full(&runtime).expect("a context");
     let (internal, hooks) = context.with(|ctx| {
-        let native = natives::object(&ctx).expect("the native functions");
+        let native = native(&ctx).expect("the native functions");
         let internal = Object::new(ctx.clone()).expect("an object");
-        let global = Function::new(ctx.clone(), natives::define_global).expect("a function");
+        let global = Function::new(ctx.clone(), define_global).expect("a function");
         internal.set("global", global).expect("a property");
         for (name, source) in PRELUDE.into_iter().chain([PROGRAM]) {
             let result = evaluate_internal(&ctx, name, source)
@@ -92,11 +99,7 @@ pub(crate) fn initialise() {
     ENGINE.with(|cell| cell.set(engine).ok().expect("the first engine"));
 }
 
-fn evaluate_internal<'js>(
-    ctx: &Ctx<'js>,
-    name: &str,
-    source: &str,
-) -> rquickjs::Result<Function<'js>> {
+fn evaluate_internal<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Function<'js>> {
     let value = evaluate(ctx, name, source, 0)?;
     Function::from_js(ctx, value)
 }
@@ -119,16 +122,11 @@ pub(crate) fn evaluate_program<'js>(
     ctx: &Ctx<'js>,
     name: &str,
     source: &str,
-) -> rquickjs::Result<Value<'js>> {
+) -> Result<Value<'js>> {
     evaluate(ctx, name, source, qjs::JS_EVAL_FLAG_ASYNC)
 }
 
-fn evaluate<'js>(
-    ctx: &Ctx<'js>,
-    name: &str,
-    source: &str,
-    flags: u32,
-) -> rquickjs::Result<Value<'js>> {
+fn evaluate<'js>(ctx: &Ctx<'js>, name: &str, source: &str, flags: u32) -> Result<Value<'js>> {
     let mut code = Vec::with_capacity(source.len() + 1);
     code.extend_from_slice(source.as_bytes());
     code.push(0);
@@ -151,9 +149,28 @@ fn evaluate<'js>(
     }
 }
 
+/// Prepares for a new program.
+pub(crate) fn begin() {
+    EXITED.set(false);
+    reserve::begin();
+}
+
+/// Ends the program: throws what no `catch` of the program can hold.
+pub(crate) fn exit<'js>(ctx: Ctx<'js>, error: Value<'js>, _: Rest<Value<'js>>) -> Result<()> {
+    EXITED.set(true);
+    // SAFETY: the context is alive and the value belongs to it.
+    unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), error.as_raw()) };
+    Err(ctx.throw(error))
+}
+
+/// Whether the program has asked to exit.
+pub(crate) fn has_exited() -> bool {
+    EXITED.get()
+}
+
 /// Runs jobs until none is ready or the program asked to exit.
 pub(crate) fn run_jobs(ctx: &Ctx<'_>) {
-    while !natives::has_exited() {
+    while !has_exited() {
         let mut context = std::ptr::null_mut();
         // SAFETY: the runtime is alive; the context that is written belongs to
         // it and is the only one.
@@ -177,7 +194,7 @@ pub(crate) fn call<'js, T: FromJs<'js>>(
     ctx: &Ctx<'js>,
     hook: &str,
     arguments: impl IntoArgs<'js>,
-) -> rquickjs::Result<T> {
+) -> Result<T> {
     let hooks = ENGINE.with(|cell| match cell.get() {
         Some(engine) => engine.hooks.clone().restore(ctx),
         None => Err(rquickjs::Error::Unknown),
@@ -190,7 +207,7 @@ pub(crate) fn call_internal<'js, T: FromJs<'js>>(
     ctx: &Ctx<'js>,
     name: &str,
     arguments: impl IntoArgs<'js>,
-) -> rquickjs::Result<T> {
+) -> Result<T> {
     let internal = ENGINE.with(|cell| match cell.get() {
         Some(engine) => engine.internal.clone().restore(ctx),
         None => Err(rquickjs::Error::Unknown),
@@ -203,9 +220,16 @@ fn call_on<'js, T: FromJs<'js>>(
     object: &Object<'js>,
     name: &str,
     arguments: impl IntoArgs<'js>,
-) -> rquickjs::Result<T> {
+) -> Result<T> {
     let function: Function = object.get(name)?;
     let mut args = Args::new(ctx.clone(), arguments.num_args());
     arguments.into_args(&mut args)?;
     function.call_arg(args)
+}
+
+/// Defines a global that programs may replace, as the web's own are.
+pub(crate) fn define_global<'js>(ctx: Ctx<'js>, name: String, value: Value<'js>) -> Result<()> {
+    use rquickjs::object::Property;
+    let property = Property::from(value).configurable().writable();
+    ctx.globals().prop(name, property)
 }

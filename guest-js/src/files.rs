@@ -4,7 +4,7 @@
 //! before the snapshot. So they are registered here, when the first file is
 //! asked for.
 
-use crate::natives::Text;
+use crate::text::Text;
 use rquickjs::{Array, ArrayBuffer, Ctx, Error, Function, Object, Result};
 use std::cell::Cell;
 use std::ffi::{CString, c_char, c_int};
@@ -22,7 +22,7 @@ thread_local! {
 const FIRST: u32 = 3;
 
 /// The folders a host may mount, at most.
-const MOUNTS: u32 = 16;
+const MAX_MOUNTS: u32 = 16;
 
 /// The error number of WASI for what only a file can do.
 const IS_DIRECTORY: i32 = 31;
@@ -40,7 +40,7 @@ pub(crate) fn ready() {
     if READY.replace(true) {
         return;
     }
-    for descriptor in FIRST..FIRST + MOUNTS {
+    for descriptor in FIRST..FIRST + MAX_MOUNTS {
         let mut prestat = [0u32; 2];
         // SAFETY: the buffer has the size of the structure that is written:
         // a tag and, for a folder, the length of its name.

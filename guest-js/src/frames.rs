@@ -9,10 +9,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What the file names of our own code begin with.
-pub(crate) const INTERNAL: &str = "internal:";
+const INTERNAL: &str = "internal:";
 
-/// A bound for the frames of one stack that are shown.
-const FRAMES: usize = 30;
+/// The frames of one stack that are shown, at most.
+const MAX_FRAMES: usize = 30;
 
 thread_local! {
     static FILES: RefCell<Files> = RefCell::default();
@@ -57,7 +57,7 @@ pub(crate) fn program_frames(raw: &str) -> String {
             let (name, position) = frame(line)?;
             (!position.file.starts_with(INTERNAL)).then_some((name, position))
         });
-        for (name, position) in own.take(FRAMES) {
+        for (name, position) in own.take(MAX_FRAMES) {
             let Position { file, line, column } = position;
             let column = match files.shifts.get(file) {
                 Some(shifts) => shifts.column(line, column),

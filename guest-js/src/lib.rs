@@ -6,6 +6,20 @@
 //! what people write into a script for it; the JavaScript in `js/` gives it
 //! the names people expect. The engine is made before the guest is shipped
 //! (`guest-initialise`) and its memory is part of the component.
+//!
+//! The modules are layers: each uses only those above it in this list.
+//!
+//! 1. `address`, `edits`, `random`, `reserve`, `text`: texts, numbers, memory;
+//!    they know nothing of each other.
+//! 2. `frames`: positions in the texts that `edits` changed.
+//!    `erase`, then `source`: from a program's text to a script. Neither knows
+//!    the engine.
+//! 3. `engine`: the runtime and its context. It is given the loader of modules
+//!    and the native functions; it knows neither.
+//! 4. `files`, `tools`: what the host has, as native functions.
+//! 5. `modules`: imports, from `files` and through `source` into the `engine`.
+//! 6. `natives`: all native functions, for the JavaScript in `js/`.
+//! 7. `session`: programs, with everything above; `lib` puts it together.
 
 mod address;
 mod edits;
@@ -19,6 +33,8 @@ mod random;
 mod reserve;
 mod session;
 mod source;
+mod text;
+mod tools;
 
 mod bindings {
     wit_bindgen::generate!({ path: "../wit", world: "guest", pub_export_macro: true });
@@ -46,6 +62,6 @@ extern "C" fn initialise() {
     // The constructors of the C library; the snapshot remembers that they ran.
     #[cfg(target_arch = "wasm32")]
     wit_bindgen::rt::run_ctors_once();
-    engine::initialise();
+    engine::initialise(modules::Modules, session::natives);
     reserve::fill();
 }

@@ -5,13 +5,13 @@
 //! one: files below `/servers` are there to be read, and a folder `servers` in
 //! the workspace does not take their place.
 
-use crate::{engine, files, frames, natives, source};
+use crate::{engine, files, frames, source};
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
 use rquickjs::{Array, Ctx, Exception, Module, Object, Promise, Result};
 
 /// The largest file that is loaded as code.
-const LARGEST: u64 = 16 << 20;
+const MAX_FILE: u64 = 16 << 20;
 
 /// Where the relative imports of a program begin.
 const WORKSPACE: &str = "/workspace";
@@ -248,7 +248,7 @@ fn read<'js>(ctx: &Ctx<'js>, path: &str) -> Result<String> {
         |why: &str| Exception::throw_reference(ctx, &format!("cannot import `{path}`: {why}"));
     files::ready();
     let metadata = std::fs::metadata(path).map_err(|_| refuse("there is no such file"))?;
-    if metadata.len() > LARGEST {
+    if metadata.len() > MAX_FILE {
         return Err(refuse("the file is larger than 16 MiB"));
     }
     let bytes = std::fs::read(path).map_err(|_| refuse("the file cannot be read"))?;
@@ -283,7 +283,7 @@ pub(crate) fn imports<'js>(ctx: &Ctx<'js>, imports: &[source::Import]) -> Result
 pub(crate) fn predeclare(ctx: &Ctx<'_>, names: &[String]) -> Result<()> {
     for name in names {
         if !ctx.globals().contains_key(name.as_str())? {
-            natives::define_global(
+            engine::define_global(
                 ctx.clone(),
                 name.clone(),
                 rquickjs::Value::new_undefined(ctx.clone()),

@@ -1,16 +1,11 @@
-//! What the JavaScript of the guest asks of Rust: output, clocks, tools, text.
-//!
-//! None of these functions waits, with the exceptions that the contract
-//! allows: `describe` and `search` block while a server starts for the first
-//! time.
+//! What the JavaScript of the guest asks of Rust: output, clocks, text, and
+//! what the modules below have to offer.
 
 use crate::bindings::wasm_coordinator::sandbox::output::{self, Block, Data};
-use crate::bindings::wasm_coordinator::sandbox::tools::{self, Detail};
-use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind};
-use crate::{address, files, frames, modules, random, reserve, session};
-use rquickjs::function::Rest;
+use crate::text::{Nullable, Text};
+use crate::{address, engine, files, frames, modules, random, reserve, tools};
 use rquickjs::promise::PromiseState;
-use rquickjs::{Array, ArrayBuffer, Ctx, FromJs, Function, IntoJs, Object, Result, Value, qjs};
+use rquickjs::{Array, ArrayBuffer, Ctx, Function, IntoJs, Object, Result, Value, qjs};
 use std::cell::Cell;
 use std::io::Write as _;
 use std::mem::ManuallyDrop;
@@ -18,18 +13,11 @@ use std::os::fd::{FromRawFd as _, RawFd};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 thread_local! {
-    static EXITED: Cell<bool> = const { Cell::new(false) };
     static START: Cell<Option<(Instant, f64)>> = const { Cell::new(None) };
-}
-
-/// Whether the program has asked to exit.
-pub(crate) fn has_exited() -> bool {
-    EXITED.get()
 }
 
 /// Prepares for a new program.
 pub(crate) fn begin() {
-    EXITED.set(false);
     start();
 }
 
@@ -56,73 +44,18 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "position": position,
         "emitText": |text: Text| output::emit(&Block::Text(text.0)).err(),
         "emitData": emit_data,
-        "startCall": start_call,
-        "cancel": |id: u32| tools::cancel(id),
-        "servers": servers,
-        "describe": describe,
-        "search": search,
-        "nearest": |name: Text, names: Vec<String>| nearest(&name.0, names),
         "serverOf": |specifier: Text| modules::server_of("", &specifier.0).map(|(server, tool)| vec![Some(server), tool]),
         "url": |url: Text, base: Nullable| address::parse(&url.0, base.0.as_deref()),
         "urlSet": |href: Text, part: String, value: Text| address::set(&href.0, &part, &value.0),
         "isLow": reserve::is_low,
-        "exit": exit,
-        "evaluate": session::evaluate,
+        "memoryRefused": reserve::was_refused,
+        "exit": engine::exit,
         "importFile": modules::import_file,
     }
+    tools::define(ctx, &native)?;
     native.set("files", files::object(ctx)?)?;
     native.set("version", "ng")?;
     Ok(native)
-}
-
-/// Defines a global that programs may replace, as the web's own are.
-pub(crate) fn define_global<'js>(ctx: Ctx<'js>, name: String, value: Value<'js>) -> Result<()> {
-    use rquickjs::object::Property;
-    let property = Property::from(value).configurable().writable();
-    ctx.globals().prop(name, property)
-}
-
-/// A text of the program as UTF-8. Half a surrogate pair, which JavaScript
-/// can hold and UTF-8 cannot, becomes U+FFFD.
-pub(crate) struct Text(pub(crate) String);
-
-impl<'js> FromJs<'js> for Text {
-    fn from_js(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Self> {
-        let mut length = 0;
-        // SAFETY: the value is alive; a null pointer means an exception, and
-        // the bytes are copied before they are given back.
-        let bytes = unsafe {
-            let context = ctx.as_raw().as_ptr();
-            let start = qjs::JS_ToCStringLen(context, &mut length, value.as_raw());
-            if start.is_null() {
-                return Err(rquickjs::Error::Exception);
-            }
-            let bytes = std::slice::from_raw_parts(start.cast::<u8>(), length as _).to_vec();
-            qjs::JS_FreeCString(context, start);
-            bytes
-        };
-        Ok(Text(String::from_utf8(bytes).unwrap_or_else(|error| {
-            let mut bytes = error.into_bytes();
-            for at in 2..bytes.len() {
-                if bytes[at - 2] == 0xED && bytes[at - 1] >= 0xA0 {
-                    bytes[at - 2..=at].copy_from_slice("\u{FFFD}".as_bytes());
-                }
-            }
-            String::from_utf8_lossy(&bytes).into_owned()
-        })))
-    }
-}
-
-/// A text, or `null`.
-struct Nullable(Option<String>);
-
-impl<'js> FromJs<'js> for Nullable {
-    fn from_js(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Self> {
-        if value.is_null() || value.is_undefined() {
-            return Ok(Nullable(None));
-        }
-        Text::from_js(ctx, value).map(|text| Nullable(Some(text.0)))
-    }
 }
 
 /// Writes a text at once. An error (a reader that is gone) is no reason to
@@ -243,135 +176,4 @@ fn position<'js>(ctx: Ctx<'js>, frames: Text) -> Result<Value<'js>> {
     position.set(1, line)?;
     position.set(2, column)?;
     Ok(position.into_value())
-}
-
-/// The id of the call, or an object that says why there is none.
-fn start_call<'js>(ctx: Ctx<'js>, name: Text, arguments: Nullable) -> Result<Value<'js>> {
-    match tools::start_call(&name.0, arguments.0.as_deref().unwrap_or("{}")) {
-        Ok(id) => id.into_js(&ctx),
-        Err(error) => call_error(&ctx, &error),
-    }
-}
-
-/// A failure as the prelude knows it.
-pub(crate) fn call_error<'js>(ctx: &Ctx<'js>, error: &CallError) -> Result<Value<'js>> {
-    let object = Object::new(ctx.clone())?;
-    let kind = match &error.kind {
-        CallErrorKind::Failed => "failed",
-        CallErrorKind::InvalidArguments(parameters) => {
-            object.set("parameters", parameters.clone())?;
-            "invalid_arguments"
-        }
-        CallErrorKind::UnknownTool(_) => "unknown_tool",
-        CallErrorKind::Denied => "denied",
-        CallErrorKind::Unavailable => "unavailable",
-        CallErrorKind::TimedOut => "timed_out",
-        CallErrorKind::OutcomeUnknown => "outcome_unknown",
-        CallErrorKind::Cancelled => "cancelled",
-        CallErrorKind::Limit => "limit",
-    };
-    object.set("kind", kind)?;
-    object.set("server", error.server.as_str())?;
-    object.set("tool", error.tool.as_str())?;
-    object.set("message", error.message.as_str())?;
-    Ok(object.into_value())
-}
-
-fn servers<'js>(ctx: Ctx<'js>) -> Result<Array<'js>> {
-    let array = Array::new(ctx.clone())?;
-    for (index, server) in tools::servers().into_iter().enumerate() {
-        let object = Object::new(ctx.clone())?;
-        object.set("name", server.name)?;
-        object.set("identifier", server.identifier)?;
-        array.set(index, object)?;
-    }
-    Ok(array)
-}
-
-/// The tools of a server, or an object that says why there are none.
-fn describe<'js>(ctx: Ctx<'js>, server: Text) -> Result<Value<'js>> {
-    let tools = match tools::describe(&server.0) {
-        Ok(tools) => tools,
-        Err(error) => return call_error(&ctx, &error),
-    };
-    let array = Array::new(ctx.clone())?;
-    for (index, tool) in tools.into_iter().enumerate() {
-        let object = Object::new(ctx.clone())?;
-        object.set("name", tool.name)?;
-        object.set("python", tool.python)?;
-        object.set("javascript", tool.javascript)?;
-        let parameters = Array::new(ctx.clone())?;
-        for (index, parameter) in tool.parameters.into_iter().enumerate() {
-            let entry = Object::new(ctx.clone())?;
-            entry.set("name", parameter.name)?;
-            entry.set("required", parameter.required)?;
-            parameters.set(index, entry)?;
-        }
-        object.set("parameters", parameters)?;
-        array.set(index, object)?;
-    }
-    Ok(array.into_value())
-}
-
-/// What a search found, or an object that says why there is nothing. The
-/// detail is the number of its name in the contract.
-fn search<'js>(
-    ctx: Ctx<'js>,
-    query: Text,
-    detail: u8,
-    server: Nullable,
-    limit: u32,
-) -> Result<Value<'js>> {
-    let detail = [Detail::Brief, Detail::Detailed, Detail::Full]
-        .get(usize::from(detail))
-        .copied()
-        .unwrap_or(Detail::Brief);
-    match tools::search(&query.0, detail, server.0.as_deref(), limit) {
-        Ok(found) => ctx.json_parse(found),
-        Err(error) => call_error(&ctx, &error),
-    }
-}
-
-/// The three names that are closest.
-pub(crate) fn nearest(name: &str, mut names: Vec<String>) -> Vec<String> {
-    let wanted = fold(name);
-    names.sort_by_cached_key(|other| distance(&wanted, &fold(other)));
-    names.truncate(3);
-    names
-}
-
-/// A name without case and separators, and not longer than is worth comparing.
-fn fold(name: &str) -> Vec<char> {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .take(64)
-        .collect()
-}
-
-/// Levenshtein's distance.
-fn distance(one: &[char], other: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let cost = if a == b {
-                corner
-            } else {
-                corner.min(row[j]).min(row[j + 1]) + 1
-            };
-            corner = row[j + 1];
-            row[j + 1] = cost;
-        }
-    }
-    row[other.len()]
-}
-
-/// Ends the program: throws what no `catch` of the program can hold.
-fn exit<'js>(ctx: Ctx<'js>, error: Value<'js>, _: Rest<Value<'js>>) -> Result<()> {
-    EXITED.set(true);
-    // SAFETY: the context is alive and the value belongs to it.
-    unsafe { qjs::JS_SetUncatchableError(ctx.as_raw().as_ptr(), error.as_raw()) };
-    Err(ctx.throw(error))
 }

@@ -13,8 +13,20 @@ thread_local! {
     static RESERVE: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
     /// The last request of the engine was refused.
     static REFUSED: Cell<bool> = const { Cell::new(false) };
+    /// A request was refused since the program began.
+    static EVER_REFUSED: Cell<bool> = const { Cell::new(false) };
     /// The memory that was put aside is in use.
     static LOW: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Prepares for a new program.
+pub(crate) fn begin() {
+    EVER_REFUSED.set(false);
+}
+
+/// Whether the program was refused memory.
+pub(crate) fn was_refused() -> bool {
+    EVER_REFUSED.get()
 }
 
 /// Puts the memory aside, if it is not and if there is any.
@@ -45,8 +57,11 @@ pub(crate) struct Memory;
 
 fn attempt(request: impl Fn() -> *mut c_void) -> *mut u8 {
     let mut memory = request();
-    if memory.is_null() && REFUSED.replace(true) && release() {
-        memory = request();
+    if memory.is_null() {
+        EVER_REFUSED.set(true);
+        if REFUSED.replace(true) && release() {
+            memory = request();
+        }
     }
     if !memory.is_null() {
         REFUSED.set(false);

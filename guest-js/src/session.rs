@@ -2,12 +2,14 @@
 //! loop between them.
 
 use crate::bindings::wasm_coordinator::sandbox::types::{
-    Completion, Exception, Failure, Language, Outcome, Position, Program, Step, Value as Shown,
+    Completion, Exception, Failure, Language, Outcome, Position, Program, Refusal, Step,
+    Value as Shown,
 };
 use crate::source::{self, Prepared, Tail};
-use crate::{engine, frames, modules, natives, reserve};
+use crate::text::Text;
+use crate::{engine, frames, modules, natives, reserve, tools};
 use rquickjs::promise::PromiseState;
-use rquickjs::{Array, Ctx, FromJs, IntoJs, Object, Result, Value};
+use rquickjs::{Array, Ctx, FromJs, Function, IntoJs, Object, Result, Value};
 use std::cell::RefCell;
 
 thread_local! {
@@ -20,6 +22,7 @@ const RAN: f64 = -1.0;
 
 /// Starts a program.
 pub(crate) fn run(program: Program) -> Step {
+    engine::begin();
     natives::begin();
     frames::begin(&program.name);
     engine::enter(|ctx| {
@@ -91,7 +94,7 @@ fn settled<'js>(promise: &Value<'js>, tail: Tail) -> Result<Option<Value<'js>>> 
     let Some(promise) = promise.as_promise() else {
         return Ok(None);
     };
-    if promise.state() != PromiseState::Resolved || natives::has_exited() {
+    if promise.state() != PromiseState::Resolved || engine::has_exited() {
         return Ok(None);
     }
     let Some(result) = promise.result::<Object>() else {
@@ -104,8 +107,15 @@ fn settled<'js>(promise: &Value<'js>, tail: Tail) -> Result<Option<Value<'js>>> 
     })
 }
 
+/// The `native` object of the prelude, with what programs are started by.
+pub(crate) fn natives<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
+    let native = natives::object(ctx)?;
+    native.set("evaluate", Function::new(ctx.clone(), evaluate)?)?;
+    Ok(native)
+}
+
 /// Starts the program whose imports are there. Called from JavaScript.
-pub(crate) fn evaluate<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
+fn evaluate<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     match NEXT.take() {
         Some((name, prepared)) => engine::evaluate_program(&ctx, &name, &prepared.code),
         None => Ok(Value::new_undefined(ctx)),
@@ -119,7 +129,7 @@ fn complete<'js>(ctx: &Ctx<'js>, completion: Completion) -> Result<()> {
             // Too deep or too large for what memory is left: the call's error.
             Err(_) => (false, ctx.catch()),
         },
-        Err(error) => (false, natives::call_error(ctx, &error)?),
+        Err(error) => (false, tools::call_error(ctx, &error)?),
     };
     engine::call(ctx, "complete", (completion.id, ok, value))
 }
@@ -184,13 +194,19 @@ fn broken(ctx: &Ctx<'_>, error: rquickjs::Error) -> Outcome {
         .as_object()
         .and_then(|object: &Object| object.get::<_, String>("message").ok())
         .unwrap_or_else(|| error.to_string());
+    let raised = Exception {
+        kind: "InternalError".to_owned(),
+        message: format!("the result cannot be shown: {message}"),
+        traceback: String::new(),
+        position: None,
+    };
+    let failure = if reserve::was_refused() {
+        Failure::OutOfMemory(raised)
+    } else {
+        Failure::Raised(raised)
+    };
     Outcome {
-        result: Err(Failure::Raised(Exception {
-            kind: "InternalError".to_owned(),
-            message: format!("the result cannot be shown: {message}"),
-            traceback: String::new(),
-            position: None,
-        })),
+        result: Err(failure),
         warnings: Vec::new(),
     }
 }
@@ -204,11 +220,13 @@ fn outcome(answer: Value<'_>) -> Result<Outcome> {
         });
     };
     let shown: Array = answer.get(0)?;
-    let warnings = answer.get::<Vec<natives::Text>>(1)?;
+    let warnings = answer.get::<Vec<Text>>(1)?;
     let result = match text(&shown, 0)?.as_str() {
         "exited" => Err(Failure::Exited(shown.get(1)?)),
         "stuck" => Err(Failure::Stuck(exception(&shown)?)),
         "raised" => Err(Failure::Raised(exception(&shown)?)),
+        "refused" => Err(refused(&shown)?),
+        "out-of-memory" => Err(Failure::OutOfMemory(exception(&shown)?)),
         _ => Ok(value(shown.get(0)?)?),
     };
     Ok(Outcome {
@@ -220,12 +238,21 @@ fn outcome(answer: Value<'_>) -> Result<Outcome> {
 /// A value as `result` in `js/program.js` writes it.
 fn value(shown: Value<'_>) -> Result<Shown> {
     let ctx = shown.ctx().clone();
-    let mut text = natives::Text::from_js(&ctx, shown)?.0;
+    let mut text = Text::from_js(&ctx, shown)?.0;
     let tag = if text.is_empty() { 'n' } else { text.remove(0) };
     Ok(match tag {
         'j' => Shown::Json(text),
         't' => Shown::Text(text),
         _ => Shown::Nothing,
+    })
+}
+
+/// A refusal, with the failure that the error was made of.
+fn refused(shown: &Array<'_>) -> Result<Failure> {
+    let raised = exception(shown)?;
+    Ok(match tools::refusal(&shown.get(5)?)? {
+        Some(error) => Failure::Refused(Refusal { error, raised }),
+        None => Failure::Raised(raised),
     })
 }
 
@@ -247,5 +274,5 @@ fn exception(shown: &Array<'_>) -> Result<Exception> {
 }
 
 fn text(shown: &Array<'_>, index: usize) -> Result<String> {
-    Ok(shown.get::<natives::Text>(index)?.0)
+    Ok(shown.get::<Text>(index)?.0)
 }

@@ -22,7 +22,7 @@ use top_level::TopLevel;
 
 /// Brackets deeper than this are refused before the parser sees them: it
 /// recurses, and would end the whole guest where an error will do.
-const DEEPEST: usize = 600;
+const MAX_DEPTH: usize = 600;
 
 /// A program, ready to run.
 #[derive(Default)]
@@ -176,10 +176,10 @@ fn check_depth(source: &str) -> Result<(), SyntaxError> {
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             _ => continue,
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             let (line, column) = line_and_column(source, at);
             return Err(SyntaxError {
-                message: format!("more than {DEEPEST} brackets are open at once"),
+                message: format!("more than {MAX_DEPTH} brackets are open at once"),
                 line,
                 column,
             });

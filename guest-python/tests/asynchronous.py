@@ -54,7 +54,12 @@ async def queues():
 
 
 async def order():
-    print([await next_ for next_ in asyncio.as_completed([after(0.02, 2), after(0.01, 1)])])
+    print(
+        [
+            await next_
+            for next_ in asyncio.as_completed([after(0.02, 2), after(0.01, 1)])
+        ]
+    )
     done, pending = await asyncio.wait(
         [asyncio.create_task(after(0.001, 1)), asyncio.create_task(after(5, 2))],
         return_when=asyncio.FIRST_COMPLETED,

@@ -1,4 +1,4 @@
-"""What cannot work in the sandbox: one message each that names the cure."""
+"""What cannot work in the sandbox: one message each that says what to do."""
 
 import sys
 from types import ModuleType
@@ -16,11 +16,11 @@ _NETWORK = f"the sandbox has no network; {_TOOLS}"
 _FILES = "read and write files below /workspace, or " + _TOOLS
 _GATHER = "run coroutines at the same time with `asyncio.gather` or `asyncio.TaskGroup`"
 
-_CURES = {
+_ADVICE = {
     "pandas": _TABLES,
     "polars": _TABLES,
     "pyarrow": _TABLES,
-    "numpy": "use lists with `math`, `statistics`, `itertools`, `fractions` and `array`",
+    "numpy": "use lists with `math`, `statistics`, `itertools`, `fractions`, `array`",
     "scipy": "use `math` and `statistics`",
     "sklearn": "use `statistics`, which has linear regression and correlation",
     "matplotlib": _CHARTS,
@@ -103,10 +103,10 @@ class Finder:
         if sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
             # Somebody asks whether it is there, which is not an error.
             return None
-        cure = _CURES.get(name.partition(".")[0])
-        if cure is not None and (path is None or name in _CURES):
+        advice = _ADVICE.get(name.partition(".")[0])
+        if advice is not None and (path is None or name in _ADVICE):
             raise ModuleNotFoundError(
-                f"`{name}` is not available in the sandbox: {cure}", name=name
+                f"`{name}` is not available in the sandbox: {advice}", name=name
             )
         if path is None and not name.startswith("_"):
             _unknown(name)
@@ -137,7 +137,7 @@ def _refusal(error, message):
 
 
 def install(builtins, catalog):
-    """Replaces what would fail with a riddle by what fails with a cure."""
+    """Replaces what would fail obsadvicely by what says what to do instead."""
     import concurrent.futures.process
     import concurrent.futures.thread
     import multiprocessing.process

@@ -51,7 +51,9 @@ def _as_json(value):
         raise TypeError(
             f"a {type(value).__name__} is not a value yet: `await` it first"
         )
-    raise TypeError(f"a value of type `{type(value).__name__}` cannot be sent to a tool")
+    raise TypeError(
+        f"a value of type `{type(value).__name__}` cannot be sent to a tool"
+    )
 
 
 _encode = c_make_encoder(

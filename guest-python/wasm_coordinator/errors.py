@@ -1,5 +1,7 @@
 """The errors of tool calls, as programs catch them."""
 
+from weakref import WeakKeyDictionary
+
 from wit_world.imports import types as wit
 
 
@@ -90,8 +92,24 @@ for _error in NAMES:
     _error.__module__ = "builtins"
 
 
+# What the host said, for each exception that was made of a refusal. Neither
+# the class nor the attributes of an exception say that: programs can have them
+# too.
+_refusals = WeakKeyDictionary()
+
+
 def from_call(error):
     """The exception for a `call-error` of the contract."""
     kind, cls = _KINDS[type(error.kind)]
     parameters = getattr(error.kind, "value", ())
-    return cls(error.message, error.server, error.tool, kind, parameters)
+    raised = cls(error.message, error.server, error.tool, kind, parameters)
+    if cls is ToolDenied or cls is ToolLimit:
+        _refusals[raised] = error
+    return raised
+
+
+def refusal(error):
+    """The `call-error` of the host that an exception was made of, if that was
+    a refusal; None for every other exception."""
+    # By type first: exceptions of programs need not be hashable.
+    return _refusals.get(error) if type(error) in (ToolDenied, ToolLimit) else None

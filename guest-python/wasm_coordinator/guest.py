@@ -19,18 +19,30 @@ import componentize_py_types as wit_results
 import wit_world
 from wit_world.imports import types as wit
 
-from . import absent, calls, console, immortal, loop, preload, program, report
-from . import scrub, servers, warm
+from . import (
+    absent,
+    calls,
+    console,
+    errors,
+    immortal,
+    loop,
+    preload,
+    program,
+    report,
+    scrub,
+    servers,
+    warm,
+)
 
 _OK = wit_results.Ok
 _ERR = wit_results.Err
 
 # Rounds that cancelled tasks get to end: enough for what cleans up, an end
 # for what refuses to.
-_ROUNDS = 100
+_MAX_ROUNDS = 100
 
 # Warnings that a program can cause.
-_WARNINGS = 20
+_MAX_WARNINGS = 20
 
 
 class _Running:
@@ -46,7 +58,7 @@ class _Running:
         self.told_await = False
 
     def warn(self, sentence):
-        if len(self.warnings) < _WARNINGS:
+        if len(self.warnings) < _MAX_WARNINGS:
             self.warnings.append(program.clean(sentence[:1000]))
         else:
             self.more_warnings += 1
@@ -74,7 +86,7 @@ class Guest:
 
     def run(self, given):
         name = given.name
-        running = self.running = _Running(name)
+        self.running = _Running(name)
         self._start(given)
         variables = self.main.__dict__
         try:
@@ -185,10 +197,8 @@ class Guest:
     def _failed(self, error):
         if isinstance(error, SystemExit):
             return self._exited(error.code)
-        told, self.running.told_await = report.exception(error, self.running.name)
-        if isinstance(error, loop.Stuck):
-            return _ERR(wit.Failure_Stuck(told))
-        return _ERR(wit.Failure_Raised(told))
+        raised, self.running.told_await = report.exception(error, self.running.name)
+        return _ERR(_failure(error, raised))
 
     def _exited(self, code):
         if code is None or code == 0:
@@ -231,7 +241,7 @@ class Guest:
                 value.close()
 
     def _let_end(self, cancelled):
-        for _ in range(_ROUNDS):
+        for _ in range(_MAX_ROUNDS):
             try:
                 self.loop.turn()
             except BaseException:
@@ -244,7 +254,7 @@ class Guest:
 
     def _unawaited(self, coroutine):
         """Called by Python when a coroutine dies that was never awaited."""
-        if self.running is not None and len(self.running.unawaited) < _WARNINGS:
+        if self.running is not None and len(self.running.unawaited) < _MAX_WARNINGS:
             self.running.unawaited.append(
                 f"`{coroutine.__name__}(...)` was never awaited{_origin(coroutine)}: "
                 f"write `await {coroutine.__name__}(...)`"
@@ -263,6 +273,39 @@ class Guest:
             f"{context.get('message', 'unhandled exception')}: "
             f"{type(error).__name__}: {error}"
         )
+
+
+def _failure(error, raised):
+    """What an uncaught exception means. `raised` is its report.
+
+    `asyncio.TaskGroup` wraps what its tasks raise: a group means what all of
+    its exceptions mean, and where they differ it is the program's own failure.
+    """
+    if isinstance(error, loop.Stuck):
+        return wit.Failure_Stuck(raised)
+    if isinstance(error, MemoryError):
+        return wit.Failure_OutOfMemory(raised)
+    exceptions = _ungrouped(error)
+    refused = [errors.refusal(each) for each in exceptions]
+    if all(refused):
+        return wit.Failure_Refused(wit.Refusal(refused[0], raised))
+    if all(isinstance(each, MemoryError) for each in exceptions):
+        return wit.Failure_OutOfMemory(raised)
+    return wit.Failure_Raised(raised)
+
+
+def _ungrouped(error):
+    """The exceptions of a group, groups inside of it included; any other
+    exception is the only one."""
+    exceptions = []
+    waiting = [error]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, BaseExceptionGroup):
+            waiting.extend(reversed(each.exceptions))
+        else:
+            exceptions.append(each)
+    return exceptions
 
 
 def _coroutine(task):

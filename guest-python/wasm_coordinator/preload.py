@@ -5,8 +5,13 @@ settings of the interpreter that they find.
 import importlib
 import os
 import sys
-from importlib.machinery import BuiltinImporter, FileFinder, FrozenImporter
-from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.machinery import (
+    BuiltinImporter,
+    FileFinder,
+    FrozenImporter,
+    PathFinder,
+    SourceFileLoader,
+)
 
 from . import console, library, zones
 

@@ -23,12 +23,12 @@ RUN = "__run_awaited__"
 RUN_UNTIL_COMPLETE = "__run_until_complete_awaited__"
 
 # What a value without JSON is cut to: enough for people, little for memory.
-_TEXT_LIMIT = 1 << 20
+_MAX_TEXT = 1 << 20
 
 _FENCES = ("```", "~~~")
 
 # The programs whose lines a session remembers.
-_REMEMBERED = 50
+_MAX_REMEMBERED = 50
 
 _codes = []
 
@@ -55,12 +55,16 @@ def read(source, name):
         source = inner
         remember(name, source)
         tree = _parse(source, name)
-    if "return" in source or "asyncio.run(" in source or "run_until_complete(" in source:
+    if (
+        "return" in source
+        or "asyncio.run(" in source
+        or "run_until_complete(" in source
+    ):
         tree = _Outermost().visit(tree)
     _keep_last(tree.body)
     code = compile(tree, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     _codes.append((code, source, name))
-    del _codes[:-_REMEMBERED]
+    del _codes[:-_MAX_REMEMBERED]
     return code, bool(code.co_flags & CO_COROUTINE)
 
 
@@ -77,9 +81,11 @@ def remember(name, source):
 
 def _lines(source):
     source = source.replace("\r\n", "\n").replace("\r", "\n")
-    return source.splitlines(True) if source.isascii() else [
-        line + "\n" for line in source.split("\n")
-    ]
+    return (
+        source.splitlines(True)
+        if source.isascii()
+        else [line + "\n" for line in source.split("\n")]
+    )
 
 
 def forget():
@@ -157,7 +163,11 @@ class _Outermost(ast.NodeTransformer):
         if not isinstance(function, ast.Attribute):
             return node
         owner = function.value
-        if function.attr == "run" and isinstance(owner, ast.Name) and owner.id == "asyncio":
+        if (
+            function.attr == "run"
+            and isinstance(owner, ast.Name)
+            and owner.id == "asyncio"
+        ):
             wrapper = RUN
         elif function.attr == "run_until_complete":
             wrapper = RUN_UNTIL_COMPLETE
@@ -226,8 +236,8 @@ def value_of(value):
         text = repr(value)
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    if len(text) > _TEXT_LIMIT:
-        text = f"{text[:_TEXT_LIMIT]}... ({len(text) - _TEXT_LIMIT} more characters)"
+    if len(text) > _MAX_TEXT:
+        text = f"{text[:_MAX_TEXT]}... ({len(text) - _MAX_TEXT} more characters)"
     return wit.Value_Text(clean(text))
 
 

@@ -15,14 +15,14 @@ from wit_world.imports import types as wit
 
 from .program import clean, lines_of
 
-_TRACEBACK_LIMIT = 64 << 10
-_MESSAGE_LIMIT = 16 << 10
+_MAX_TRACEBACK = 64 << 10
+_MAX_MESSAGE = 16 << 10
 
 # Frames kept from each end of a deep recursion.
-_FRAMES = 60
+_MAX_FRAMES = 60
 
 # Exceptions shown of a chain, and of a group.
-_CHAIN = 8
+_MAX_CHAIN = 8
 
 _OURS = ("/python/", "/0/", "/world/", "/bundled/", "<frozen ")
 
@@ -47,18 +47,18 @@ def _exception(error, program):
         error.__traceback__,
         lookup_lines=False,
         compact=True,
-        max_group_width=_CHAIN,
+        max_group_width=_MAX_CHAIN,
     )
     if hint and hint not in str(error):
         told.__notes__ = [*(told.__notes__ or ()), f"hint: {hint}"]
     _prune(told, 0)
-    text = clean(_bounded(told.format(), _TRACEBACK_LIMIT))
+    text = clean(_bounded(told.format(), _MAX_TRACEBACK))
     message = _message(error)
     if hint and hint not in message:
         message = f"{message}\nhint: {hint}" if message else f"hint: {hint}"
     told = wit.Exception(
         clean(type(error).__name__),
-        clean(_bounded([message], _MESSAGE_LIMIT)),
+        clean(_bounded([message], _MAX_MESSAGE)),
         text,
         _position(error, told.stack, program),
     )
@@ -73,7 +73,11 @@ def stuck(coroutine, program):
     )
     frames = []
     seen = set()
-    while coroutine is not None and id(coroutine) not in seen and len(frames) < _FRAMES:
+    while (
+        coroutine is not None
+        and id(coroutine) not in seen
+        and len(frames) < _MAX_FRAMES
+    ):
         seen.add(id(coroutine))
         frame = getattr(coroutine, "cr_frame", None) or getattr(
             coroutine, "gi_frame", None
@@ -86,7 +90,7 @@ def stuck(coroutine, program):
     stack = traceback.StackSummary.extract(frames, lookup_lines=False)
     stack = _kept(stack)
     lines = ["Traceback (most recent call last):\n", *stack.format()]
-    text = _bounded([*lines, f"Stuck: {message}\n"], _TRACEBACK_LIMIT)
+    text = _bounded([*lines, f"Stuck: {message}\n"], _MAX_TRACEBACK)
     return wit.Exception("Stuck", message, clean(text), _last(stack, program))
 
 
@@ -106,17 +110,16 @@ def _kept(stack):
 def _prune(told, depth):
     """Removes frames that are not the program's, and ends long chains."""
     told.stack = _kept(told.stack)
-    if len(told.stack) > 2 * _FRAMES and not _repeats(told.stack):
-        kept = told.stack[:_FRAMES] + told.stack[-_FRAMES:]
+    if len(told.stack) > 2 * _MAX_FRAMES and not _repeats(told.stack):
+        kept = told.stack[:_MAX_FRAMES] + told.stack[-_MAX_FRAMES:]
         told.stack = traceback.StackSummary.from_list(kept)
     # `asyncio.timeout` and its like tell which cancellation they turned into
     # an error. That is how they work.
     if told.__context__ is not None and told.exc_type_str.endswith("TimeoutError"):
         if told.__context__.exc_type_str.endswith("CancelledError"):
             told.__context__ = None
-        elif (
-            told.__cause__ is not None
-            and told.__cause__.exc_type_str.endswith("CancelledError")
+        elif told.__cause__ is not None and told.__cause__.exc_type_str.endswith(
+            "CancelledError"
         ):
             told.__cause__ = None
     if told.__cause__ is not None and told.__cause__.exc_type_str.endswith(
@@ -128,7 +131,7 @@ def _prune(told, depth):
         inner = getattr(told, name)
         if inner is None:
             continue
-        if depth == _CHAIN:
+        if depth == _MAX_CHAIN:
             more = _length(inner)
             told.__notes__ = [
                 *(told.__notes__ or ()),
@@ -273,4 +276,3 @@ def pending(value):
 def of_author(frame_file):
     """Whether a file is the author's, not ours or Python's."""
     return not frame_file.startswith(_OURS)
-

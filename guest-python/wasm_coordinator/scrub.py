@@ -21,7 +21,7 @@ _LARGE = 1 << 14
 def scrub(objects):
     """Takes all free memory. `objects` are all there are. What this returns
     has to stay alive; large holes and what is above are free again."""
-    header = bytes().__sizeof__()
+    header = b"".__sizeof__()
     # A hole has something in use above it; what is not a hole is not below.
     highest = max(map(id, objects))
     taken = []

@@ -20,7 +20,7 @@ _DETAILS = {
 }
 
 # Tools in one answer, at most. The host has the same limit.
-_MOST = 1_000
+_MAX_TOOLS = 1_000
 
 _decode = JSONDecoder().decode
 
@@ -85,12 +85,12 @@ def searcher(warn):
                 )
         if not isinstance(limit, int) or isinstance(limit, bool):
             raise TypeError(
-                f"`limit` must be a whole number from 1 to {_MOST}, "
+                f"`limit` must be a whole number from 1 to {_MAX_TOOLS}, "
                 f"not `{type(limit).__name__}`"
             )
-        if not 1 <= limit <= _MOST:
+        if not 1 <= limit <= _MAX_TOOLS:
             raise ValueError(
-                f"`limit` must be a whole number from 1 to {_MOST}, not {limit}"
+                f"`limit` must be a whole number from 1 to {_MAX_TOOLS}, not {limit}"
             )
         server = server and clean(server)
         try:

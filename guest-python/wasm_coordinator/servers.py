@@ -17,6 +17,7 @@ from types import ModuleType
 
 from componentize_py_types import Err
 from wit_world.imports import tools as host
+from wit_world.imports.types import Language
 
 from . import errors
 from .errors import ToolError, from_call
@@ -29,7 +30,7 @@ SYNCHRONOUS = "mcp_tools"
 _PACKAGES = (ASYNCHRONOUS, SYNCHRONOUS)
 
 # How many names a message lists: enough to see what is there.
-_LISTED = 20
+_MAX_LISTED = 20
 
 _ERROR_NAMES = {error.__name__: error for error in errors.NAMES}
 _IMPORT_FROM = opmap["IMPORT_FROM"]
@@ -44,8 +45,8 @@ def _nearest(wanted, names):
 
 
 def _listing(names):
-    listed = ", ".join(f"`{name}`" for name in names[:_LISTED])
-    more = len(names) - _LISTED
+    listed = ", ".join(f"`{name}`" for name in names[:_MAX_LISTED])
+    more = len(names) - _MAX_LISTED
     return f"{listed} and {more} more" if more > 0 else listed
 
 
@@ -55,6 +56,7 @@ class Catalog:
     def __init__(self):
         self._servers = None
         self._tools = {}
+        self._elsewhere = {}
 
     def servers(self):
         if self._servers is None:
@@ -72,12 +74,39 @@ class Catalog:
         """The tools of a server, by their Python names."""
         found = self._tools.get(server.name)
         if found is None:
-            try:
-                listed = host.describe(server.name)
-            except Err as error:
-                raise from_call(error.value) from None
-            found = self._tools[server.name] = {tool.python: tool for tool in listed}
+            listed = _describe(server, Language.PYTHON)
+            found = self._tools[server.name] = {
+                tool.identifier: tool for tool in listed
+            }
         return found
+
+    def tool(self, server, name):
+        """The tool of this Python name, or None. The names it has elsewhere,
+        with the server and in JavaScript, are understood where they are
+        identifiers."""
+        tools = self.tools(server)
+        tool = tools.get(name)
+        if tool is not None:
+            return tool
+        for tool in tools.values():
+            if tool.name == name:
+                return tool
+        elsewhere = self._elsewhere.get(server.name)
+        if elsewhere is None:
+            by_name = {tool.name: tool for tool in tools.values()}
+            elsewhere = self._elsewhere[server.name] = {
+                other.identifier: by_name[other.name]
+                for other in _describe(server, Language.JAVASCRIPT)
+                if other.name in by_name
+            }
+        return elsewhere.get(name)
+
+
+def _describe(server, language):
+    try:
+        return host.describe(server.name, language)
+    except Err as error:
+        raise from_call(error.value) from None
 
 
 class Binder:
@@ -115,7 +144,7 @@ class Binder:
                 f"{self.name}() takes {len(self.order)} arguments ({takes}), "
                 f"{len(args)} were given"
             )
-        bound = dict(zip(self.order, args))
+        bound = dict(zip(self.order, args, strict=False))
         twice = bound.keys() & arguments.keys()
         if twice:
             raise TypeError(
@@ -126,7 +155,7 @@ class Binder:
 
 def _document(function, module, tool):
     """Gives a function the looks of the tool."""
-    function.__name__ = function.__qualname__ = tool.python
+    function.__name__ = function.__qualname__ = tool.identifier
     function.__module__ = module
     parts = [tool.description] if tool.description else []
     if tool.parameters:
@@ -181,7 +210,9 @@ class ServerModule(ModuleType):
         tool = self.__find__(name)
         if tool is None:
             raise _missing(*self.__absent__(name), self.__name__)
-        function = self.__make__(tool)
+        # One function, whatever it is called.
+        known = name != tool.identifier
+        function = getattr(self, tool.identifier) if known else self.__make__(tool)
         setattr(self, name, function)
         return function
 
@@ -192,15 +223,7 @@ class ServerModule(ModuleType):
 
     def __find__(self, name):
         """The tool of this name, or None."""
-        tools = self.__tools__
-        tool = tools.get(name)
-        if tool is None:
-            # The names it has elsewhere are understood where they are
-            # identifiers.
-            for other in tools.values():
-                if other.name == name or other.javascript == name:
-                    return other
-        return tool
+        return self.__catalog__.tool(self.__about__, name)
 
     def __absent__(self, name):
         """Two sentences for a tool that is not there."""
@@ -225,6 +248,9 @@ class ToolModule(ModuleType):
             # The file has names for the types of arguments and results, which
             # are dicts.
             return dict
+        if self.__find__(name) is self.__about__:
+            # Under a name that it has elsewhere.
+            return self.__dict__[self.__tool__]
         raise _missing(
             f"the module of the tool `{self.__tool__}` has no `{name}`",
             f"it has `{self.__tool__}`",
@@ -343,15 +369,20 @@ class Finder:
         )
 
     def _fill_tool(self, module, server, tool):
-        function = getattr(server, tool.python)
-        for name in (tool.python, tool.javascript, tool.name):
+        function = getattr(server, tool.identifier)
+        imported = module.__name__.rpartition(".")[2]
+        for name in (tool.identifier, tool.name, imported):
             if not name.startswith("__"):
                 module.__dict__[name] = function
                 # `servers.NAME.TOOL` is the function, whether or not a module
                 # of that name was imported; so it is its own member.
                 setattr(function, name, function)
         module.__dict__.update(
-            __tool__=tool.python, __all__=[tool.python], __doc__=function.__doc__
+            __tool__=tool.identifier,
+            __about__=tool,
+            __find__=server.__find__,
+            __all__=[tool.identifier],
+            __doc__=function.__doc__,
         )
 
     def _fill_server(self, module, server):
@@ -363,7 +394,7 @@ class Finder:
 
         def make_function(tool):
             full = f"{server.name}.{tool.name}"
-            binder = Binder(tool.python, tool.parameters)
+            binder = Binder(tool.identifier, tool.parameters)
             function = make(calls, full, binder.bind)
             if make is _synchronous:
                 function.__asynchronous__ = _asynchronous(calls, full, binder.bind)
@@ -371,6 +402,8 @@ class Finder:
 
         module.__dict__.update(
             __server__=server.name,
+            __about__=server,
+            __catalog__=self.catalog,
             __tools__=tools,
             __make__=make_function,
             __all__=list(tools),

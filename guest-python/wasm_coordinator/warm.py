@@ -17,7 +17,8 @@ _PROGRAMS = (
     "async def main():\n"
     "    await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))\n"
     "asyncio.run(main())",
-    "def f(d):\n    return d['a'] + 1\n\ntry:\n    f({})\nexcept KeyError as e:\n    pass",
+    "def f(d):\n    return d['a'] + 1\n\n"
+    "try:\n    f({})\nexcept KeyError as e:\n    pass",
     "x = sorted({'b': 1, 'a': 2}.items())\nf'{x[0]} {len(x):>3}'",
     "raise ValueError('no')",
     "x = (",
@@ -27,7 +28,7 @@ _PROGRAMS = (
 
 
 def warm(guest):
-    """Runs the programs and leaves no trace but the warmth."""
+    """Runs the programs and leaves nothing of them but what CPython cached."""
     for _ in range(_ROUNDS):
         for source in _PROGRAMS:
             program = wit.Program(source, "warm.py", wit.Language.PYTHON, [])

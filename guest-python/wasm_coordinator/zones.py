@@ -2,7 +2,6 @@
 
 import io
 import os
-
 import zoneinfo
 from zoneinfo import _common
 

@@ -45,9 +45,8 @@ pub enum Hint {
 pub type RenderHint = fn(&Hint) -> Option<String>;
 
 /// A message with its hint behind it, where the front end has one to say.
-pub fn with_hint(message: &str, hint: Option<&Hint>, render: Option<RenderHint>) -> String {
-    let hint = hint.zip(render).and_then(|(hint, render)| render(hint));
-    match hint {
+pub fn with_hint(message: &str, hint: Option<&Hint>, render: RenderHint) -> String {
+    match hint.and_then(render) {
         Some(hint) => format!("{message}; {hint}"),
         None => message.to_owned(),
     }

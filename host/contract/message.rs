@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use stubs::wit::Function;
 
 use crate::hint::Hint;
+use crate::program::Language;
 
 /// Identifies one call within one session. Ids are never used twice.
 pub type CallId = u32;
@@ -49,6 +50,8 @@ pub enum Question {
     Describe {
         /// The server's name or identifier, as the program wrote it.
         server: String,
+        /// The language to whose programs they are described.
+        language: Language,
     },
     /// Find tools by what they do. Answered by [`ToSandbox::Found`].
     Search {
@@ -205,15 +208,13 @@ pub struct Server {
     pub identifier: String,
 }
 
-/// A tool as programs see it.
+/// A tool as programs in one language see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tool {
     /// The name the server gave it.
     pub name: String,
-    /// Its function name in Python.
-    pub python: String,
-    /// Its function name in JavaScript and TypeScript.
-    pub javascript: String,
+    /// Its function name in the language that was asked for.
+    pub identifier: String,
     /// What the server says about it, shortened.
     pub description: String,
     /// Its parameters, the required ones first.
@@ -225,7 +226,8 @@ pub struct Tool {
 pub struct Parameter {
     /// The key in the arguments object.
     pub name: String,
-    /// Its name as a keyword argument in Python.
+    /// Its name in a program: a keyword argument in Python, the key itself
+    /// where a program passes an object.
     pub identifier: String,
     /// Whether the tool's schema demands it.
     pub required: bool,

@@ -15,8 +15,6 @@ pub struct RunOutcome {
     pub fuel: Option<u64>,
     /// The most memory held at once, in bytes.
     pub memory_peak: u64,
-    /// Memory was refused, so an exception that says so is a limit reached.
-    pub memory_refused: bool,
     /// The limit of the files that refused something last.
     pub files_refused: Option<FileLimit>,
     /// The run before this one took the variables of the session with it.
@@ -30,7 +28,6 @@ impl RunOutcome {
             end: Err(error),
             fuel: None,
             memory_peak: 0,
-            memory_refused: false,
             files_refused: None,
             variables_lost: false,
         }
@@ -89,7 +86,7 @@ impl ComponentRefusalKind {
     }
 }
 
-/// How a program ended, as its guest says.
+/// How a program ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The value of its last expression, or why there is none.
@@ -120,6 +117,28 @@ pub enum Failure {
     Exited(i32),
     /// Everything left in it waits for something that can never happen.
     Stuck(Exception),
+    /// A call was refused, and nothing caught the exception about it.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// What would help, unless the program was told already.
+        hint: Option<Box<Hint>>,
+        /// The exception about it.
+        exception: Exception,
+    },
+    /// The limit of its memory was reached, and nothing caught the exception
+    /// about it.
+    OutOfMemory(Exception),
+}
+
+/// Why a call was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The policy does not allow it.
+    Denied,
+    /// A limit of the session was reached.
+    Limit,
 }
 
 /// An uncaught exception.

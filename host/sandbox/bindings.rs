@@ -1,6 +1,7 @@
 //! The contract of `wit/sandbox.wit` in Rust, and its conversion to the plain
 //! types that the two sides share.
 
+use contract::program::Language;
 use contract::{message, outcome};
 
 mod generated {
@@ -34,8 +35,7 @@ impl From<message::Tool> for types::Tool {
     fn from(tool: message::Tool) -> Self {
         Self {
             name: tool.name,
-            python: tool.python,
-            javascript: tool.javascript,
+            identifier: tool.identifier,
             description: tool.description,
             parameters: tool.parameters.into_iter().map(Into::into).collect(),
         }
@@ -48,6 +48,26 @@ impl From<message::Parameter> for types::Parameter {
             name: parameter.name,
             identifier: parameter.identifier,
             required: parameter.required,
+        }
+    }
+}
+
+impl From<Language> for types::Language {
+    fn from(language: Language) -> Self {
+        match language {
+            Language::Python => Self::Python,
+            Language::JavaScript => Self::Javascript,
+            Language::TypeScript => Self::Typescript,
+        }
+    }
+}
+
+impl From<types::Language> for Language {
+    fn from(language: types::Language) -> Self {
+        match language {
+            types::Language::Python => Self::Python,
+            types::Language::Javascript => Self::JavaScript,
+            types::Language::Typescript => Self::TypeScript,
         }
     }
 }
@@ -99,31 +119,12 @@ impl From<message::Completion> for types::Completion {
     }
 }
 
-impl From<types::Outcome> for outcome::Outcome {
-    fn from(outcome: types::Outcome) -> Self {
-        Self {
-            result: outcome.result.map(Into::into).map_err(Into::into),
-            warnings: outcome.warnings,
-        }
-    }
-}
-
 impl From<types::Value> for outcome::Value {
     fn from(value: types::Value) -> Self {
         match value {
             types::Value::Nothing => Self::Nothing,
             types::Value::Json(text) => Self::Json(text),
             types::Value::Text(text) => Self::Text(text),
-        }
-    }
-}
-
-impl From<types::Failure> for outcome::Failure {
-    fn from(failure: types::Failure) -> Self {
-        match failure {
-            types::Failure::Raised(exception) => Self::Raised(exception.into()),
-            types::Failure::Exited(status) => Self::Exited(status),
-            types::Failure::Stuck(exception) => Self::Stuck(exception.into()),
         }
     }
 }

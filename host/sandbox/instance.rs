@@ -14,7 +14,7 @@ use super::bindings::{self, GuestPre};
 use super::engine::{EngineVariant, WASM_STACK};
 use super::meter::LimitReached;
 use super::state::{MAX_HANDLES, State};
-use super::{Channel, typed};
+use super::{Channel, outcome, typed};
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::hint::Hint;
@@ -123,7 +123,10 @@ impl Instance {
         let mut step = guest.call_run(&mut self.store, program).await?;
         loop {
             let at_most = match step {
-                Step::Finished(outcome) => return Ok(outcome.into()),
+                Step::Finished(said) => {
+                    let State { link, meter, .. } = self.store.data();
+                    return Ok(outcome::checked(said, link, meter));
+                }
                 Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
             };
             if clock.has_run_out() {

@@ -15,6 +15,7 @@ mod instance;
 mod link;
 mod linker;
 mod meter;
+mod outcome;
 mod servers;
 mod state;
 mod ticker;
@@ -259,7 +260,6 @@ async fn run(
         end,
         fuel,
         memory_peak: state.meter.memory_peak(),
-        memory_refused: state.meter.memory_refused(),
         files_refused: None,
         variables_lost: false,
     }
@@ -313,14 +313,4 @@ fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, RunErro
     }
     Component::from_binary(engine, bytes)
         .map_err(|error| refused(format!("the component is not valid: {error:#}"), None))
-}
-
-impl From<Language> for types::Language {
-    fn from(language: Language) -> Self {
-        match language {
-            Language::Python => Self::Python,
-            Language::JavaScript => Self::Javascript,
-            Language::TypeScript => Self::Typescript,
-        }
-    }
 }

@@ -10,15 +10,23 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::Channel;
+use super::bindings::types;
 use contract::clock::Clock;
+use contract::hint::Hint;
 use contract::message::{
     CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
     ToSandbox, Tool,
 };
+use contract::outcome::Refusal;
+use contract::program::Language;
 
 /// Completions handed to the guest at once. More wait for the next turn, so
 /// that no single hand-over has to fit a thousand results.
 const MAX_BATCH: usize = 64;
+
+/// Refusals that are remembered for the end of the run. A program ends with one
+/// of the last, so that of more the oldest are forgotten.
+const MAX_REFUSALS: usize = 256;
 
 /// The two directions of the channel, and what is on its way.
 pub(super) struct Link {
@@ -27,6 +35,8 @@ pub(super) struct Link {
     arrived: VecDeque<Completion>,
     in_flight: u32,
     next_id: CallId,
+    /// What this run was refused, as the program was told.
+    refusals: VecDeque<(Refusal, CallError)>,
 }
 
 /// What a link has while a program runs.
@@ -83,6 +93,7 @@ impl Link {
             arrived: VecDeque::new(),
             in_flight: 0,
             next_id: 1,
+            refusals: VecDeque::new(),
         }
     }
 
@@ -95,6 +106,7 @@ impl Link {
             asking: 0,
         });
         self.arrived.clear();
+        self.refusals.clear();
         self.in_flight = 0;
     }
 
@@ -102,6 +114,7 @@ impl Link {
     pub(super) fn close(&mut self) {
         self.open = None;
         self.arrived.clear();
+        self.refusals.clear();
         self.in_flight = 0;
     }
 
@@ -149,6 +162,7 @@ impl Link {
             }
         };
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.note(&result);
         result
     }
 
@@ -177,7 +191,42 @@ impl Link {
         }
         let batch = self.arrived.len().min(MAX_BATCH);
         self.in_flight = self.in_flight.saturating_sub(batch as u32);
-        self.arrived.drain(..batch).collect()
+        let batch: Vec<_> = self.arrived.drain(..batch).collect();
+        for completion in &batch {
+            self.note(&completion.result);
+        }
+        batch
+    }
+
+    /// Remembers a refusal that the program is told of.
+    fn note<T>(&mut self, result: &Result<T, CallError>) {
+        let Err(error) = result else { return };
+        let refusal = match error.kind {
+            CallErrorKind::Denied => Refusal::Denied,
+            CallErrorKind::Limit => Refusal::Limit,
+            _ => return,
+        };
+        if self.refusals.len() == MAX_REFUSALS {
+            self.refusals.pop_front();
+        }
+        self.refusals.push_back((refusal, error.clone()));
+    }
+
+    /// The refusal that a guest speaks of, if this run was told of it.
+    pub(super) fn delivered(
+        &self,
+        said: &types::CallError,
+    ) -> Option<(Refusal, Option<Box<Hint>>)> {
+        let refusal = match said.kind {
+            types::CallErrorKind::Denied => Refusal::Denied,
+            types::CallErrorKind::Limit => Refusal::Limit,
+            _ => return None,
+        };
+        let is_it = |(known, error): &(Refusal, CallError)| {
+            *known == refusal && error.server == said.server && error.tool == said.tool
+        };
+        let (_, error) = self.refusals.iter().find(|known| is_it(known))?;
+        Some((refusal, error.hint.clone()))
     }
 
     async fn next(&mut self) -> Option<Completion> {
@@ -195,14 +244,21 @@ impl Link {
     }
 
     /// The tools of a server.
-    pub(super) async fn describe(&mut self, server: String) -> Result<Vec<Tool>, CallError> {
+    pub(super) async fn describe(
+        &mut self,
+        server: String,
+        language: Language,
+    ) -> Result<Vec<Tool>, CallError> {
         let question = Question::Describe {
             server: server.clone(),
+            language,
         };
-        match self.ask(question).await {
+        let answer = match self.ask(question).await {
             Some(ToSandbox::Described(answer)) => answer,
             _ => Err(gone(&server)),
-        }
+        };
+        self.note(&answer);
+        answer
     }
 
     /// The tools that do something.
@@ -219,10 +275,12 @@ impl Link {
             server,
             limit,
         };
-        match self.ask(question).await {
+        let answer = match self.ask(question).await {
             Some(ToSandbox::Found(answer)) => answer,
             _ => Err(gone("")),
-        }
+        };
+        self.note(&answer);
+        answer
     }
 
     /// The files of a part of `/servers`, unless they are known: those that

@@ -44,8 +44,9 @@ impl tools::Host for State {
     async fn describe(
         &mut self,
         server: String,
+        language: types::Language,
     ) -> wasmtime::Result<Result<Vec<types::Tool>, types::CallError>> {
-        let tools = self.link.describe(server).await;
+        let tools = self.link.describe(server, language.into()).await;
         Ok(tools
             .map(|tools| tools.into_iter().map(Into::into).collect())
             .map_err(Into::into))

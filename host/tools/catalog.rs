@@ -22,6 +22,7 @@ use super::{
 };
 use crate::servers::{Definition, Listing};
 use contract::message::StubFile;
+use contract::program::Language;
 
 /// The tools of one server.
 pub(super) struct Catalog {
@@ -54,7 +55,7 @@ pub(super) struct Tool {
     index: usize,
     pub(super) names: ToolNames,
     pub(super) parameters: Vec<Parameter>,
-    /// Of the parameters, in the same order.
+    /// Of the parameters as keyword arguments of Python, in the same order.
     pub(super) identifiers: Vec<String>,
     pub(super) welcomes_other_names: bool,
     pub(super) is_wrapped: bool,
@@ -134,6 +135,23 @@ impl Tool {
 
     pub(super) fn definition(&self) -> &Definition {
         &self.listing.tools[self.index]
+    }
+
+    /// Its function name in programs of a language.
+    pub(super) fn identifier(&self, language: Language) -> &str {
+        match language {
+            Language::Python => &self.names.python,
+            Language::JavaScript | Language::TypeScript => &self.names.javascript,
+        }
+    }
+
+    /// The name of one of its parameters in programs of a language.
+    pub(super) fn parameter_identifier(&self, index: usize, language: Language) -> &str {
+        match language {
+            Language::Python => &self.identifiers[index],
+            // The key of an object can be any text.
+            Language::JavaScript | Language::TypeScript => &self.parameters[index].name,
+        }
     }
 
     /// Everything that stubs are made of.

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
+use stubs::names::ToolNames;
 use tokio::time::timeout;
 
 use super::{
@@ -164,11 +165,10 @@ impl Toolbox {
     /// What an answer tells about a tool.
     fn told(&self, server: usize, tool: &Tool, detail: Detail) -> Box<RawValue> {
         let server = &self.servers[server].server;
-        let described = self.described(tool);
         let definition = tool.definition();
         let mut told = Told {
-            name: format!("{}.{}", server.name, described.name),
-            description: described.description,
+            name: format!("{}.{}", server.name, definition.name),
+            description: self.description(tool),
             details: None,
             input_schema: None,
             output_schema: None,
@@ -183,7 +183,7 @@ impl Toolbox {
         }
         if detail != Detail::Brief {
             let identifier = &server.identifier;
-            let (python, javascript) = (described.python, described.javascript);
+            let ToolNames { python, javascript } = &tool.names;
             told.details = Some(Details {
                 file: format!("/servers/{identifier}/{python}.py"),
                 python: format!("from servers.{identifier} import {python}"),

@@ -41,6 +41,7 @@ use stubs::names::{Collision, folded, server_identifiers};
 use crate::servers::{Bounds, Fault, FaultKind, ServerSpec, SpecError, Upstream};
 use contract::hint::{Hint, RenderHint, with_hint};
 use contract::message::{CallError, CallErrorKind, Parameter, Server, Tool};
+use contract::program::Language;
 
 pub use attendant::{
     Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, LogLevel, Progress,
@@ -102,10 +103,15 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// An error as the program gets it, with what would help.
+    /// An error as the program gets it: with what would help in words, where
+    /// there are words for it, and else as the key.
     fn told(&self, error: CallError) -> CallError {
+        let Some(render) = self.render_hint else {
+            return error;
+        };
         CallError {
-            message: with_hint(&error.message, error.hint.as_deref(), self.render_hint),
+            message: with_hint(&error.message, error.hint.as_deref(), render),
+            hint: None,
             ..error
         }
     }
@@ -191,14 +197,19 @@ impl Toolbox {
     /// # Errors
     ///
     /// There is no such server, nothing of it is granted, or it cannot be used.
-    pub async fn describe(&self, server: &str, grants: &Grants) -> Result<Vec<Tool>, CallError> {
+    pub async fn describe(
+        &self,
+        server: &str,
+        language: Language,
+        grants: &Grants,
+    ) -> Result<Vec<Tool>, CallError> {
         let (_, catalog) = self.granted_catalog(server, grants).await?;
         // Also those that are denied: their calls say what would allow them,
         // which a missing name could not.
         Ok(catalog
             .tools
             .iter()
-            .map(|tool| self.described(tool))
+            .map(|tool| self.described(tool, language))
             .collect())
     }
 
@@ -401,28 +412,30 @@ impl Toolbox {
         }
     }
 
-    fn described(&self, tool: &catalog::Tool) -> Tool {
-        let definition = tool.definition();
-        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
-        let description = definition.description.trim();
-        let description = results::shortened(description, LONGEST_DESCRIPTION);
-        let parameters = tool.parameters.iter().zip(&tool.identifiers);
+    fn described(&self, tool: &catalog::Tool, language: Language) -> Tool {
+        let parameters = tool.parameters.iter().enumerate();
         Tool {
-            name: definition.name.clone(),
-            python: tool.names.python.clone(),
-            javascript: tool.names.javascript.clone(),
-            description: self
-                .upstream
-                .redactor()
-                .text(description.chars().map(plain).collect()),
+            name: tool.definition().name.clone(),
+            identifier: tool.identifier(language).to_owned(),
+            description: self.description(tool),
             parameters: parameters
-                .map(|(parameter, identifier)| Parameter {
+                .map(|(index, parameter)| Parameter {
                     name: parameter.name.clone(),
-                    identifier: identifier.clone(),
+                    identifier: tool.parameter_identifier(index, language).to_owned(),
                     required: parameter.required,
                 })
                 .collect(),
         }
+    }
+
+    /// What a server says about a tool, for programs and models.
+    fn description(&self, tool: &catalog::Tool) -> String {
+        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        let description = tool.definition().description.trim();
+        let description = results::shortened(description, LONGEST_DESCRIPTION);
+        self.upstream
+            .redactor()
+            .text(description.chars().map(plain).collect())
     }
 
     /// What a fault of a server is for a program. The details are for the log.

@@ -130,8 +130,9 @@ impl Toolbox {
         let grants = run.grants;
         let told = |error| run.told(error);
         let answer = match question {
-            Question::Describe { server } => {
-                ToSandbox::Described(self.describe(&server, grants).await.map_err(told))
+            Question::Describe { server, language } => {
+                let described = self.describe(&server, language, grants);
+                ToSandbox::Described(described.await.map_err(told))
             }
             Question::Search {
                 query,

@@ -108,7 +108,9 @@ async fn what_is_not_found_gets_the_closest_names() {
         called(&nobody, "a.b").await.unwrap_err(),
         "there is no server `a.b`: no servers are configured"
     );
-    let unknown = toolbox.describe("tiem", &Grants::default()).await;
+    let unknown = toolbox
+        .describe("tiem", Language::Python, &Grants::default())
+        .await;
     assert_eq!(
         unknown.unwrap_err().message,
         "there is no server `tiem`; did you mean `time`?"
@@ -144,10 +146,16 @@ async fn a_denied_tool_is_not_called_and_says_what_would_allow_it() {
     assert_eq!(calls.load(Ordering::Relaxed), 1);
 
     // It is described all the same: its call says more than a missing name.
-    let shown = toolbox.describe("git", &grants).await.unwrap();
+    let shown = toolbox
+        .describe("git", Language::Python, &grants)
+        .await
+        .unwrap();
     let shown: Vec<_> = shown.into_iter().map(|tool| tool.name).collect();
     assert_eq!(shown, ["log", "push-all"]);
-    let error = toolbox.describe("time", &grants).await.unwrap_err();
+    let error = toolbox
+        .describe("time", Language::Python, &grants)
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, CallErrorKind::Denied);
     // No suggestion leads to what is denied.
     let error = toolbox
@@ -178,7 +186,10 @@ async fn secrets_are_in_no_text_for_programs() {
         called(&toolbox, "vault.leak").await.unwrap(),
         r#"{"token":"[redacted]"}"#
     );
-    let tools = toolbox.describe("vault", &Grants::default()).await.unwrap();
+    let tools = toolbox
+        .describe("vault", Language::Python, &Grants::default())
+        .await
+        .unwrap();
     assert_eq!(tools[0].description, "needs [redacted]");
 }
 
@@ -307,6 +318,7 @@ async fn calls_run_at_the_same_time_and_each_completes_once() {
     assert_eq!((first.id, first.result.unwrap().as_str()), (2, "\"quick\""));
     run.send(ToCoordinator::Ask(Question::Describe {
         server: "t".to_owned(),
+        language: Language::Python,
     }));
     let Some(ToSandbox::Described(Ok(tools))) = run.answers.recv().await else {
         panic!("the tools are described while a call runs");

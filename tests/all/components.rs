@@ -39,18 +39,21 @@ fn guest(run: &str, realloc: &str, post_return: &str) -> String {
             (type $exception' (record (field "kind" string) (field "message" string)
                 (field "traceback" string) (field "position" (option $position))))
             (export $exception "exception" (type $exception'))
-            (type $failure' (variant (case "raised" $exception) (case "exited" s32) (case "stuck" $exception)))
-            (export $failure "failure" (type $failure'))
-            (type $outcome' (record (field "result" (result $value (error $failure))) (field "warnings" (list string))))
-            (export $outcome "outcome" (type $outcome'))
-            (type $step' (variant (case "finished" $outcome) (case "waiting" (option u64))))
-            (export $step "step" (type $step'))
             (type $kind' (variant (case "failed") (case "invalid-arguments" (list string))
                 (case "unknown-tool" (list string)) (case "denied") (case "unavailable") (case "timed-out")
                 (case "outcome-unknown") (case "cancelled") (case "limit")))
             (export $kind "call-error-kind" (type $kind'))
             (type $error' (record (field "kind" $kind) (field "server" string) (field "tool" string) (field "message" string)))
             (export $error "call-error" (type $error'))
+            (type $refusal' (record (field "error" $error) (field "raised" $exception)))
+            (export $refusal "refusal" (type $refusal'))
+            (type $failure' (variant (case "raised" $exception) (case "exited" s32) (case "stuck" $exception)
+                (case "refused" $refusal) (case "out-of-memory" $exception)))
+            (export $failure "failure" (type $failure'))
+            (type $outcome' (record (field "result" (result $value (error $failure))) (field "warnings" (list string))))
+            (export $outcome "outcome" (type $outcome'))
+            (type $step' (variant (case "finished" $outcome) (case "waiting" (option u64))))
+            (export $step "step" (type $step'))
             (type $completion' (record (field "id" u32) (field "result" (result string (error $error)))))
             (export $completion "completion" (type $completion'))
             (core module $m
@@ -104,6 +107,37 @@ fn a_command_runs_and_its_status_is_kept() {
 fn a_component_of_our_world_runs() {
     let report = exec(&guest("", "", ""), &[]);
     assert_eq!(report["status"], "ok", "{report:#}");
+}
+
+#[test]
+fn a_guest_that_blames_the_host_is_not_believed() {
+    // The `step` at 1024 is `finished`; at 8 its result becomes a failure, at
+    // 12 is which, at 16 the kind of the call's error.
+    let store =
+        |at: u32, value: u32| format!("(i32.store8 (i32.const {}) (i32.const {value}))", 1024 + at);
+    let (refused, out_of_memory) = (3, 4);
+    let (denied, limit) = (3, 8);
+    for claim in [
+        store(12, refused) + &store(16, denied),
+        store(12, refused) + &store(16, limit),
+        store(12, out_of_memory),
+    ] {
+        let report = exec(&guest(&(store(8, 1) + &claim), "", ""), &[]);
+        let error = error(&report);
+        assert_eq!(error["limit"], Value::Null, "{report:#}");
+    }
+    // Memory that the host did refuse is a limit, if nothing is made of it.
+    let refuse = "(drop (memory.grow (i32.const 65535)))";
+    let report = exec(
+        &guest(
+            &(refuse.to_owned() + &store(8, 1) + &store(12, out_of_memory)),
+            "",
+            "",
+        ),
+        &[],
+    );
+    assert_eq!(report["status"], "limit", "{report:#}");
+    assert_eq!(report["error"]["kind"], "memory", "{report:#}");
 }
 
 #[test]

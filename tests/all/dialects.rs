@@ -168,6 +168,44 @@ fn of_javascript_and_typescript() {
 }
 
 #[test]
+fn the_names_of_the_other_language_are_understood() {
+    let place = Place::with_fixture(&[]);
+    let said = "just text, 100 % of it";
+    for source in [
+        "from servers.fixture import plainText\nawait plainText()",
+        "from mcp_tools.fixture import plainText\nplainText()",
+        "from servers.fixture.plainText import plainText\nawait plainText()",
+        "from servers.fixture.plain_text import plainText\nawait plainText()",
+        "import servers.fixture.plainText as module\nawait module.plain_text()",
+        "await tools.fixture.plainText()",
+    ] {
+        assert_eq!(ok(place.python(source)), said, "{source}");
+    }
+    // Files are modules, whose exports are known before they run.
+    place.write(
+        "files/tool.js",
+        "import { plain_text } from 'servers/fixture'; export const said = await plain_text();",
+    );
+    for source in [
+        "import { plain_text } from 'servers/fixture'; await plain_text()",
+        "import plain from 'servers/fixture/plain_text'; await plain()",
+        "import * as fixture from 'servers/fixture'; await fixture.plain_text()",
+        "await (await import('servers/fixture')).plain_text()",
+        "await require('servers/fixture').plain_text()",
+        "await tools.fixture.plain_text()",
+        "import * as fixture from 'servers/fixture'; 'plain_text' in fixture && await fixture.plainText()",
+    ] {
+        assert_eq!(ok(place.javascript(source)), said, "{source}");
+    }
+    let report = place.exec(
+        "a.js",
+        "import { said } from './tool.js'; said",
+        &["--workspace", "files"],
+    );
+    assert_eq!(ok(report), said);
+}
+
+#[test]
 fn misspelt_names_get_the_nearest() {
     let place = Place::with_fixture(&[]);
     for (source, cure) in [

@@ -17,6 +17,7 @@ mod dialects;
 mod docs;
 mod emit;
 mod examples;
+mod failures;
 mod files;
 mod finding;
 mod guests;

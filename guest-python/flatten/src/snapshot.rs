@@ -25,7 +25,7 @@ const IMMORTAL: u32 = 5 << 28;
 const IMMORTAL_MINIMUM: u32 = 1 << 30;
 
 /// The largest count that an object of an honest snapshot can have.
-const LARGEST: u32 = 1 << 24;
+const MAX_REFERENCES: u32 = 1 << 24;
 
 /// Zeros that are worth a segment of their own.
 const GAP: usize = 64;
@@ -74,7 +74,7 @@ pub fn immortalise(memory: &mut [u8]) -> Result<usize> {
         ensure!(references > 0, "there is no object at {object:#x}");
         if references < IMMORTAL_MINIMUM {
             ensure!(
-                references < LARGEST,
+                references < MAX_REFERENCES,
                 "{references} references to the object at {object:#x}"
             );
             memory[object..object + 4].copy_from_slice(&IMMORTAL.to_le_bytes());

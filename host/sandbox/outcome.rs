@@ -1,0 +1,44 @@
+//! How a program ended, once the host has checked what its guest says.
+//!
+//! A guest is as hostile as the program in it: what it says about the host, a
+//! refusal or memory that ran out, counts only where the host did refuse
+//! something in this run. Everything else it says is about the program, which
+//! may fail as it likes.
+
+use contract::outcome::{Failure, Outcome};
+
+use super::bindings::types;
+use super::link::Link;
+use super::meter::Meter;
+
+/// Takes from a guest's word what the host knows to be so. The link and the
+/// meter are those of the run, before its end.
+pub(super) fn checked(said: types::Outcome, link: &Link, meter: &Meter) -> Outcome {
+    Outcome {
+        result: said
+            .result
+            .map(Into::into)
+            .map_err(|failure| checked_failure(failure, link, meter)),
+        warnings: said.warnings,
+    }
+}
+
+fn checked_failure(said: types::Failure, link: &Link, meter: &Meter) -> Failure {
+    match said {
+        types::Failure::Raised(raised) => Failure::Raised(raised.into()),
+        types::Failure::Exited(status) => Failure::Exited(status),
+        types::Failure::Stuck(raised) => Failure::Stuck(raised.into()),
+        types::Failure::Refused(types::Refusal { error, raised }) => match link.delivered(&error) {
+            Some((refusal, hint)) => Failure::Refused {
+                refusal,
+                hint,
+                exception: raised.into(),
+            },
+            None => Failure::Raised(raised.into()),
+        },
+        types::Failure::OutOfMemory(raised) if meter.memory_refused() => {
+            Failure::OutOfMemory(raised.into())
+        }
+        types::Failure::OutOfMemory(raised) => Failure::Raised(raised.into()),
+    }
+}
