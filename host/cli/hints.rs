@@ -1,12 +1,12 @@
 //! What would help, in the terms of the command line: its flags and the keys of
 //! the configuration.
 
-use wasm_coordinator::{FileLimit, Hint, Limit};
+use wasm_coordinator::{FileLimit, Hint};
 
 /// A hint as a sentence.
 pub(crate) fn render(hint: &Hint) -> Option<String> {
     Some(match hint {
-        Hint::Limit(limit) => of_limit(limit),
+        Hint::Limit(limit) => raise(limit.key(), limit.advice()),
         Hint::FileLimit(limit) => format!("{limit}; {}", of_file_limit(limit)),
         Hint::AllowTools(tools) => {
             let flags: Vec<_> = tools
@@ -45,41 +45,40 @@ pub(crate) fn render(hint: &Hint) -> Option<String> {
     })
 }
 
-fn of_limit(limit: &Limit) -> String {
-    let raise = |flag: &str, key: &str| {
+/// What raises a limit of the files.
+pub(crate) fn of_file_limit(limit: &FileLimit) -> String {
+    raise(limit.key(), limit.advice())
+}
+
+/// What raises a limit, and what a program can do instead.
+fn raise(key: Option<&str>, advice: Option<&str>) -> String {
+    let raise = key.map_or("it is fixed".to_owned(), |key| {
+        let flag = flag(key);
         format!("raise it with `{flag}`, or `limits.{key}` in the configuration")
-    };
-    match limit {
-        Limit::Timeout(_) => raise("--timeout", "timeout"),
-        Limit::Memory(_) => raise("--memory", "memory"),
-        Limit::Fuel(_) => raise("--fuel", "fuel"),
-        Limit::Calls(_) => raise("--max-calls", "maxCalls"),
-        Limit::Output(_) => raise("--max-output", "maxOutput") + "; print less, or a summary",
-        Limit::Content(_) => {
-            raise("--max-content", "maxContent")
-                + "; it counts the bytes of all blocks of a run: emit smaller images, or leave \
-                   files in `/workspace`"
-        }
-        fixed => fixed.advice().unwrap_or_default().to_owned(),
+    });
+    match advice {
+        Some(advice) => format!("{raise}; {advice}"),
+        None => raise,
     }
 }
 
-/// What raises a limit of the files.
-pub(crate) fn of_file_limit(limit: &FileLimit) -> String {
-    let raise = |flag: &str, key: &str| {
-        format!("raise it with `{flag}`, or `limits.{key}` in the configuration")
-    };
-    match limit {
-        FileLimit::Bytes(_) => raise("--workspace-size", "workspaceSize"),
-        FileLimit::FileSize(_) => raise("--file-size", "fileSize"),
-        FileLimit::Inodes(_) => raise("--max-files", "maxFiles"),
-        fixed => fixed.advice().unwrap_or_default().to_owned(),
+/// The flag of a key: `--max-calls` for `maxCalls`.
+fn flag(key: &str) -> String {
+    let mut flag = "--".to_owned();
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            flag.push('-');
+        }
+        flag.push(c.to_ascii_lowercase());
     }
+    flag
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use wasm_coordinator::Limit;
 
     use super::*;
 

@@ -121,28 +121,56 @@ pub enum FileLimit {
 }
 
 impl Limit {
-    /// What helps with a limit that nobody can raise.
+    /// The key under `limits` in the configuration that raises it; a command
+    /// line has a flag of the same words. `None` if it is fixed.
+    pub fn key(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Timeout(_) => "timeout",
+            Self::Memory(_) => "memory",
+            Self::Fuel(_) => "fuel",
+            Self::Calls(_) => "maxCalls",
+            Self::Output(_) => "maxOutput",
+            Self::Content(_) => "maxContent",
+            Self::Blocks(_) | Self::Stack(_) | Self::Transfer(_) | Self::Handles(_) => {
+                return None;
+            }
+        })
+    }
+
+    /// What a program can do instead.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Blocks(_) => {
-                "it is fixed; put texts together, and leave further files in `/workspace`"
+            Self::Output(_) => "print less, or a summary",
+            Self::Content(_) => {
+                "it counts the bytes of all blocks of a run: emit smaller images, or leave files \
+                 in `/workspace`"
             }
-            Self::Stack(_) => {
-                "it is fixed; use a loop or an explicit list instead of deep recursion"
-            }
-            Self::Transfer(_) => "it is fixed; pass the data in smaller pieces",
-            Self::Handles(_) => "it is fixed; close what is no longer needed",
+            Self::Blocks(_) => "put texts together, and leave further files in `/workspace`",
+            Self::Stack(_) => "use a loop or an explicit list instead of deep recursion",
+            Self::Transfer(_) => "pass the data in smaller pieces",
+            Self::Handles(_) => "close what is no longer needed",
             _ => return None,
         })
     }
 }
 
 impl FileLimit {
-    /// What helps with a limit that nobody can raise.
+    /// The key under `limits` in the configuration that raises it; a command
+    /// line has a flag of the same words. `None` if it is fixed.
+    pub fn key(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Bytes(_) => "workspaceSize",
+            Self::FileSize(_) => "fileSize",
+            Self::Inodes(_) => "maxFiles",
+            Self::Depth(_) | Self::Descriptors(_) => return None,
+        })
+    }
+
+    /// What a program can do instead.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match self {
-            Self::Depth(_) => "it is fixed; use fewer directories inside each other",
-            Self::Descriptors(_) => "it is fixed; close what is no longer needed",
+            Self::Depth(_) => "use fewer directories inside each other",
+            Self::Descriptors(_) => "close what is no longer needed",
             _ => return None,
         })
     }

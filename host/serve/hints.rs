@@ -2,33 +2,17 @@
 //! first, and otherwise what the people who run the server can change.
 
 use contract::hint::Hint;
-use contract::limits::{FileLimit, Limit};
+use contract::limits::Limit;
 
 /// A hint as a sentence.
 pub(super) fn render(hint: &Hint) -> Option<String> {
-    let setting = |key: &str| {
-        format!("the people who run this server can change it with `{key}` in its configuration")
-    };
     Some(match hint {
-        Hint::Limit(limit) => match limit {
-            Limit::Timeout(_) => {
-                "pass a larger `timeout` to `execute`, or do less in one program".to_owned()
-            }
-            Limit::Memory(_) => setting("limits.memory"),
-            Limit::Fuel(_) => setting("limits.fuel"),
-            Limit::Calls(_) => setting("limits.maxCalls"),
-            Limit::Output(_) => "print less, or a summary; write the rest to a file in `/workspace`".to_owned(),
-            Limit::Content(_) => "emit smaller images, or leave files in `/workspace`".to_owned(),
-            fixed => fixed.advice()?.to_owned(),
-        },
+        Hint::Limit(Limit::Timeout(_)) => {
+            "pass a larger `timeout` to `execute`, or do less in one program".to_owned()
+        }
+        Hint::Limit(limit) => change(limit.key(), limit.advice()),
         Hint::FileLimit(limit) => {
-            let help = match limit {
-                FileLimit::Bytes(_) => setting("limits.workspaceSize"),
-                FileLimit::FileSize(_) => setting("limits.fileSize"),
-                FileLimit::Inodes(_) => setting("limits.maxFiles"),
-                fixed => fixed.advice().unwrap_or_default().to_owned(),
-            };
-            format!("{limit}; {help}")
+            format!("{limit}; {}", change(limit.key(), limit.advice()))
         }
         Hint::AllowTools(_) => {
             "the people who run this server can allow it with `tools.allow` in its configuration"
@@ -57,9 +41,22 @@ pub(super) fn render(hint: &Hint) -> Option<String> {
     })
 }
 
+/// What a program can do about a limit, else who can raise it.
+fn change(key: Option<&str>, advice: Option<&str>) -> String {
+    match (advice, key) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, Some(key)) => format!(
+            "the people who run this server can raise it with `limits.{key}` in its configuration"
+        ),
+        (None, None) => "it is fixed".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use contract::limits::FileLimit;
 
     use super::*;
 
