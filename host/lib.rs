@@ -35,8 +35,6 @@
 
 pub mod config;
 #[cfg(feature = "serve")]
-pub mod http;
-#[cfg(feature = "serve")]
 pub mod serve;
 mod session;
 mod verdict;

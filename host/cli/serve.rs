@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use wasm_coordinator::config::{Configuration, Span};
-use wasm_coordinator::http::{self, Operator, Rate, Token};
+use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{
     Mode, PassThrough, ServeOptions, Service, SessionBounds, serve_stdio,
 };

@@ -23,9 +23,9 @@ use super::{
     files::answered,
     output::fit_text,
 };
-use crate::{
+use crate::serve::{
+    Strategy,
     http::{Caller, TraceId},
-    serve::Strategy,
 };
 use contract::message::CallError;
 

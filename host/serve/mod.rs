@@ -7,7 +7,7 @@
 //!
 //! ```no_run
 //! use std::{future::pending, sync::Arc};
-//! use wasm_coordinator::http::{self, Options};
+//! use wasm_coordinator::serve::http::{self, Options};
 //! use wasm_coordinator::serve::{ServeOptions, Service};
 //! use wasm_coordinator::{Engine, EngineOptions, Toolbox};
 //!
@@ -42,6 +42,7 @@ mod files;
 )]
 mod handler;
 mod hints;
+pub mod http;
 mod meter;
 mod metrics;
 mod output;
@@ -67,8 +68,9 @@ pub use output::Strategy;
 pub use sessions::SessionBounds;
 pub use stdio::serve_stdio;
 
-use crate::{files::Quota, http::Caller};
+use crate::files::Quota;
 use contract::limits::Limits;
+use http::Caller;
 use meter::{Counter, Totals};
 use metrics::Metrics;
 use parked::Parked;
@@ -220,7 +222,7 @@ impl Service {
     }
 }
 
-impl crate::http::Operator for Service {
+impl http::Operator for Service {
     fn ready(&self) -> Result<(), String> {
         match self.is_ready() {
             true => Ok(()),

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use crate::http::Caller;
+use super::http::Caller;
 use crate::{files::Workspace, session::Session};
 
 /// Ended sessions whose end is remembered.

@@ -27,7 +27,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use wasm_coordinator::http::{self, Caller, Operator, Options, Rate, Token, TraceId};
+use wasm_coordinator::serve::http::{self, Caller, Operator, Options, Rate, Token, TraceId};
 
 const TOKEN: &str = "correct-horse-battery-staple";
 const OTHER: &str = "another-horse-without-battery";

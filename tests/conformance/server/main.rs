@@ -41,7 +41,7 @@ use rmcp::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::broadcast};
-use wasm_coordinator::http::{self, Operator, Options, Token};
+use wasm_coordinator::serve::http::{self, Operator, Options, Token};
 
 use rounds::Rounds;
 

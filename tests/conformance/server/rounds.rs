@@ -31,7 +31,7 @@ impl Rounds {
     pub(crate) fn new() -> Self {
         let mut key = [0; 32];
         for half in key.chunks_mut(16) {
-            let random = wasm_coordinator::http::TraceId::random().to_string();
+            let random = wasm_coordinator::serve::http::TraceId::random().to_string();
             half.copy_from_slice(&random.as_bytes()[..16]);
         }
         Self {

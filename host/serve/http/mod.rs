@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! # use std::{io, sync::Arc};
-//! # use wasm_coordinator::http::{self, Operator, Options, Token};
+//! # use wasm_coordinator::serve::http::{self, Operator, Options, Token};
 //! # #[derive(Clone)] struct Handler;
 //! # impl rmcp::ServerHandler for Handler {}
 //! # struct Gauges;
