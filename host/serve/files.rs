@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use super::{
     Caller, Service,
-    arguments::{Encoding, ListFiles, ReadFile, WriteFile, check_session, invalid},
-    blocks,
-    execute::failure,
+    output::blocks,
+    run::failure,
     tokens,
+    tools::arguments::{Encoding, ListFiles, ReadFile, WriteFile, check_session, invalid},
 };
 use crate::files::Kind;
 use sandbox::stubs_root;

@@ -16,12 +16,12 @@ use tracing::Instrument as _;
 
 use super::{
     Mode, Service,
-    arguments::{self, Action, LanguageName, invalid, read},
-    conversation::{Client, Level},
-    definitions,
-    execute::failure,
+    client::request::{Client, Level},
     files::answered,
     output::fit_text,
+    run::failure,
+    tools as definitions,
+    tools::arguments::{self, Action, LanguageName, invalid, read},
 };
 use crate::serve::{
     Strategy,

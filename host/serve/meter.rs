@@ -20,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::tokens;
-use tools::Toolbox;
+use ::tools::Toolbox;
 
 /// Bytes of one text that are counted; a longer one is taken to go on as it
 /// began.

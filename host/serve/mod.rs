@@ -22,19 +22,7 @@
 //! # Ok(()) }
 //! ```
 
-mod answer;
-mod arguments;
-mod blocks;
-mod call;
-mod calls;
-#[expect(
-    deprecated,
-    reason = "the older revisions of the protocol are spoken, too"
-)]
-mod conversation;
-mod definitions;
-mod desk;
-mod execute;
+mod client;
 mod files;
 #[expect(
     deprecated,
@@ -46,10 +34,11 @@ pub mod http;
 mod meter;
 mod metrics;
 mod output;
-mod parked;
+mod run;
 mod sessions;
 mod stdio;
 mod tokens;
+mod tools;
 
 use std::{
     sync::{
@@ -62,21 +51,21 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-pub use desk::PassThrough;
+pub use client::hooks::PassThrough;
 pub use handler::Handler;
 pub use output::Strategy;
 pub use sessions::SessionBounds;
 pub use stdio::serve_stdio;
 
 use crate::files::Quota;
+use ::tools::{Grants, Toolbox};
+use client::suspended::Parked;
 use contract::limits::Limits;
 use http::Caller;
 use meter::{Counter, Totals};
 use metrics::Metrics;
-use parked::Parked;
 use sandbox::{Engine, Guest};
 use sessions::Sessions;
-use tools::{Grants, Toolbox};
 
 /// Which tools are offered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

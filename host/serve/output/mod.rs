@@ -4,6 +4,9 @@
 //! Pure. Whoever calls keeps the whole elsewhere; nothing is cut here without
 //! the result saying so. A value stays a value: valid JSON, never half of it.
 
+pub(super) mod answer;
+pub(super) mod blocks;
+mod calls;
 mod shape;
 mod text;
 mod value;

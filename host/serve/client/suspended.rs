@@ -13,7 +13,8 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Caller, conversation::Waiting, sessions::random_handle};
+use super::request::Waiting;
+use crate::serve::{Caller, sessions::random_handle};
 
 struct Run {
     caller: Caller,
@@ -26,7 +27,7 @@ type Runs = HashMap<String, Run>;
 
 /// The runs that wait.
 #[derive(Clone)]
-pub(super) struct Parked {
+pub(in crate::serve) struct Parked {
     runs: Arc<Mutex<Runs>>,
     most: usize,
 }
@@ -35,7 +36,7 @@ impl Parked {
     /// For a service in which so many programs run at the same time. One that
     /// waits for a person counts as one that runs, so a quarter is left to
     /// others; and half of the rest to other callers.
-    pub(super) fn new(runs: usize) -> Self {
+    pub(in crate::serve) fn new(runs: usize) -> Self {
         Self {
             runs: Arc::default(),
             most: runs - runs / 4,
@@ -44,7 +45,7 @@ impl Parked {
 
     /// Keeps a run until its token comes back, or for so long. Gives the run
     /// back if too many wait already.
-    pub(super) fn park(
+    pub(in crate::serve) fn park(
         &self,
         caller: Caller,
         waiting: Waiting,
@@ -73,7 +74,7 @@ impl Parked {
     }
 
     /// The run of a token, which is used up by it.
-    pub(super) fn resume(&self, caller: Caller, token: &str) -> Option<Waiting> {
+    pub(in crate::serve) fn resume(&self, caller: Caller, token: &str) -> Option<Waiting> {
         let mut runs = self.lock();
         runs.get(token).filter(|run| run.caller == caller)?;
         let run = runs.remove(token)?;
@@ -82,7 +83,7 @@ impl Parked {
     }
 
     /// How many wait.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::serve) fn len(&self) -> usize {
         self.lock().len()
     }
 

@@ -9,21 +9,20 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
-use super::{
+use super::arguments::CallTool;
+use crate::serve::{
     Service,
-    arguments::CallTool,
-    conversation::Running,
-    desk::Desk,
+    client::{hooks::Desk, request::Running},
     meter::Tally,
     output::{fit_text, fit_value},
 };
+use ::tools::{Attendant, CallLog};
 use contract::message::{CallError, CallErrorKind};
-use tools::{Attendant, CallLog};
 
 impl Service {
     /// Calls one upstream tool, in a task of its own, by the same policy as
     /// programs.
-    pub(super) fn call_tool(self: &Arc<Self>, arguments: CallTool) -> Running {
+    pub(in crate::serve) fn call_tool(self: &Arc<Self>, arguments: CallTool) -> Running {
         let allowed: Arc<Mutex<HashSet<_>>> = Arc::default();
         let (desk, events) = Desk::new(
             allowed,

@@ -25,11 +25,9 @@ use rmcp::{
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{
-    Caller, Service,
-    desk::{Ask, Event, Unasked},
-};
-use tools::{LogEntry, LogLevel, Progress, RequestKind};
+use super::hooks::{Ask, Event, Unasked};
+use crate::serve::{Caller, Service};
+use ::tools::{LogEntry, LogLevel, Progress, RequestKind};
 
 /// Between two progress notifications to a client.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -38,9 +36,9 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 const MOST_ENTRIES: usize = 500;
 
 /// A run and the way to hear of it. Dropping it stops the run.
-pub(super) struct Running {
-    pub(super) task: JoinHandle<CallToolResult>,
-    pub(super) events: mpsc::Receiver<Event>,
+pub(in crate::serve) struct Running {
+    pub(in crate::serve) task: JoinHandle<CallToolResult>,
+    pub(in crate::serve) events: mpsc::Receiver<Event>,
 }
 
 impl Drop for Running {
@@ -50,13 +48,13 @@ impl Drop for Running {
 }
 
 /// A run that waits for answers, by the keys they will have.
-pub(super) struct Waiting {
+pub(in crate::serve) struct Waiting {
     running: Running,
     asks: BTreeMap<String, Ask>,
 }
 
 /// The client's side of one request.
-pub(super) struct Client<'a> {
+pub(in crate::serve) struct Client<'a> {
     caller: Caller,
     context: &'a RequestContext<RoleServer>,
     capabilities: ClientCapabilities,
@@ -69,7 +67,7 @@ pub(super) struct Client<'a> {
 
 impl<'a> Client<'a> {
     /// `level` is what the connection asked for; a request can ask for itself.
-    pub(super) fn new(
+    pub(in crate::serve) fn new(
         caller: Caller,
         context: &'a RequestContext<RoleServer>,
         level: Option<LogLevel>,
@@ -91,7 +89,7 @@ impl<'a> Client<'a> {
 
     /// Follows a run to its end, or to a question that the client has to be
     /// sent away with.
-    pub(super) async fn follow(
+    pub(in crate::serve) async fn follow(
         &mut self,
         service: &Service,
         mut running: Running,
@@ -130,7 +128,7 @@ impl<'a> Client<'a> {
     }
 
     /// The run that this request continues, with the answers it brings.
-    pub(super) fn resume(
+    pub(in crate::serve) fn resume(
         &self,
         service: &Service,
         token: &str,
@@ -335,14 +333,14 @@ impl Reporter {
 
 /// The level a connection asked for.
 #[derive(Default)]
-pub(super) struct Level(Mutex<Option<LogLevel>>);
+pub(in crate::serve) struct Level(Mutex<Option<LogLevel>>);
 
 impl Level {
-    pub(super) fn set(&self, level: LoggingLevel) {
+    pub(in crate::serve) fn set(&self, level: LoggingLevel) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(level_of(level));
     }
 
-    pub(super) fn get(&self) -> Option<LogLevel> {
+    pub(in crate::serve) fn get(&self) -> Option<LogLevel> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -12,15 +12,15 @@ const MOST_CALLS: usize = 30;
 
 /// Calls of one tool that ended alike.
 #[derive(Serialize)]
-pub(super) struct Calls {
-    pub(super) tool: String,
-    pub(super) status: CallStatus,
-    pub(super) count: usize,
+pub(in crate::serve) struct Calls {
+    pub(in crate::serve) tool: String,
+    pub(in crate::serve) status: CallStatus,
+    pub(in crate::serve) count: usize,
     milliseconds: f64,
 }
 
 /// Calls by tool and outcome, in the order of the first of each.
-pub(super) fn summed(calls: &[CallRecord]) -> Vec<Calls> {
+pub(in crate::serve) fn summed(calls: &[CallRecord]) -> Vec<Calls> {
     let mut places: BTreeMap<(&str, &str, u8), usize> = BTreeMap::new();
     let mut summed: Vec<Calls> = Vec::new();
     for call in calls {

@@ -14,21 +14,20 @@ use tracing::Instrument as _;
 
 use super::{
     Caller, Service,
-    answer::{Answer, Kept, Metered, Part, Place, fit},
-    arguments::Execute,
-    conversation::Running,
-    desk::Desk,
+    client::{hooks::Desk, request::Running},
     hints,
     meter::{Cost, Tally},
+    output::answer::{Answer, Kept, Metered, Part, Place, fit},
     sessions::{Cell, SessionError},
     tokens,
+    tools::arguments::Execute,
 };
 use crate::session::{Files, Session, SessionOptions};
+use ::tools::Attendant;
 use contract::{
     program::{Language, Program},
     report::{Report, Status},
 };
-use tools::Attendant;
 
 /// Bytes of a file that a call can return. Larger ones are named.
 const LARGEST_FILE: usize = 1 << 20;
@@ -255,7 +254,7 @@ impl Run {
         let structured = answer.structured(&metered, cost, session);
         let emitted = answer.fitted.content;
         let mut all = vec![ContentBlock::text(text)];
-        all.extend(emitted.iter().filter_map(super::blocks::emitted));
+        all.extend(emitted.iter().filter_map(super::output::blocks::emitted));
         all.append(&mut blocks);
         let mut result = match is_ok {
             true => CallToolResult::success(all),
@@ -311,7 +310,7 @@ impl Run {
             match self.place.cell.workspace.read_file(path) {
                 Ok(bytes) if bytes.len() <= LARGEST_FILE => {
                     said.push(json!({ "path": path, "bytes": bytes.len() }));
-                    blocks.push(super::blocks::file(path, &bytes));
+                    blocks.push(super::output::blocks::file(path, &bytes));
                 }
                 Ok(bytes) => said.push(json!({
                     "path": path,

@@ -3,6 +3,9 @@
 //! All of it is in the context of every conversation, so each word costs. The
 //! names and the number of the tools never change during a connection.
 
+pub(super) mod arguments;
+mod call_tool;
+
 use std::sync::Arc;
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};

@@ -6,17 +6,17 @@ use rmcp::model::{ContentBlock, ResourceContents};
 use sandbox::media_type;
 
 /// The type of an image, by how it begins.
-pub(super) fn image(bytes: &[u8]) -> Option<&'static str> {
+pub(in crate::serve) fn image(bytes: &[u8]) -> Option<&'static str> {
     media_type(bytes).filter(|kind| kind.starts_with("image/"))
 }
 
 /// What a program emitted. It was checked when it was.
-pub(super) fn emitted(block: &contract::content::ContentBlock) -> Option<ContentBlock> {
+pub(in crate::serve) fn emitted(block: &contract::content::ContentBlock) -> Option<ContentBlock> {
     serde_json::from_value(serde_json::to_value(block).ok()?).ok()
 }
 
 /// A file of a workspace.
-pub(super) fn file(path: &str, bytes: &[u8]) -> ContentBlock {
+pub(in crate::serve) fn file(path: &str, bytes: &[u8]) -> ContentBlock {
     let uri = format!("workspace:///{}", escaped(path));
     if let Some(kind) = image(bytes) {
         return ContentBlock::image(base64(bytes), kind);
@@ -45,7 +45,7 @@ fn base64(bytes: &[u8]) -> String {
     BASE64.encode(bytes)
 }
 
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub(in crate::serve) fn from_base64(text: &str) -> Option<Vec<u8>> {
     BASE64.decode(text).ok()
 }
 

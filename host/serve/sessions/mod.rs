@@ -54,7 +54,7 @@ pub(super) struct Cell {
     /// Tools that the user allowed for all of the session.
     pub(super) allowed: Arc<Mutex<HashSet<(String, String)>>>,
     /// What it saved so far.
-    pub(super) totals: Mutex<super::meter::Totals>,
+    pub(super) totals: Mutex<crate::serve::meter::Totals>,
     /// Outputs kept so far.
     pub(super) kept: AtomicU64,
     /// Bytes of its interpreters after the last run.

@@ -13,8 +13,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
-use super::meter::{Counter, Tally};
-use tools::{
+use crate::serve::meter::{Counter, Tally};
+use ::tools::{
     Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, RequestKind,
     ServerRequest, Verdict,
 };
@@ -27,23 +27,23 @@ const MOST_EVENTS: usize = 256;
 const SHOWN: usize = 2_000;
 
 /// Something for the client.
-pub(super) enum Event {
+pub(in crate::serve) enum Event {
     Ask(Ask),
     Progress(Progress),
     Log(LogEntry),
 }
 
 /// A request to the client, and where its result goes.
-pub(super) struct Ask {
-    pub(super) kind: RequestKind,
+pub(in crate::serve) struct Ask {
+    pub(in crate::serve) kind: RequestKind,
     /// The parameters, as the protocol has them.
-    pub(super) params: Value,
-    pub(super) reply: oneshot::Sender<Result<Value, Unasked>>,
+    pub(in crate::serve) params: Value,
+    pub(in crate::serve) reply: oneshot::Sender<Result<Value, Unasked>>,
 }
 
 /// Why the client was not asked or did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unasked {
+pub(in crate::serve) enum Unasked {
     /// It cannot be asked this.
     Unable,
     /// It gave an error, or nothing in time.
@@ -60,7 +60,7 @@ pub struct PassThrough {
 }
 
 /// Attends one run.
-pub(super) struct Desk {
+pub(in crate::serve) struct Desk {
     events: mpsc::Sender<Event>,
     /// Calls that need no further question, shared by the runs of a session.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
@@ -72,7 +72,7 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(
+    pub(in crate::serve) fn new(
         allowed: Arc<Mutex<HashSet<(String, String)>>>,
         granted: Arc<PassThrough>,
         counter: Arc<Counter>,

@@ -10,11 +10,9 @@ use serde_json::{Value, json};
 use super::{
     Strategy,
     calls::{Calls, summed},
-    hints,
-    meter::Cost,
-    output::{fit_text, fit_value, shares},
-    tokens,
+    fit_text, fit_value, shares,
 };
+use crate::serve::{hints, meter::Cost, tokens};
 use contract::content::{ContentBlock, ResourceContents};
 use contract::report::{ErrorReport, Report, Status, Usage};
 
@@ -29,7 +27,7 @@ const WARNING: usize = 100;
 
 /// The outputs of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
+pub(in crate::serve) enum Part {
     Result,
     Stdout,
     Stderr,
@@ -38,7 +36,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::serve) fn name(self) -> &'static str {
         match self {
             Self::Result => "result",
             Self::Stdout => "stdout",
@@ -50,36 +48,36 @@ impl Part {
 
 /// An output that is complete in a file, because it did not fit.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Kept {
+pub(in crate::serve) struct Kept {
     /// `result`, `stdout`, `stderr` or `emitted`.
-    pub(super) part: &'static str,
+    pub(in crate::serve) part: &'static str,
     /// Where it is, or why it could not be kept.
     #[serde(flatten)]
-    pub(super) place: Place,
-    pub(super) tokens: usize,
-    pub(super) bytes: usize,
+    pub(in crate::serve) place: Place,
+    pub(in crate::serve) tokens: usize,
+    pub(in crate::serve) bytes: usize,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Place {
+pub(in crate::serve) enum Place {
     Path(String),
     Lost(String),
 }
 
 /// What of the outputs fits, and what has to be kept elsewhere.
-pub(super) struct Fitted {
+pub(in crate::serve) struct Fitted {
     result: Option<Value>,
     stdout: String,
     stderr: String,
     /// What it emitted, texts made to fit.
-    pub(super) content: Vec<ContentBlock>,
+    pub(in crate::serve) content: Vec<ContentBlock>,
     /// The parts that were cut, with their whole text.
-    pub(super) cut: Vec<(Part, String)>,
+    pub(in crate::serve) cut: Vec<(Part, String)>,
 }
 
 /// Divides the budget among the outputs and makes them fit.
-pub(super) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fitted {
+pub(in crate::serve) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fitted {
     let result = report.result.take();
     let stdout = std::mem::take(&mut report.stdout);
     let stderr = std::mem::take(&mut report.stderr);
@@ -162,28 +160,28 @@ fn emitted_text(block: &mut ContentBlock) -> Option<&mut String> {
 }
 
 /// Everything that is told of a run.
-pub(super) struct Answer {
-    pub(super) report: Report,
-    pub(super) fitted: Fitted,
-    pub(super) kept: Vec<Kept>,
+pub(in crate::serve) struct Answer {
+    pub(in crate::serve) report: Report,
+    pub(in crate::serve) fitted: Fitted,
+    pub(in crate::serve) kept: Vec<Kept>,
     /// Files that were asked for, with what is said of each.
-    pub(super) files: Vec<Value>,
+    pub(in crate::serve) files: Vec<Value>,
     /// The handle, where the run has a session.
-    pub(super) session: Option<String>,
+    pub(in crate::serve) session: Option<String>,
     /// Said before everything else.
-    pub(super) notes: Vec<String>,
+    pub(in crate::serve) notes: Vec<String>,
 }
 
 /// What direct calls would have cost.
-pub(super) struct Metered {
-    pub(super) code: u64,
-    pub(super) direct: u64,
-    pub(super) is_estimate: bool,
+pub(in crate::serve) struct Metered {
+    pub(in crate::serve) code: u64,
+    pub(in crate::serve) direct: u64,
+    pub(in crate::serve) is_estimate: bool,
 }
 
 impl Answer {
     /// The text, without what it cost.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::serve) fn text(&self) -> String {
         let Report {
             status,
             error,
@@ -262,7 +260,12 @@ impl Answer {
     }
 
     /// The same as structured content.
-    pub(super) fn structured(&self, metered: &Metered, cost: Cost, session: Option<Cost>) -> Value {
+    pub(in crate::serve) fn structured(
+        &self,
+        metered: &Metered,
+        cost: Cost,
+        session: Option<Cost>,
+    ) -> Value {
         let Report {
             status,
             error,

@@ -7,7 +7,7 @@ use rmcp::{ErrorData, model::JsonObject};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::Strategy;
+use crate::serve::Strategy;
 use contract::{message::Detail, program::Language};
 
 /// Bytes of a program.
@@ -18,22 +18,22 @@ const MOST_FILES: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Execute {
-    pub(super) code: String,
+pub(in crate::serve) struct Execute {
+    pub(in crate::serve) code: String,
     #[serde(default)]
-    pub(super) language: LanguageName,
-    pub(super) session: Option<String>,
+    pub(in crate::serve) language: LanguageName,
+    pub(in crate::serve) session: Option<String>,
     /// Seconds.
-    pub(super) timeout: Option<f64>,
+    pub(in crate::serve) timeout: Option<f64>,
     #[serde(default)]
-    pub(super) files: Vec<String>,
-    pub(super) max_tokens: Option<usize>,
-    pub(super) overflow: Option<Strategy>,
+    pub(in crate::serve) files: Vec<String>,
+    pub(in crate::serve) max_tokens: Option<usize>,
+    pub(in crate::serve) overflow: Option<Strategy>,
 }
 
 impl Execute {
     /// What a type does not say.
-    pub(super) fn check(&self) -> Result<(), ErrorData> {
+    pub(in crate::serve) fn check(&self) -> Result<(), ErrorData> {
         if self.code.len() > LONGEST_CODE {
             return Err(invalid(format!(
                 "`code` has {} bytes; at most {LONGEST_CODE} are accepted. Write data to a file with `write_file` and read it in the program",
@@ -59,7 +59,7 @@ impl Execute {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum LanguageName {
+pub(in crate::serve) enum LanguageName {
     #[default]
     #[serde(alias = "py")]
     Python,
@@ -81,64 +81,64 @@ impl From<LanguageName> for Language {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Search {
+pub(in crate::serve) struct Search {
     #[serde(default)]
-    pub(super) query: String,
+    pub(in crate::serve) query: String,
     #[serde(default)]
-    pub(super) detail: Detail,
-    pub(super) server: Option<String>,
-    pub(super) limit: Option<u32>,
+    pub(in crate::serve) detail: Detail,
+    pub(in crate::serve) server: Option<String>,
+    pub(in crate::serve) limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Details {
-    pub(super) name: String,
+pub(in crate::serve) struct Details {
+    pub(in crate::serve) name: String,
     #[serde(default)]
-    pub(super) language: LanguageName,
+    pub(in crate::serve) language: LanguageName,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct CallTool {
-    pub(super) name: String,
+pub(in crate::serve) struct CallTool {
+    pub(in crate::serve) name: String,
     #[serde(default)]
-    pub(super) arguments: JsonObject,
-    pub(super) max_tokens: Option<usize>,
-    pub(super) overflow: Option<Strategy>,
+    pub(in crate::serve) arguments: JsonObject,
+    pub(in crate::serve) max_tokens: Option<usize>,
+    pub(in crate::serve) overflow: Option<Strategy>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ListFiles {
-    pub(super) path: Option<String>,
-    pub(super) session: Option<String>,
+pub(in crate::serve) struct ListFiles {
+    pub(in crate::serve) path: Option<String>,
+    pub(in crate::serve) session: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReadFile {
-    pub(super) path: String,
-    pub(super) session: Option<String>,
+pub(in crate::serve) struct ReadFile {
+    pub(in crate::serve) path: String,
+    pub(in crate::serve) session: Option<String>,
     /// Characters to skip.
     #[serde(default)]
-    pub(super) offset: usize,
-    pub(super) max_tokens: Option<usize>,
+    pub(in crate::serve) offset: usize,
+    pub(in crate::serve) max_tokens: Option<usize>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WriteFile {
-    pub(super) path: String,
-    pub(super) content: String,
+pub(in crate::serve) struct WriteFile {
+    pub(in crate::serve) path: String,
+    pub(in crate::serve) content: String,
     #[serde(default)]
-    pub(super) encoding: Encoding,
-    pub(super) session: Option<String>,
+    pub(in crate::serve) encoding: Encoding,
+    pub(in crate::serve) session: Option<String>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Encoding {
+pub(in crate::serve) enum Encoding {
     #[default]
     #[serde(alias = "utf-8")]
     Text,
@@ -147,21 +147,21 @@ pub(super) enum Encoding {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Sessions {
-    pub(super) action: Action,
-    pub(super) session: Option<String>,
+pub(in crate::serve) struct Sessions {
+    pub(in crate::serve) action: Action,
+    pub(in crate::serve) session: Option<String>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Action {
+pub(in crate::serve) enum Action {
     Open,
     List,
     Close,
 }
 
 /// Reads the arguments of a call.
-pub(super) fn read<T: DeserializeOwned>(
+pub(in crate::serve) fn read<T: DeserializeOwned>(
     tool: &str,
     arguments: Option<JsonObject>,
 ) -> Result<T, ErrorData> {
@@ -170,7 +170,7 @@ pub(super) fn read<T: DeserializeOwned>(
 }
 
 /// A handle has one form; anything else is not looked up.
-pub(super) fn check_session(handle: Option<&str>) -> Result<(), ErrorData> {
+pub(in crate::serve) fn check_session(handle: Option<&str>) -> Result<(), ErrorData> {
     match handle {
         Some(handle) if handle.len() > 100 => Err(invalid(
             "`session` is not a handle that the tool `sessions` gave".to_owned(),
@@ -179,7 +179,7 @@ pub(super) fn check_session(handle: Option<&str>) -> Result<(), ErrorData> {
     }
 }
 
-pub(super) fn invalid(message: String) -> ErrorData {
+pub(in crate::serve) fn invalid(message: String) -> ErrorData {
     // What a stranger wrote can be in it, such as an unknown name.
     let cut = message.floor_char_boundary(500);
     ErrorData::invalid_params(message[..cut].to_owned(), None)
