@@ -9,6 +9,7 @@
 //! Here is no engine, no protocol and no input or output.
 
 pub mod call_record;
+pub mod caller;
 pub mod clock;
 pub mod content;
 pub mod error;

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::serve::{
     Strategy,
-    http::{Caller, TraceId},
+    http::{Caller, TraceId, caller_of},
 };
 use contract::message::CallError;
 
@@ -58,7 +58,7 @@ impl Handler {
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let service = &self.service;
-        let caller = Caller::of(&context.extensions);
+        let caller = caller_of(&context.extensions);
         let is_offered = self.tools.iter().any(|tool| tool.name == request.name);
         if !is_offered {
             let names: Vec<_> = self.tools.iter().map(|tool| tool.name.as_ref()).collect();

@@ -27,7 +27,7 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use wasm_coordinator::serve::http::{self, Caller, Operator, Options, Rate, Token, TraceId};
+use wasm_coordinator::serve::http::{self, Operator, Options, Rate, Token, TraceId};
 
 const TOKEN: &str = "correct-horse-battery-staple";
 const OTHER: &str = "another-horse-without-battery";
@@ -85,7 +85,7 @@ impl ServerHandler for Handler {
                 let parts = context.extensions.get::<axum::http::request::Parts>();
                 json!({
                     "arguments": arguments,
-                    "caller": Caller::of(&context.extensions).to_string(),
+                    "caller": http::caller_of(&context.extensions).to_string(),
                     "trace": TraceId::of(&context.extensions).map(|trace| trace.to_string()),
                     "authorization": parts.is_some_and(|parts| parts.headers.contains_key("authorization")),
                 })
@@ -670,7 +670,7 @@ async fn browsers_learn_only_what_known_pages_may_do() {
 async fn a_body_is_bounded_however_it_is_announced() {
     let longest = 64 << 10;
     let server = Server::start(Options {
-        longest_body: longest,
+        max_body: longest,
         ..Options::default()
     })
     .await;

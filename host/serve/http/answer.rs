@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{message::Kind, refusal::Refusal};
 
 /// Of an error that is read to see what it is. Longer ones quote the request.
-const LONGEST_ERROR: usize = 16 << 10;
+const MAX_ERROR: usize = 16 << 10;
 
 pub(super) fn is_stream(headers: &HeaderMap) -> bool {
     headers
@@ -82,7 +82,7 @@ async fn refine_bad_request(
     }
     let (parts, body) = response.into_parts();
     let mismatch = Refusal::header("a header of the protocol is missing or contradicts the body");
-    let Ok(bytes) = axum::body::to_bytes(body, LONGEST_ERROR).await else {
+    let Ok(bytes) = axum::body::to_bytes(body, MAX_ERROR).await else {
         return Err(mismatch);
     };
     let code = serde_json::from_slice(&bytes).map_or(0, |message: Message| message.error.code);

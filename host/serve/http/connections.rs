@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{options::Options, probes::Operator, stall::Stalling};
 
 /// Of the headers of a request, and of what is read ahead.
-const LONGEST_HEAD: usize = 64 << 10;
+const MAX_HEAD: usize = 64 << 10;
 
 /// After an `accept` that failed, for lack of file descriptors say.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -87,7 +87,7 @@ impl Drop for Busy {
 
 /// All connections.
 struct Connections {
-    most: usize,
+    max_open: usize,
     next: AtomicU64,
     open: Mutex<HashMap<u64, Connection>>,
 }
@@ -100,12 +100,12 @@ struct Counted {
 }
 
 impl Connections {
-    /// Counts one in. When all places are taken, it takes the place of the one
+    /// Counts one in. When there are as many as may be, the one is closed
     /// that has waited longest without asking anything: idle connections cost
     /// a stranger nothing, and must not keep others out.
     fn admit(self: &Arc<Self>, local: SocketAddr) -> Option<Counted> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.len() >= self.most {
+        if open.len() >= self.max_open {
             let waiting = open.iter().filter_map(|(number, connection)| {
                 let since = *connection.waiting();
                 since.map(|since| (since, *number))
@@ -147,7 +147,7 @@ pub(super) async fn serve(
     (stopping, cut): (CancellationToken, CancellationToken),
 ) {
     let connections = Arc::new(Connections {
-        most: options.connections.max(1),
+        max_open: options.connections.max(1),
         next: AtomicU64::new(0),
         open: Mutex::default(),
     });
@@ -222,7 +222,7 @@ async fn serve_one(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        .max_buf_size(LONGEST_HEAD)
+        .max_buf_size(MAX_HEAD)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     tokio::select! {

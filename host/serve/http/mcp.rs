@@ -14,6 +14,7 @@ use axum::{
         request::Parts,
     },
 };
+use contract::caller::Caller;
 use rmcp::{
     ServerHandler,
     transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService},
@@ -23,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer,
-    auth::Caller,
-    message::{self, Content, Kind},
+    body::{self, Content},
+    message::Kind,
     options::Options,
     probes::Operator,
     refusal::Refusal,
@@ -44,7 +45,7 @@ const SINGLE: [&str; 5] = [
 ];
 
 /// Versions are dates. One that is unknown comes back in the error.
-const LONGEST_VERSION: usize = 32;
+const MAX_VERSION: usize = 32;
 
 /// Names no session: ids of sessions are longer.
 const NO_SESSION: HeaderValue = HeaderValue::from_static("none");
@@ -76,7 +77,7 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
             // Both are checked for every route, and more strictly: see `access`.
             .disable_allowed_hosts()
             .disable_allowed_origins()
-            .with_max_request_body_bytes(options.longest_body)
+            .with_max_request_body_bytes(options.max_body)
             // One answer and nothing else needs no stream.
             .with_json_response(true)
             // Ends what is left of sessions. Later than `cut`, so that requests
@@ -115,14 +116,14 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         let (caller, session, mut permit) = match self.enter_to_post(&mut parts) {
             Ok(entered) => entered,
             Err(refusal) => {
-                message::discard(body);
+                body::discard(body);
                 return Err(refusal);
             }
         };
-        let (longest, time) = (self.options.longest_body, self.options.body_timeout);
-        let body = message::read(body, longest, time).await?;
+        let (max_bytes, time) = (self.options.max_body, self.options.body_timeout);
+        let body = body::read(body, max_bytes, time).await?;
         let batches = session.is_some() && has_batches(&parts.headers);
-        let response = match message::content(&body, batches)? {
+        let response = match body::content(&body, batches)? {
             Content::Message(kind @ Kind::Request { listens: true, .. }) => {
                 permit = self
                     .permit(&self.streams, 1, "streams")
@@ -189,10 +190,10 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
                 Err(refusal) => answers.push(Body::from(answer::event(&refusal))),
             }
         }
-        Ok(match answers.is_empty() {
-            true => answer::accepted(),
-            false => answer::together(answers),
-        })
+        if answers.is_empty() {
+            return Ok(answer::accepted());
+        }
+        Ok(answer::together(answers))
     }
 
     /// A stream of messages that belong to no request.
@@ -249,7 +250,7 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         }
         if let Some(version) = parts.headers.get(VERSION) {
             let version = version.as_bytes();
-            if version.len() > LONGEST_VERSION || !version.iter().all(u8::is_ascii_graphic) {
+            if version.len() > MAX_VERSION || !version.iter().all(u8::is_ascii_graphic) {
                 return Err(Refusal::version(None));
             }
         }
@@ -271,7 +272,7 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         Ok((caller, session))
     }
 
-    /// The same, with a place for what is to be done.
+    /// The same, with a permit for what is to be done.
     fn enter_to_post(
         &self,
         parts: &mut Parts,
@@ -300,18 +301,18 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
 
 /// A stream ends at the latest then, with `last`.
 fn until(response: Response<Body>, end: &CancellationToken, last: Option<Bytes>) -> Response<Body> {
-    match answer::is_stream(response.headers()) {
-        true => response.map(|body| answer::until(body, end.clone(), last)),
-        false => response,
+    if !answer::is_stream(response.headers()) {
+        return response;
     }
+    response.map(|body| answer::until(body, end.clone(), last))
 }
 
-/// A stream holds its place until it ends; anything else is complete.
-fn held(response: Response<Body>, place: (OwnedSemaphorePermit, Option<InUse>)) -> Response<Body> {
-    match answer::is_stream(response.headers()) {
-        true => response.map(|body| answer::holding(body, place)),
-        false => response,
+/// A stream holds its permit until it ends; anything else is complete.
+fn held(response: Response<Body>, held: (OwnedSemaphorePermit, Option<InUse>)) -> Response<Body> {
+    if !answer::is_stream(response.headers()) {
+        return response;
     }
+    response.map(|body| answer::holding(body, held))
 }
 
 /// Only one revision has batches. It has no header for its version yet.

@@ -37,6 +37,7 @@
 mod access;
 mod answer;
 mod auth;
+mod body;
 mod connections;
 mod mcp;
 mod message;
@@ -46,6 +47,7 @@ mod rate;
 mod refusal;
 mod sessions;
 mod stall;
+mod token;
 mod trace;
 
 use std::{io, sync::Arc, time::Instant};
@@ -66,9 +68,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-pub use auth::Caller;
-pub use options::{Options, Rate, Token};
+pub use auth::caller_of;
+pub use contract::caller::Caller;
+pub use options::{Options, Rate};
 pub use probes::Operator;
+pub use token::Token;
 pub use trace::TraceId;
 
 use access::Access;
@@ -83,7 +87,7 @@ use trace::{Record, Who};
 /// with an error.
 ///
 /// A handler is made for each session in the revisions that have sessions, and
-/// for each request in the others; it finds its [`Caller`] and [`TraceId`] in
+/// for each request in the others; [`caller_of`] and [`TraceId::of`] read
 /// the extensions of a request's context.
 ///
 /// # Errors
@@ -217,7 +221,7 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
 }
 
 fn refuse(request: Request, refusal: &Refusal) -> Response<Body> {
-    message::discard(request.into_body());
+    body::discard(request.into_body());
     refusal.response()
 }
 

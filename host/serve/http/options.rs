@@ -1,8 +1,8 @@
 //! What an operator decides about the server, and the bounds it keeps.
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use super::auth::Caller;
+use super::token::Token;
 
 /// How the server is reached, by whom, and how much of it anyone may use.
 ///
@@ -21,7 +21,7 @@ pub struct Options {
     /// `https://app.example`. None by default, so that no page may.
     pub origins: Vec<String>,
     /// Bytes of the longest request. 4 MiB by default.
-    pub longest_body: usize,
+    pub max_body: usize,
     /// Time for the headers of a request, and how long an idle connection is
     /// kept. 15 s by default.
     pub header_timeout: Duration,
@@ -58,7 +58,7 @@ impl Default for Options {
             tokens: Vec::new(),
             hosts: Vec::new(),
             origins: Vec::new(),
-            longest_body: 4 << 20,
+            max_body: 4 << 20,
             header_timeout: Duration::from_secs(15),
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
@@ -106,52 +106,5 @@ impl Options {
                  listen on 127.0.0.1"
             ),
         ))
-    }
-}
-
-/// The fewest characters of a token: below this it can be guessed.
-const SHORTEST_TOKEN: usize = 16;
-
-/// The most: it has to fit into a header.
-const LONGEST_TOKEN: usize = 1024;
-
-/// A secret that a caller proves to hold, kept as a digest.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Token(Caller);
-
-impl Token {
-    /// The token written here; blanks around it do not count.
-    ///
-    /// # Errors
-    ///
-    /// It is too short to be a secret (fewer than 16 characters), too long for
-    /// a header (more than 1,024), or holds characters no header can carry.
-    /// The message does not show it.
-    pub fn new(text: &str) -> io::Result<Self> {
-        let text = text.trim();
-        let problem = if text.len() < SHORTEST_TOKEN {
-            format!("has fewer than {SHORTEST_TOKEN} characters and could be guessed")
-        } else if text.len() > LONGEST_TOKEN {
-            format!("has more than {LONGEST_TOKEN} characters and fits into no header")
-        } else if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            "holds a blank or a character outside of ASCII, which no header can carry".to_owned()
-        } else {
-            return Ok(Self(Caller::with_token(text)));
-        };
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("the token {problem}\nhint: make one with `openssl rand -hex 32`"),
-        ))
-    }
-
-    /// The caller this token stands for.
-    pub fn caller(&self) -> Caller {
-        self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
     }
 }

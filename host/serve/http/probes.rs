@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE},
 };
+use contract::text::one_line;
 use serde_json::json;
 
 /// What the server cannot know by itself. Asked on every request for it, from
@@ -30,21 +31,22 @@ pub trait Operator: Send + Sync + 'static {
 }
 
 /// Longer texts are cut: a probe shows them on one line.
-const LONGEST_REASON: usize = 500;
+const MAX_REASON: usize = 500;
 
 pub(super) fn health() -> Response<Body> {
     respond(StatusCode::OK, "text/plain; charset=utf-8", "ok\n".into())
 }
 
 pub(super) fn ready(operator: &Arc<dyn Operator>, stopping: bool) -> Response<Body> {
-    let ready = match stopping {
-        true => Err("the server is shutting down".to_owned()),
-        false => operator.ready(),
+    let ready = if stopping {
+        Err("the server is shutting down".to_owned())
+    } else {
+        operator.ready()
     };
     let (status, text) = match ready {
         Ok(()) => (StatusCode::OK, json!({ "ready": true })),
         Err(missing) => {
-            let missing: String = missing.chars().take(LONGEST_REASON).collect();
+            let missing = one_line(&missing, MAX_REASON);
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 json!({ "ready": false, "missing": missing }),

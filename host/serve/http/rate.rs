@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{auth::Caller, options::Rate};
+use contract::caller::Caller;
+
+use super::options::Rate;
 
 pub(super) struct Buckets {
     rate: Rate,

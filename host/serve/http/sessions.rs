@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::caller::Caller;
 use futures_util::Stream;
 use rmcp::{
     model::{ClientJsonRpcMessage, ServerJsonRpcMessage},
@@ -20,8 +21,6 @@ use rmcp::{
         local::{LocalSessionManager, LocalSessionManagerError},
     },
 };
-
-use super::auth::Caller;
 
 tokio::task_local! {
     /// Set around everything `rmcp` does for one request. It creates sessions
@@ -51,7 +50,7 @@ impl Opening {
 
 pub(super) struct Sessions {
     local: LocalSessionManager,
-    most: usize,
+    max_open: usize,
     open: Mutex<HashMap<SessionId, Open>>,
 }
 
@@ -69,12 +68,12 @@ pub(super) struct InUse {
 }
 
 impl Sessions {
-    pub(super) fn new(most: usize, idle: Duration) -> Self {
+    pub(super) fn new(max_open: usize, idle: Duration) -> Self {
         let mut local = LocalSessionManager::default();
         local.session_config.keep_alive = Some(idle);
         Self {
             local,
-            most,
+            max_open,
             open: Mutex::default(),
         }
     }
@@ -101,7 +100,7 @@ impl Sessions {
     /// Counts a session in. Says which other one has to go for it.
     fn admit(&self, id: &SessionId, owner: Caller) -> Result<Option<SessionId>, ()> {
         let mut open = self.open();
-        let leaving = if open.len() < self.most {
+        let leaving = if open.len() < self.max_open {
             None
         } else {
             let idle = open

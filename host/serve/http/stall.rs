@@ -18,18 +18,18 @@ use tokio::{
 
 pub(super) struct Stalling {
     stream: TcpStream,
-    longest: Duration,
+    timeout: Duration,
     timer: Pin<Box<Sleep>>,
     /// A write waits for the other side, and the timer runs.
     stalled: bool,
 }
 
 impl Stalling {
-    pub(super) fn new(stream: TcpStream, longest: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
         Self {
             stream,
-            longest,
-            timer: Box::pin(sleep(longest)),
+            timeout,
+            timer: Box::pin(sleep(timeout)),
             stalled: false,
         }
     }
@@ -45,7 +45,7 @@ impl Stalling {
         }
         if !self.stalled {
             self.stalled = true;
-            self.timer.as_mut().reset(Instant::now() + self.longest);
+            self.timer.as_mut().reset(Instant::now() + self.timeout);
         }
         ready!(self.timer.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

@@ -8,9 +8,10 @@ use std::{
 };
 
 use axum::http::{HeaderMap, Method, StatusCode, request::Parts};
+use contract::caller::Caller;
 use rmcp::model::Extensions;
 
-use super::{auth::Caller, connections::Busy};
+use super::connections::Busy;
 
 /// Names everything that was done for one request, in the log and beyond it.
 ///
