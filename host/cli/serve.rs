@@ -114,7 +114,7 @@ impl Serve {
             Some(address) => Some((address, self.http.options(address)?)),
             None => None,
         };
-        let sandboxes = 2 * (options.sessions.most + options.runs);
+        let sandboxes = 2 * (options.sessions.max_open + options.runs);
         let engine = setup::engine_with_pool(sandboxes)?;
         setup::block_on_all(async {
             let toolbox = setup::toolbox(&configuration)?;
@@ -142,10 +142,10 @@ impl Serve {
         let default = ServeOptions::default();
         let serve = &configuration.serve;
         let sessions = SessionBounds {
-            most: self
+            max_open: self
                 .sessions
                 .or(serve.sessions)
-                .map_or(default.sessions.most, |most| most as usize),
+                .map_or(default.sessions.max_open, |most| most as usize),
             memory: serve
                 .session_memory
                 .map_or(default.sessions.memory, |bytes| bytes.0),
@@ -164,9 +164,9 @@ impl Serve {
                 ModeFlag::Tools => Mode::Tools,
             },
             grants: setup::grants(configuration, &self.allow_tool, &self.deny_tool)?,
-            longest_timeout: serve
+            max_timeout: serve
                 .longest_timeout
-                .map_or(default.longest_timeout, |span| span.0)
+                .map_or(default.max_timeout, |span| span.0)
                 .max(limits.timeout),
             limits,
             quota: self.limits.quota(&configuration.limits),

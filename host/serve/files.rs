@@ -1,5 +1,4 @@
-//! The tools `list_files`, `read_file` and `write_file`: what programs see,
-//! from outside.
+//! The files that programs see, from outside.
 //!
 //! `/servers` is generated as it is for programs; `/workspace` is that of a
 //! session. No path reaches the file system of the host.
@@ -7,30 +6,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use rmcp::{
-    ErrorData,
-    model::{CallToolResult, ContentBlock},
-};
-use serde_json::{Value, json};
 
-use super::{
-    Caller, Service,
-    output::blocks,
-    run::failure,
-    tokens,
-    tools::arguments::{Encoding, ListFiles, ReadFile, WriteFile, check_session, invalid},
-};
+use super::{Caller, Service, sessions::SessionSlot};
 use crate::files::Kind;
 use sandbox::stubs_root;
 
 /// The folder of a server's resources, below that of the server.
 const RESOURCES: &str = "resources";
-
-/// Entries of one list.
-const MOST_ENTRIES: usize = 1_000;
-
-/// Bytes of an image that is given as one.
-const LARGEST_IMAGE: usize = 1 << 20;
 
 /// Where a path leads.
 enum Located<'a> {
@@ -56,147 +38,68 @@ fn locate(path: &str) -> Result<Located<'_>, String> {
     }
 }
 
-struct Entry {
-    name: String,
-    is_directory: bool,
-    bytes: Option<u64>,
+/// The path in a workspace that can be written there.
+///
+/// # Errors
+///
+/// What is wrong with the path, for whoever wrote it.
+pub(super) fn writable(path: &str) -> Result<&str, String> {
+    match locate(path)? {
+        Located::Workspace(below) if !below.is_empty() => Ok(below),
+        Located::Servers(_) => Err("read-only file system".to_owned()),
+        Located::Workspace(_) | Located::Root => Err("is a directory".to_owned()),
+    }
+}
+
+/// One entry of a directory.
+pub(super) struct Entry {
+    pub(super) name: String,
+    pub(super) is_directory: bool,
+    pub(super) bytes: Option<u64>,
 }
 
 impl Service {
-    pub(super) async fn list_files(
-        &self,
-        caller: Caller,
-        arguments: ListFiles,
-    ) -> Result<CallToolResult, ErrorData> {
-        check_session(arguments.session.as_deref())?;
-        let path = arguments.path.unwrap_or_else(|| "/".to_owned());
-        let listed = match locate(&path) {
-            Ok(Located::Root) => Ok(["servers", "workspace"].map(directory).into()),
-            Ok(Located::Servers(below)) => self.list_servers(below).await,
-            Ok(Located::Workspace(below)) => {
-                self.list_workspace(caller, arguments.session.as_deref(), below)
-            }
-            Err(message) => Err(message),
-        };
-        let mut entries: Vec<Entry> = match listed {
-            Ok(entries) => entries,
-            Err(message) => return Ok(file_error(&path, &message)),
-        };
-        let total = entries.len();
-        entries.truncate(MOST_ENTRIES);
-        let mut text = String::new();
-        for entry in &entries {
-            let mark = if entry.is_directory { "/" } else { "" };
-            let size = entry
-                .bytes
-                .map_or(String::new(), |bytes| format!("  {bytes}"));
-            text += &format!("{}{mark}{size}\n", entry.name.escape_debug());
-        }
-        let more = total - entries.len();
-        if more > 0 {
-            text += &format!("… {more} more\n");
-        }
-        if text.is_empty() {
-            text = "(empty)\n".to_owned();
-        }
-        let list: Vec<Value> = entries.iter().map(Entry::json).collect();
-        let mut structured = json!({ "path": path, "entries": list });
-        if more > 0 {
-            structured["more"] = more.into();
-        }
-        Ok(answered(text, structured))
-    }
-
-    pub(super) async fn read_file(
-        &self,
-        caller: Caller,
-        arguments: ReadFile,
-    ) -> Result<CallToolResult, ErrorData> {
-        check_session(arguments.session.as_deref())?;
-        let ReadFile {
-            path,
-            session,
-            offset,
-            max_tokens,
-        } = arguments;
-        let read = match locate(&path) {
-            Ok(Located::Root) => Err("is a directory".to_owned()),
-            Ok(Located::Servers(below)) => self.read_servers(below).await,
-            Ok(Located::Workspace(below)) => self
-                .workspace(caller, session.as_deref())
-                .and_then(|cell| cell.workspace.read_file(below).map_err(|e| e.to_string())),
-            Err(message) => Err(message),
-        };
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(message) => return Ok(file_error(&path, &message)),
-        };
-        let budget = max_tokens.unwrap_or(self.options.output_tokens);
-        let Ok(text) = std::str::from_utf8(&bytes) else {
-            return Ok(binary(&path, &bytes));
-        };
-        let start = text
-            .char_indices()
-            .nth(offset)
-            .map_or(text.len(), |(at, _)| at);
-        let shown = tokens::head(&text[start..], budget);
-        let mut structured = json!({ "path": path, "bytes": bytes.len(), "text": shown });
-        let mut answer = shown.to_owned();
-        let end = start + shown.len();
-        if end < text.len() {
-            let next = offset + shown.chars().count();
-            let rest = text[end..].chars().count();
-            structured["next_offset"] = next.into();
-            answer += &format!("\n[… {rest} more characters: go on with offset {next}]\n");
-        }
-        Ok(answered(answer, structured))
-    }
-
-    pub(super) fn write_file(
-        &self,
-        caller: Caller,
-        arguments: WriteFile,
-    ) -> Result<CallToolResult, ErrorData> {
-        check_session(arguments.session.as_deref())?;
-        let bytes = match arguments.encoding {
-            Encoding::Text => arguments.content.into_bytes(),
-            Encoding::Base64 => blocks::from_base64(&arguments.content)
-                .ok_or_else(|| invalid("`content` is not valid base64".to_owned()))?,
-        };
-        let path = arguments.path;
-        let below = match locate(&path) {
-            Ok(Located::Workspace(below)) if !below.is_empty() => below,
-            Ok(Located::Servers(_)) => return Ok(file_error(&path, "read-only file system")),
-            Ok(_) => return Ok(file_error(&path, "is a directory")),
-            Err(message) => return Ok(file_error(&path, &message)),
-        };
-        let (cell, session) = match arguments.session {
-            Some(handle) => match self.sessions.find(caller, &handle) {
-                Ok(cell) => (cell, handle),
-                Err(error) => return Ok(failure("session_gone", &error.to_string())),
-            },
-            None => match self.sessions.open(caller, self.fresh_cell()) {
-                Ok(opened) => (opened.cell, opened.handle),
-                Err(error) => return Ok(failure("sessions_busy", &error.to_string())),
-            },
-        };
-        if let Err(error) = cell.workspace.write_file(below, &bytes) {
-            return Ok(file_error(&path, &error.to_string()));
-        }
-        let written = format!("/workspace/{}", below.trim_start_matches("./"));
-        let text = format!(
-            "wrote {} bytes to {written}\nsession: {session}\n",
-            bytes.len()
-        );
-        let structured = json!({ "path": written, "bytes": bytes.len(), "session": session });
-        Ok(answered(text, structured))
-    }
-
-    fn workspace(
+    /// What is in a directory.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the path, for whoever wrote it.
+    pub(super) async fn list(
         &self,
         caller: Caller,
         session: Option<&str>,
-    ) -> Result<Arc<super::sessions::Cell>, String> {
+        path: &str,
+    ) -> Result<Vec<Entry>, String> {
+        match locate(path)? {
+            Located::Root => Ok(["servers", "workspace"].map(directory).into()),
+            Located::Servers(below) => self.list_servers(below).await,
+            Located::Workspace(below) => self.list_workspace(caller, session, below),
+        }
+    }
+
+    /// What is in a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the path, for whoever wrote it.
+    pub(super) async fn read(
+        &self,
+        caller: Caller,
+        session: Option<&str>,
+        path: &str,
+    ) -> Result<Bytes, String> {
+        match locate(path)? {
+            Located::Root => Err("is a directory".to_owned()),
+            Located::Servers(below) => self.read_servers(below).await,
+            Located::Workspace(below) => {
+                let slot = self.workspace(caller, session)?;
+                let read = slot.workspace.read_file(below);
+                read.map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn workspace(&self, caller: Caller, session: Option<&str>) -> Result<Arc<SessionSlot>, String> {
         let Some(handle) = session else {
             return Err(
                 "`/workspace` belongs to a session: pass its handle as `session`".to_owned(),
@@ -213,15 +116,15 @@ impl Service {
         session: Option<&str>,
         below: &str,
     ) -> Result<Vec<Entry>, String> {
-        let cell = self.workspace(caller, session)?;
+        let slot = self.workspace(caller, session)?;
         let below = if below.is_empty() { "." } else { below };
-        let listed = cell
+        let listed = slot
             .workspace
             .list(below)
             .map_err(|error| error.to_string())?;
         let entries = listed.into_iter().map(|entry| {
             let path = format!("{below}/{}", entry.name);
-            let status = cell.workspace.inspect(&path);
+            let status = slot.workspace.inspect(&path);
             let is_directory = matches!(entry.kind, Kind::Directory);
             Entry {
                 name: entry.name.to_string(),
@@ -254,7 +157,8 @@ impl Service {
         Ok(files.collect())
     }
 
-    /// The same with the server's resources, which are fetched for it.
+    /// The files of one server, and its resources where the path leads there:
+    /// they are fetched for it.
     async fn generated_for(
         &self,
         server: &str,
@@ -298,42 +202,20 @@ impl Service {
         if folder.is_empty() && self.toolbox.has_resources(server, &self.options.grants) {
             entries.insert(RESOURCES.to_owned(), directory(RESOURCES));
         }
-        match entries.is_empty() {
-            true => Err("no such directory".to_owned()),
-            false => Ok(entries.into_values().collect()),
+        if entries.is_empty() {
+            return Err("no such directory".to_owned());
         }
+        Ok(entries.into_values().collect())
     }
 
     async fn read_servers(&self, below: &str) -> Result<Bytes, String> {
-        let missing = || "no such file or directory".to_owned();
-        let is_root_file = !below.contains('/');
-        let (server, path) = match is_root_file {
-            true => (None, below),
-            false => {
-                let (server, path) = below.split_once('/').ok_or_else(missing)?;
-                (Some(server), path)
-            }
+        let (mut files, path) = match below.split_once('/') {
+            Some((server, path)) => (self.generated_for(server, path).await?, path),
+            None => (self.generated(None).await?, below),
         };
-        let mut files = match server {
-            Some(server) => self.generated_for(server, path).await?,
-            None => self.generated(None).await?,
-        };
-        files.remove(path).ok_or_else(missing)
-    }
-}
-
-impl Entry {
-    fn json(&self) -> Value {
-        let kind = if self.is_directory {
-            "directory"
-        } else {
-            "file"
-        };
-        let mut entry = json!({ "name": self.name, "kind": kind });
-        if let Some(bytes) = self.bytes {
-            entry["bytes"] = bytes.into();
-        }
-        entry
+        files
+            .remove(path)
+            .ok_or_else(|| "no such file or directory".to_owned())
     }
 }
 
@@ -351,35 +233,4 @@ fn file((path, text): (&String, &Bytes)) -> Entry {
         is_directory: false,
         bytes: Some(text.len() as u64),
     }
-}
-
-/// Bytes that are no text: an image as one, anything else by its size.
-fn binary(path: &str, bytes: &[u8]) -> CallToolResult {
-    let structured = json!({ "path": path, "bytes": bytes.len() });
-    match blocks::image(bytes) {
-        Some(_) if bytes.len() <= LARGEST_IMAGE => {
-            let mut result = CallToolResult::success(vec![blocks::file(path, bytes)]);
-            result.structured_content = Some(structured);
-            result
-        }
-        _ => answered(
-            format!(
-                "{} bytes that are no text; read them in a program\n",
-                bytes.len()
-            ),
-            structured,
-        ),
-    }
-}
-
-pub(super) fn answered(text: String, structured: Value) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(structured);
-    result
-}
-
-fn file_error(path: &str, message: &str) -> CallToolResult {
-    let path: String = path.chars().take(200).collect();
-    let text = format!("{}: {message}\n", path.escape_debug());
-    CallToolResult::error(vec![ContentBlock::text(text)])
 }

@@ -21,18 +21,19 @@ use tokio::sync::Notify;
 
 use super::tokens;
 use ::tools::Toolbox;
+use contract::text::cut;
 
 /// Bytes of one text that are counted; a longer one is taken to go on as it
 /// began.
-const COUNTED: usize = 1 << 20;
+const MAX_COUNTED: usize = 1 << 20;
 
 /// Bytes that may wait to be counted, of all runs. Beyond, only a beginning of
 /// each text is.
-const MOST_WAITING: usize = 32 << 20;
+const MAX_WAITING: usize = 32 << 20;
 const BEGINNING: usize = 16 << 10;
 
 /// How long the end of a run waits for the count.
-const PATIENCE: Duration = Duration::from_millis(500);
+const COUNT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// What work cost, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -148,12 +149,10 @@ impl Counter {
 
     /// Adds a text to a tally.
     pub(super) fn count(&self, tally: &Arc<Tally>, text: &str) {
-        let kept = match self.waiting.load(Ordering::Relaxed) > MOST_WAITING {
-            true => BEGINNING,
-            false => COUNTED,
-        };
+        let is_full = self.waiting.load(Ordering::Relaxed) > MAX_WAITING;
+        let kept = if is_full { BEGINNING } else { MAX_COUNTED };
         let bytes = text.len();
-        let text = &text[..text.floor_char_boundary(kept)];
+        let text = cut(text, kept);
         tally.waiting.fetch_add(1, Ordering::Relaxed);
         tally.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.waiting.fetch_add(text.len(), Ordering::Relaxed);
@@ -257,11 +256,12 @@ impl Tally {
                 counted.await;
             }
         };
-        let is_late = tokio::time::timeout(PATIENCE, all).await.is_err();
+        let is_late = tokio::time::timeout(COUNT_TIMEOUT, all).await.is_err();
         // What was not counted: four bytes are about one token.
-        let rest = match is_late {
-            true => self.waiting_bytes.load(Ordering::Relaxed) as u64 / 4,
-            false => 0,
+        let rest = if is_late {
+            self.waiting_bytes.load(Ordering::Relaxed) as u64 / 4
+        } else {
+            0
         };
         let is_estimate = is_late || self.is_estimate.load(Ordering::Relaxed);
         (self.tokens.load(Ordering::Relaxed) + rest, is_estimate)

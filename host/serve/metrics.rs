@@ -41,7 +41,7 @@ struct Gauges {
     session_bytes: Gauge,
     waiting: Gauge,
     running: Gauge,
-    parked: Gauge,
+    suspended: Gauge,
     saved: Gauge,
     resident: Gauge,
 }
@@ -52,7 +52,7 @@ pub(super) struct Now {
     pub(super) session_bytes: u64,
     pub(super) waiting: usize,
     pub(super) running: usize,
-    pub(super) parked: usize,
+    pub(super) suspended: usize,
     pub(super) saved: i64,
 }
 
@@ -77,7 +77,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "execution_duration",
-            "Wall time of programs, without waiting for their turn",
+            "Wall time of programs, without waiting in the queue",
             Unit::Seconds,
             metrics.seconds.clone(),
         );
@@ -106,11 +106,15 @@ impl Metrics {
             ),
             (
                 "waiting",
-                "Programs that wait for their turn",
+                "Programs that wait in the queue",
                 &gauges.waiting,
             ),
             ("running", "Programs that run", &gauges.running),
-            ("parked", "Programs that wait for a person", &gauges.parked),
+            (
+                "suspended",
+                "Programs that wait for a person",
+                &gauges.suspended,
+            ),
             (
                 "tokens_saved",
                 "Tokens that direct calls would have cost more, since the start",
@@ -174,10 +178,8 @@ impl Metrics {
             CallStatus::Failed => "failed",
             CallStatus::Unknown => "unknown",
         };
-        let server = match self.servers.contains(server) {
-            true => server,
-            false => "",
-        };
+        let is_known = self.servers.contains(server);
+        let server = if is_known { server } else { "" };
         let labels = vec![("server", server.to_owned()), ("status", status.to_owned())];
         self.calls.get_or_create(&labels).inc();
     }
@@ -197,7 +199,7 @@ impl Metrics {
         gauges.session_bytes.set(bytes);
         gauges.waiting.set(count(now.waiting));
         gauges.running.set(count(now.running));
-        gauges.parked.set(count(now.parked));
+        gauges.suspended.set(count(now.suspended));
         gauges.saved.set(now.saved);
         gauges.resident.set(resident());
         let mut text = String::new();
@@ -232,7 +234,7 @@ mod tests {
             session_bytes: 9,
             waiting: 1,
             running: 2,
-            parked: 0,
+            suspended: 0,
             saved: -5,
         });
         for line in [

@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Handler, Service};
 
 /// Bytes of one message.
-const LONGEST: usize = 4 << 20;
+const MAX_MESSAGE: usize = 4 << 20;
 
 /// Messages that may wait to be written.
-const MOST_WAITING: usize = 256;
+const MAX_WAITING: usize = 256;
 
 /// How long a message may take to be taken by the client.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub async fn serve_stdio(
         line: Partial::default(),
         output: Arc::new(Output {
             stream: Mutex::new(output),
-            waiting: Semaphore::new(MOST_WAITING),
+            waiting: Semaphore::new(MAX_WAITING),
         }),
         gone: gone.clone(),
     };
@@ -169,7 +169,7 @@ async fn read<R: AsyncRead + Unpin>(input: &mut BufReader<R>, partial: &mut Part
         is_cut,
     } = std::mem::take(partial);
     if is_cut {
-        let message = format!("a message is longer than {LONGEST} bytes");
+        let message = format!("a message is longer than {MAX_MESSAGE} bytes");
         return wrong(ErrorCode::INVALID_REQUEST, message, None);
     }
     if line.is_empty() {
@@ -245,9 +245,10 @@ async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Partial) -
         }
         let end = buffer.iter().position(|&byte| byte == b'\n');
         let taken = end.map_or(buffer.len(), |end| end + 1);
-        match line.bytes.len() + taken <= LONGEST {
-            true => line.bytes.extend_from_slice(&buffer[..taken]),
-            false => line.is_cut = true,
+        if line.bytes.len() + taken <= MAX_MESSAGE {
+            line.bytes.extend_from_slice(&buffer[..taken]);
+        } else {
+            line.is_cut = true;
         }
         input.consume(taken);
         if end.is_some() {
@@ -325,7 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_too_long_costs_only_itself() {
-        let mut input = vec![b'x'; LONGEST + 10];
+        let mut input = vec![b'x'; MAX_MESSAGE + 10];
         input.extend_from_slice(b"\n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n");
         assert_eq!(answers(&input).await, [Some(-32600), Some(0)]);
     }

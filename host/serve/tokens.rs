@@ -8,7 +8,7 @@
 use bpe_openai::o200k_base;
 
 /// The longest token of the vocabulary in bytes.
-const LONGEST_TOKEN: usize = 128;
+const MAX_TOKEN: usize = 128;
 
 /// Loads the vocabulary, which takes a tenth of a second, before it is needed.
 pub(crate) fn warm() {
@@ -22,7 +22,7 @@ pub(crate) fn count(text: &str) -> usize {
 
 /// The longest beginning of a text that has at most so many tokens.
 pub(crate) fn head(text: &str, tokens: usize) -> &str {
-    let reach = text.floor_char_boundary(tokens.saturating_mul(LONGEST_TOKEN));
+    let reach = text.floor_char_boundary(tokens.saturating_mul(MAX_TOKEN));
     let tokenizer = o200k_base();
     let mut room = tokens;
     let mut end = 0;
@@ -40,9 +40,7 @@ pub(crate) fn head(text: &str, tokens: usize) -> &str {
 
 /// The longest end of a text that has at most so many tokens.
 pub(crate) fn tail(text: &str, tokens: usize) -> &str {
-    let skipped = text
-        .len()
-        .saturating_sub(tokens.saturating_mul(LONGEST_TOKEN));
+    let skipped = text.len().saturating_sub(tokens.saturating_mul(MAX_TOKEN));
     let from = text.ceil_char_boundary(skipped);
     let pieces: Vec<&str> = o200k_base().split(&text[from..]).collect();
     let mut room = tokens;

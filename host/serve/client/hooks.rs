@@ -1,5 +1,5 @@
-//! The attendant of a run that a client started: what has to be asked or told
-//! goes through one channel to whoever holds the client's request.
+//! What the tools want of the client that started a run: questions, progress and
+//! log entries go through one channel to whoever holds the client's request.
 //!
 //! Knows neither transports nor protocol revisions: a run can outlive the
 //! request that began it, when the answer to a question comes with a later one.
@@ -18,32 +18,33 @@ use ::tools::{
     Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, RequestKind,
     ServerRequest, Verdict,
 };
+use contract::text::{quoted, shortened};
 
 /// Events that wait for the client. Further progress and log entries are
 /// dropped; questions wait.
-const MOST_EVENTS: usize = 256;
+const MAX_EVENTS: usize = 256;
 
 /// Bytes of arguments that a person is shown.
-const SHOWN: usize = 2_000;
+const MAX_SHOWN: usize = 2_000;
 
 /// Something for the client.
 pub(in crate::serve) enum Event {
-    Ask(Ask),
+    Question(Question),
     Progress(Progress),
     Log(LogEntry),
 }
 
 /// A request to the client, and where its result goes.
-pub(in crate::serve) struct Ask {
+pub(in crate::serve) struct Question {
     pub(in crate::serve) kind: RequestKind,
     /// The parameters, as the protocol has them.
     pub(in crate::serve) params: Value,
-    pub(in crate::serve) reply: oneshot::Sender<Result<Value, Unasked>>,
+    pub(in crate::serve) reply: oneshot::Sender<Result<Value, NoAnswer>>,
 }
 
 /// Why the client was not asked or did not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::serve) enum Unasked {
+pub(in crate::serve) enum NoAnswer {
     /// It cannot be asked this.
     Unable,
     /// It gave an error, or nothing in time.
@@ -59,8 +60,8 @@ pub struct PassThrough {
     pub roots: HashSet<String>,
 }
 
-/// Attends one run.
-pub(in crate::serve) struct Desk {
+/// The client of one run, as the tools know it.
+pub(in crate::serve) struct ClientHooks {
     events: mpsc::Sender<Event>,
     /// Calls that need no further question, shared by the runs of a session.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
@@ -68,43 +69,43 @@ pub(in crate::serve) struct Desk {
     counter: Arc<Counter>,
     tally: Arc<Tally>,
     /// How long a person may take.
-    patience: Duration,
+    ask_timeout: Duration,
 }
 
-impl Desk {
+impl ClientHooks {
     pub(in crate::serve) fn new(
         allowed: Arc<Mutex<HashSet<(String, String)>>>,
         granted: Arc<PassThrough>,
         counter: Arc<Counter>,
         tally: Arc<Tally>,
-        patience: Duration,
+        ask_timeout: Duration,
     ) -> (Self, mpsc::Receiver<Event>) {
-        let (events, receiver) = mpsc::channel(MOST_EVENTS);
-        let desk = Self {
+        let (events, receiver) = mpsc::channel(MAX_EVENTS);
+        let hooks = Self {
             events,
             allowed,
             granted,
             counter,
             tally,
-            patience,
+            ask_timeout,
         };
-        (desk, receiver)
+        (hooks, receiver)
     }
 
-    async fn ask(&self, kind: RequestKind, params: Value) -> Result<Value, Unasked> {
+    async fn ask(&self, kind: RequestKind, params: Value) -> Result<Value, NoAnswer> {
         let (reply, answer) = oneshot::channel();
-        let ask = Ask {
+        let question = Question {
             kind,
             params,
             reply,
         };
         let asked = async {
-            let sent = self.events.send(Event::Ask(ask)).await;
-            sent.map_err(|_| Unasked::Silent)?;
-            answer.await.unwrap_or(Err(Unasked::Silent))
+            let sent = self.events.send(Event::Question(question)).await;
+            sent.map_err(|_| NoAnswer::Silent)?;
+            answer.await.unwrap_or(Err(NoAnswer::Silent))
         };
-        let answer = tokio::time::timeout(self.patience, asked).await;
-        answer.unwrap_or(Err(Unasked::Silent))
+        let answer = tokio::time::timeout(self.ask_timeout, asked).await;
+        answer.unwrap_or(Err(NoAnswer::Silent))
     }
 
     fn is_allowed(&self, tool: &(String, String)) -> bool {
@@ -117,7 +118,7 @@ const ONCE: &str = "allow this call";
 const SESSION: &str = "allow this tool in this session";
 const NO: &str = "refuse";
 
-impl Attendant for Desk {
+impl Attendant for ClientHooks {
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         Box::pin(async move {
             let tool = (approval.server.clone(), approval.tool.clone());
@@ -138,10 +139,10 @@ impl Attendant for Desk {
             });
             let answer = match self.ask(RequestKind::Elicitation, params).await {
                 Ok(answer) => answer,
-                Err(Unasked::Unable) => {
+                Err(NoAnswer::Unable) => {
                     return Verdict::Unanswered("this client cannot ask its user".to_owned());
                 }
-                Err(Unasked::Silent) => {
+                Err(NoAnswer::Silent) => {
                     return Verdict::Unanswered("the client gave no answer".to_owned());
                 }
             };
@@ -175,7 +176,7 @@ impl Attendant for Desk {
             }
             // Whoever answers has to know who asks.
             if let Some(Value::String(message)) = params.get_mut("message") {
-                *message = format!("The MCP server `{}` asks: {message}", server.escape_debug());
+                *message = format!("The MCP server {} asks: {message}", quoted(&server));
             }
             self.ask(kind, params).await.map_err(|_| Declined)
         })
@@ -235,28 +236,21 @@ fn question(approval: &Approval) -> String {
         arguments,
         why,
     } = approval;
-    let shown = &arguments[..arguments.floor_char_boundary(SHOWN)];
-    let cut = match arguments.len() - shown.len() {
-        0 => String::new(),
-        rest => format!("… ({rest} more bytes)"),
-    };
-    format!(
-        "A program wants to call `{}.{}`; {why}.\nArguments: {shown}{cut}",
-        server.escape_debug(),
-        tool.escape_debug()
-    )
+    let name = quoted(&format!("{server}.{tool}"));
+    let arguments = shortened(arguments, MAX_SHOWN);
+    format!("A program wants to call {name}; {why}.\nArguments: {arguments}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn desk() -> (Desk, mpsc::Receiver<Event>) {
+    fn hooks() -> (ClientHooks, mpsc::Receiver<Event>) {
         let granted = PassThrough {
             sampling: HashSet::from(["writer".to_owned()]),
             roots: HashSet::new(),
         };
-        Desk::new(
+        ClientHooks::new(
             Arc::default(),
             Arc::new(granted),
             Arc::new(Counter::new()),
@@ -266,7 +260,11 @@ mod tests {
     }
 
     /// What comes of an approval when the client answers like this.
-    async fn verdict(desk: &Desk, events: &mut mpsc::Receiver<Event>, answer: Value) -> Verdict {
+    async fn verdict(
+        hooks: &ClientHooks,
+        events: &mut mpsc::Receiver<Event>,
+        answer: Value,
+    ) -> Verdict {
         let approval = Approval {
             server: "git".to_owned(),
             tool: "push".to_owned(),
@@ -274,17 +272,17 @@ mod tests {
             why: "so".to_owned(),
         };
         let client = async {
-            let Some(Event::Ask(ask)) = events.recv().await else {
+            let Some(Event::Question(question)) = events.recv().await else {
                 panic!("it is asked");
             };
-            ask.reply.send(Ok(answer)).unwrap();
+            question.reply.send(Ok(answer)).unwrap();
         };
-        tokio::join!(desk.approve(approval), client).0
+        tokio::join!(hooks.approve(approval), client).0
     }
 
     #[tokio::test]
     async fn only_a_clear_yes_is_a_yes() {
-        let (desk, mut events) = desk();
+        let (hooks, mut events) = hooks();
         for no in [
             json!({ "action": "decline" }),
             json!({ "action": "cancel", "content": { "decision": ONCE } }),
@@ -293,38 +291,38 @@ mod tests {
             json!({ "action": "accept", "content": { "decision": true } }),
             json!("accept"),
         ] {
-            let verdict = verdict(&desk, &mut events, no.clone()).await;
+            let verdict = verdict(&hooks, &mut events, no.clone()).await;
             assert_eq!(verdict, Verdict::Refused, "{no}");
         }
         let yes = json!({ "action": "accept", "content": { "decision": ONCE } });
-        let given = verdict(&desk, &mut events, yes).await;
+        let given = verdict(&hooks, &mut events, yes).await;
         assert_eq!(given, Verdict::Approved);
-        assert!(desk.allowed.lock().unwrap().is_empty(), "once is once");
+        assert!(hooks.allowed.lock().unwrap().is_empty(), "once is once");
         let yes = json!({ "action": "accept", "content": { "decision": SESSION } });
-        verdict(&desk, &mut events, yes).await;
-        assert!(desk.is_allowed(&("git".to_owned(), "push".to_owned())));
+        verdict(&hooks, &mut events, yes).await;
+        assert!(hooks.is_allowed(&("git".to_owned(), "push".to_owned())));
     }
 
     #[tokio::test]
     async fn sampling_and_roots_are_declined_unless_granted() {
-        let (desk, mut events) = desk();
+        let (hooks, mut events) = hooks();
         let request = |server: &str, kind| ServerRequest {
             server: server.to_owned(),
             kind,
             params: json!({}),
         };
-        let declined = desk.answer(request("other", RequestKind::Sampling)).await;
+        let declined = hooks.answer(request("other", RequestKind::Sampling)).await;
         assert_eq!(declined, Err(Declined));
-        let declined = desk.answer(request("writer", RequestKind::Roots)).await;
+        let declined = hooks.answer(request("writer", RequestKind::Roots)).await;
         assert_eq!(declined, Err(Declined));
         assert!(events.try_recv().is_err(), "the client heard of neither");
         let client = async {
-            let Some(Event::Ask(ask)) = events.recv().await else {
+            let Some(Event::Question(question)) = events.recv().await else {
                 panic!("it is asked");
             };
-            ask.reply.send(Ok(json!(1))).unwrap();
+            question.reply.send(Ok(json!(1))).unwrap();
         };
-        let granted = desk.answer(request("writer", RequestKind::Sampling));
+        let granted = hooks.answer(request("writer", RequestKind::Sampling));
         assert_eq!(tokio::join!(granted, client).0, Ok(json!(1)));
     }
 

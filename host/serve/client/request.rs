@@ -2,14 +2,10 @@
 //! progress and log entries too, and cancellation stops the run.
 //!
 //! Up to 2025-11-25 a server asks by a request of its own. From 2026-07-28 it
-//! answers that input is required; the run then waits ([`Parked`]) for the
-//! request that brings the answer.
+//! answers that input is required; the run is then suspended
+//! ([`SuspendedRuns`](super::suspended::SuspendedRuns)) until the request comes that brings the answer.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rmcp::{
@@ -17,55 +13,41 @@ use rmcp::{
     model::{
         CallToolResponse, CallToolResult, ClientCapabilities, ClientResult, CreateMessageRequest,
         ElicitRequest, InputRequest, InputRequests, InputRequiredResult, ListRootsRequest,
-        LoggingLevel, LoggingMessageNotificationParam, ProgressNotificationParam, ProgressToken,
-        ProtocolVersion, ServerRequest,
+        LoggingMessageNotificationParam, ProtocolVersion, ServerRequest,
     },
     service::RequestContext,
 };
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::hooks::{Ask, Event, Unasked};
+use super::{
+    hooks::{Event, NoAnswer, Question},
+    log_level::{level_of, protocol_level},
+    progress::ProgressReporter,
+    running::Running,
+    suspended::SuspendedRun,
+};
 use crate::serve::{Caller, Service};
 use ::tools::{LogEntry, LogLevel, Progress, RequestKind};
 
-/// Between two progress notifications to a client.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
-
 /// Log entries passed on for one request; a server must not flood a client.
-const MOST_ENTRIES: usize = 500;
+const MAX_ENTRIES: usize = 500;
 
-/// A run and the way to hear of it. Dropping it stops the run.
-pub(in crate::serve) struct Running {
-    pub(in crate::serve) task: JoinHandle<CallToolResult>,
-    pub(in crate::serve) events: mpsc::Receiver<Event>,
-}
+/// Questions that one answer puts to a client.
+const MAX_QUESTIONS: usize = 16;
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// A run that waits for answers, by the keys they will have.
-pub(in crate::serve) struct Waiting {
-    running: Running,
-    asks: BTreeMap<String, Ask>,
-}
-
-/// The client's side of one request.
-pub(in crate::serve) struct Client<'a> {
+/// A request of a client that is being served.
+pub(in crate::serve) struct ClientRequest<'a> {
     caller: Caller,
     context: &'a RequestContext<RoleServer>,
     capabilities: ClientCapabilities,
     /// The client asks again; it cannot be asked.
     is_stateless: bool,
     level: Option<LogLevel>,
-    progress: Option<Reporter>,
+    progress: Option<ProgressReporter>,
     entries: usize,
 }
 
-impl<'a> Client<'a> {
+impl<'a> ClientRequest<'a> {
     /// `level` is what the connection asked for; a request can ask for itself.
     pub(in crate::serve) fn new(
         caller: Caller,
@@ -82,7 +64,7 @@ impl<'a> Client<'a> {
             capabilities: context.client_capabilities().unwrap_or_default(),
             is_stateless,
             level: if is_stateless { own_level } else { level },
-            progress: context.meta.get_progress_token().map(Reporter::new),
+            progress: context.meta.get_progress_token().map(ProgressReporter::new),
             entries: 0,
         }
     }
@@ -109,17 +91,17 @@ impl<'a> Client<'a> {
                 Some(event) = running.events.recv() => match event {
                     Event::Progress(progress) => self.progress(progress).await,
                     Event::Log(entry) => self.log(entry).await,
-                    Event::Ask(ask) => match self.request(&ask) {
+                    Event::Question(question) => match self.request(&question) {
                         None => {
                             service.metrics.asked("unable");
-                            let _ = ask.reply.send(Err(Unasked::Unable));
+                            let _ = question.reply.send(Err(NoAnswer::Unable));
                         }
                         Some(request) if self.is_stateless => {
-                            return Ok(self.park(service, running, ask, request));
+                            return Ok(self.suspend(service, running, question, request));
                         }
                         Some(request) => {
                             let peer = self.context.peer.clone();
-                            asking.push(ask_peer(peer, request, ask, service));
+                            asking.push(ask_peer(peer, request, question, service));
                         }
                     },
                 },
@@ -134,48 +116,50 @@ impl<'a> Client<'a> {
         token: &str,
         mut answers: BTreeMap<String, Value>,
     ) -> Result<Running, ErrorData> {
-        let waiting = service.parked.resume(self.caller, token);
-        let Some(Waiting { running, asks }) = waiting else {
+        let suspended = service.suspended.resume(self.caller, token);
+        let Some(SuspendedRun { running, questions }) = suspended else {
             return Err(ErrorData::invalid_params(
                 "`requestState` names nothing that waits: it was used, is too old, or is not yours",
                 None,
             ));
         };
-        for (key, ask) in asks {
-            let answer = answers.remove(&key).ok_or(Unasked::Silent);
+        for (key, question) in questions {
+            let answer = answers.remove(&key).ok_or(NoAnswer::Silent);
             count(service, &answer);
-            let _ = ask.reply.send(answer);
+            let _ = question.reply.send(answer);
         }
         Ok(running)
     }
 
     /// Answers that input is required, and keeps the run.
-    fn park(
+    fn suspend(
         &self,
         service: &Service,
         mut running: Running,
-        ask: Ask,
+        question: Question,
         request: InputRequest,
     ) -> CallToolResponse {
         let mut requests = InputRequests::from([("0".to_owned(), request)]);
-        let mut asks = BTreeMap::from([("0".to_owned(), ask)]);
+        let mut questions = BTreeMap::from([("0".to_owned(), question)]);
         // What else is asked by now, so that a person is asked once.
-        while asks.len() < 16
+        while questions.len() < MAX_QUESTIONS
             && let Ok(event) = running.events.try_recv()
         {
-            let Event::Ask(ask) = event else { continue };
-            match self.request(&ask) {
+            let Event::Question(question) = event else {
+                continue;
+            };
+            match self.request(&question) {
                 Some(request) => {
-                    let key = asks.len().to_string();
+                    let key = questions.len().to_string();
                     requests.insert(key.clone(), request);
-                    asks.insert(key, ask);
+                    questions.insert(key, question);
                 }
-                None => drop(ask.reply.send(Err(Unasked::Unable))),
+                None => drop(question.reply.send(Err(NoAnswer::Unable))),
             }
         }
-        let waiting = Waiting { running, asks };
-        let patience = service.options.patience;
-        match service.parked.park(self.caller, waiting, patience) {
+        let suspended = SuspendedRun { running, questions };
+        let timeout = service.options.ask_timeout;
+        match service.suspended.suspend(self.caller, suspended, timeout) {
             Ok(token) => InputRequiredResult::new(Some(requests), Some(token)).into(),
             Err(_stopped) => CallToolResult::error(vec![rmcp::model::ContentBlock::text(
                 "too many programs wait for answers of their users; answer those first",
@@ -185,16 +169,16 @@ impl<'a> Client<'a> {
     }
 
     /// The question as a request of the protocol, if this client takes it.
-    fn request(&self, ask: &Ask) -> Option<InputRequest> {
-        let params = ask.params.clone();
-        match ask.kind {
+    fn request(&self, question: &Question) -> Option<InputRequest> {
+        let params = question.params.clone();
+        match question.kind {
             RequestKind::Elicitation => {
                 let elicitation = self.capabilities.elicitation.as_ref()?;
-                let is_url = params.get("url").is_some();
-                // An empty capability means forms.
-                let is_able = match is_url {
-                    true => elicitation.url.is_some(),
-                    false => elicitation.form.is_some() || elicitation.url.is_none(),
+                let is_able = if params.get("url").is_some() {
+                    elicitation.url.is_some()
+                } else {
+                    // An empty capability means forms.
+                    elicitation.form.is_some() || elicitation.url.is_none()
                 };
                 if !is_able {
                     return None;
@@ -225,7 +209,7 @@ impl<'a> Client<'a> {
 
     async fn log(&mut self, entry: LogEntry) {
         let is_wanted = self.level.is_some_and(|level| entry.level >= level);
-        if !is_wanted || self.entries >= MOST_ENTRIES {
+        if !is_wanted || self.entries >= MAX_ENTRIES {
             return;
         }
         self.entries += 1;
@@ -245,7 +229,12 @@ fn request<T: serde::de::DeserializeOwned>(method: &str, params: Value) -> Optio
 }
 
 /// Asks in the way of the older revisions.
-async fn ask_peer(peer: Peer<RoleServer>, request: InputRequest, ask: Ask, service: &Service) {
+async fn ask_peer(
+    peer: Peer<RoleServer>,
+    request: InputRequest,
+    question: Question,
+    service: &Service,
+) {
     let request = match request {
         InputRequest::Elicitation(request) => ServerRequest::ElicitRequest(request),
         InputRequest::CreateMessage(request) => ServerRequest::CreateMessageRequest(request),
@@ -253,157 +242,20 @@ async fn ask_peer(peer: Peer<RoleServer>, request: InputRequest, ask: Ask, servi
         _ => return,
     };
     let answer = match peer.send_request(request).await {
-        Ok(result) => answer_of(result).ok_or(Unasked::Silent),
-        Err(_) => Err(Unasked::Silent),
+        Ok(result) => answer_of(result).ok_or(NoAnswer::Silent),
+        Err(_) => Err(NoAnswer::Silent),
     };
     count(service, &answer);
-    let _ = ask.reply.send(answer);
+    let _ = question.reply.send(answer);
 }
 
 fn answer_of(result: ClientResult) -> Option<Value> {
     serde_json::to_value(result).ok()
 }
 
-fn count(service: &Service, answer: &Result<Value, Unasked>) {
+fn count(service: &Service, answer: &Result<Value, NoAnswer>) {
     service.metrics.asked(match answer {
         Ok(_) => "answered",
         Err(_) => "silent",
     });
-}
-
-/// What a client hears of the progress of all calls of its run together.
-struct Reporter {
-    token: ProgressToken,
-    /// How far each call is, by its id.
-    calls: BTreeMap<u64, f64>,
-    told: f64,
-    at: Option<Instant>,
-}
-
-impl Reporter {
-    fn new(token: ProgressToken) -> Self {
-        Self {
-            token,
-            calls: BTreeMap::new(),
-            told: 0.0,
-            at: None,
-        }
-    }
-
-    /// The notification for a step, unless the last one was just now. What is
-    /// told always grows, as the protocol demands: the sum over the calls, each
-    /// of which counts as one when it is complete.
-    fn report(&mut self, progress: Progress) -> Option<ProgressNotificationParam> {
-        /// Calls that are told apart; those beyond count as one.
-        const MOST: usize = 1_000;
-        let call = match self.calls.len() < MOST {
-            true => progress.call,
-            false => 0,
-        };
-        let fraction = match progress.total {
-            Some(total) if total > 0.0 => (progress.done / total).clamp(0.0, 1.0),
-            // Without a total, ever closer to one.
-            _ => progress.done.max(0.0) / (progress.done.max(0.0) + 1.0),
-        };
-        let known = self.calls.entry(call).or_default();
-        *known = known.max(if fraction.is_finite() { fraction } else { 0.0 });
-        if self.at.is_some_and(|at| at.elapsed() < PROGRESS_EVERY) {
-            return None;
-        }
-        let sum: f64 = self.calls.values().sum();
-        if sum <= self.told {
-            return None;
-        }
-        (self.told, self.at) = (sum, Some(Instant::now()));
-        let mut params = ProgressNotificationParam::new(self.token.clone(), sum);
-        params.total = Some(self.calls.len() as f64);
-        let of = progress
-            .total
-            .map_or(String::new(), |total| format!("/{total}"));
-        let message = progress.message.unwrap_or_default();
-        let message: String = message.chars().take(200).collect();
-        let text = format!(
-            "{}.{} {}{of} {message}",
-            progress.server, progress.tool, progress.done
-        );
-        params.message = Some(text.trim_end().to_owned());
-        Some(params)
-    }
-}
-
-/// The level a connection asked for.
-#[derive(Default)]
-pub(in crate::serve) struct Level(Mutex<Option<LogLevel>>);
-
-impl Level {
-    pub(in crate::serve) fn set(&self, level: LoggingLevel) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(level_of(level));
-    }
-
-    pub(in crate::serve) fn get(&self) -> Option<LogLevel> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-const LEVELS: [(LogLevel, LoggingLevel); 8] = [
-    (LogLevel::Debug, LoggingLevel::Debug),
-    (LogLevel::Info, LoggingLevel::Info),
-    (LogLevel::Notice, LoggingLevel::Notice),
-    (LogLevel::Warning, LoggingLevel::Warning),
-    (LogLevel::Error, LoggingLevel::Error),
-    (LogLevel::Critical, LoggingLevel::Critical),
-    (LogLevel::Alert, LoggingLevel::Alert),
-    (LogLevel::Emergency, LoggingLevel::Emergency),
-];
-
-fn level_of(level: LoggingLevel) -> LogLevel {
-    let known = LEVELS.iter().find(|(_, theirs)| *theirs == level);
-    known.map_or(LogLevel::Info, |(ours, _)| *ours)
-}
-
-fn protocol_level(level: LogLevel) -> LoggingLevel {
-    let known = LEVELS.iter().find(|(ours, _)| *ours == level);
-    known.map_or(LoggingLevel::Info, |(_, theirs)| *theirs)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(call: u64, done: f64, total: Option<f64>) -> Progress {
-        Progress {
-            call,
-            server: "s".to_owned(),
-            tool: "t".to_owned(),
-            done,
-            total,
-            message: None,
-        }
-    }
-
-    #[test]
-    fn progress_of_several_calls_is_one_that_grows() {
-        let token = ProgressToken(rmcp::model::NumberOrString::Number(1));
-        let mut reporter = Reporter::new(token);
-        let mut told = 0.0;
-        for (call, done, total) in [
-            (1, 1.0, Some(4.0)),
-            (2, 3.0, None),
-            (1, 0.0, Some(4.0)),
-            (3, f64::NAN, Some(f64::NAN)),
-            (1, 9.0, Some(4.0)),
-            (2, f64::INFINITY, None),
-        ] {
-            reporter.at = None;
-            if let Some(params) = reporter.report(step(call, done, total)) {
-                assert!(params.progress > told);
-                told = params.progress;
-                assert!(params.progress <= params.total.unwrap());
-            }
-        }
-        assert!(told > 1.0);
-        reporter.at = None;
-        assert!(reporter.report(step(8, 1.0, None)).is_some());
-        assert!(reporter.report(step(9, 1.0, None)).is_none(), "too soon");
-    }
 }

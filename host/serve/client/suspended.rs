@@ -1,4 +1,4 @@
-//! Runs that wait for a person whose answer comes with another request.
+//! Runs that are suspended until a person's answer comes with another request.
 //!
 //! In the stateless revisions of the protocol a server cannot ask: it answers
 //! that input is required, and the client sends its request again with the
@@ -6,88 +6,94 @@
 //! works once, and only for the caller that got it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::task::AbortHandle;
 
-use super::request::Waiting;
-use crate::serve::{Caller, sessions::random_handle};
+use super::{hooks::Question, running::Running};
+use crate::serve::{Caller, sessions::handle};
 
-struct Run {
+/// A run that waits for answers, by the keys they will have.
+pub(in crate::serve) struct SuspendedRun {
+    pub(super) running: Running,
+    pub(super) questions: BTreeMap<String, Question>,
+}
+
+struct Entry {
     caller: Caller,
-    waiting: Waiting,
-    /// Forgets the run when nobody comes back for it.
-    patience: AbortHandle,
+    run: SuspendedRun,
+    /// Ends the run when nobody comes back for it.
+    timeout: AbortHandle,
 }
 
-type Runs = HashMap<String, Run>;
+type Entries = HashMap<String, Entry>;
 
-/// The runs that wait.
+/// The runs that are suspended, by their tokens.
 #[derive(Clone)]
-pub(in crate::serve) struct Parked {
-    runs: Arc<Mutex<Runs>>,
-    most: usize,
+pub(in crate::serve) struct SuspendedRuns {
+    entries: Arc<Mutex<Entries>>,
+    max: usize,
 }
 
-impl Parked {
+impl SuspendedRuns {
     /// For a service in which so many programs run at the same time. One that
-    /// waits for a person counts as one that runs, so a quarter is left to
-    /// others; and half of the rest to other callers.
-    pub(in crate::serve) fn new(runs: usize) -> Self {
+    /// is suspended counts as one that runs, so a quarter is left to others;
+    /// and half of the rest to other callers.
+    pub(in crate::serve) fn new(max_runs: usize) -> Self {
         Self {
-            runs: Arc::default(),
-            most: runs - runs / 4,
+            entries: Arc::default(),
+            max: max_runs - max_runs / 4,
         }
     }
 
     /// Keeps a run until its token comes back, or for so long. Gives the run
-    /// back if too many wait already.
-    pub(in crate::serve) fn park(
+    /// back if too many are suspended already.
+    pub(in crate::serve) fn suspend(
         &self,
         caller: Caller,
-        waiting: Waiting,
-        patience: Duration,
-    ) -> Result<String, Waiting> {
-        let token = random_handle();
-        let mut runs = self.lock();
-        let of_one = runs.values().filter(|run| run.caller == caller).count();
-        if runs.len() >= self.most || of_one >= self.most.div_ceil(2) {
-            return Err(waiting);
+        run: SuspendedRun,
+        timeout: Duration,
+    ) -> Result<String, SuspendedRun> {
+        let token = handle::random();
+        let mut entries = self.lock();
+        let of_caller = entries.values().filter(|entry| entry.caller == caller);
+        if entries.len() >= self.max || of_caller.count() >= self.max.div_ceil(2) {
+            return Err(run);
         }
-        let (parked, late) = (self.clone(), token.clone());
-        let patience = tokio::spawn(async move {
-            tokio::time::sleep(patience).await;
+        let (suspended, late) = (self.clone(), token.clone());
+        let timeout = tokio::spawn(async move {
+            tokio::time::sleep(timeout).await;
             // Dropping it stops the program.
-            let gone = parked.lock().remove(&late);
+            let gone = suspended.lock().remove(&late);
             drop(gone);
         });
-        let run = Run {
+        let entry = Entry {
             caller,
-            waiting,
-            patience: patience.abort_handle(),
+            run,
+            timeout: timeout.abort_handle(),
         };
-        runs.insert(token.clone(), run);
+        entries.insert(token.clone(), entry);
         Ok(token)
     }
 
     /// The run of a token, which is used up by it.
-    pub(in crate::serve) fn resume(&self, caller: Caller, token: &str) -> Option<Waiting> {
-        let mut runs = self.lock();
-        runs.get(token).filter(|run| run.caller == caller)?;
-        let run = runs.remove(token)?;
-        run.patience.abort();
-        Some(run.waiting)
+    pub(in crate::serve) fn resume(&self, caller: Caller, token: &str) -> Option<SuspendedRun> {
+        let mut entries = self.lock();
+        entries.get(token).filter(|entry| entry.caller == caller)?;
+        let entry = entries.remove(token)?;
+        entry.timeout.abort();
+        Some(entry.run)
     }
 
-    /// How many wait.
+    /// How many are suspended.
     pub(in crate::serve) fn len(&self) -> usize {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Runs> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -7,14 +7,18 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(in crate::serve) use super::fitted::OutputPart;
 use super::{
     Strategy,
     calls::{Calls, summed},
-    fit_text, fit_value, shares,
+    fit_text,
+    fitted::Fitted,
 };
 use crate::serve::{hints, meter::Cost, tokens};
-use contract::content::{ContentBlock, ResourceContents};
-use contract::report::{ErrorReport, Report, Status, Usage};
+use contract::{
+    report::{ErrorReport, Report, Status, Usage},
+    text::one_line,
+};
 
 /// Tokens that an error may have whatever the budget is: its message, and the
 /// two ends of its traceback.
@@ -22,148 +26,36 @@ const MESSAGE: usize = 400;
 const TRACEBACK: usize = 800;
 
 /// Warnings that are shown, and tokens of each.
-const MOST_WARNINGS: usize = 10;
+const MAX_WARNINGS: usize = 10;
 const WARNING: usize = 100;
 
-/// The outputs of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::serve) enum Part {
-    Result,
-    Stdout,
-    Stderr,
-    /// A text that it emitted.
-    Emitted,
-}
-
-impl Part {
-    pub(in crate::serve) fn name(self) -> &'static str {
-        match self {
-            Self::Result => "result",
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-            Self::Emitted => "emitted",
-        }
-    }
-}
+/// Characters of a text of a stranger that has to stand on one line.
+const MAX_LINE: usize = 2_000;
 
 /// An output that is complete in a file, because it did not fit.
 #[derive(Debug, Clone, Serialize)]
-pub(in crate::serve) struct Kept {
+pub(in crate::serve) struct KeptOutput {
     /// `result`, `stdout`, `stderr` or `emitted`.
-    pub(in crate::serve) part: &'static str,
+    part: &'static str,
     /// Where it is, or why it could not be kept.
     #[serde(flatten)]
-    pub(in crate::serve) place: Place,
-    pub(in crate::serve) tokens: usize,
-    pub(in crate::serve) bytes: usize,
+    location: Location,
+    tokens: usize,
+    bytes: usize,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(in crate::serve) enum Place {
+pub(in crate::serve) enum Location {
     Path(String),
     Lost(String),
-}
-
-/// What of the outputs fits, and what has to be kept elsewhere.
-pub(in crate::serve) struct Fitted {
-    result: Option<Value>,
-    stdout: String,
-    stderr: String,
-    /// What it emitted, texts made to fit.
-    pub(in crate::serve) content: Vec<ContentBlock>,
-    /// The parts that were cut, with their whole text.
-    pub(in crate::serve) cut: Vec<(Part, String)>,
-}
-
-/// Divides the budget among the outputs and makes them fit.
-pub(in crate::serve) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fitted {
-    let result = report.result.take();
-    let stdout = std::mem::take(&mut report.stdout);
-    let stderr = std::mem::take(&mut report.stderr);
-    let mut content = std::mem::take(&mut report.content);
-    let written = result.as_ref().map_or(String::new(), Value::to_string);
-    let emitted: usize = content
-        .iter_mut()
-        .filter_map(emitted_text)
-        .map(|t| t.len())
-        .sum();
-    // A text of so few bytes cannot have more tokens.
-    let is_small = written.len() + stdout.len() + stderr.len() + emitted <= budget;
-    if is_small || strategy == Strategy::None {
-        return Fitted {
-            result,
-            stdout,
-            stderr,
-            content,
-            cut: Vec::new(),
-        };
-    }
-    let texts = content.iter_mut().filter_map(emitted_text);
-    let emitted = texts.map(|text| tokens::count(text)).sum();
-    let [result_tokens, stdout_tokens, stderr_tokens] =
-        [&written, &stdout, &stderr].map(|text| tokens::count(text));
-    let wanted = [result_tokens, stdout_tokens, stderr_tokens, emitted];
-    let shares = shares(&wanted, budget);
-    let is_cut = |part: usize| wanted[part] > shares[part];
-    let shown = result
-        .as_ref()
-        .map(|value| fit_value(value, &written, strategy, shares[0]));
-    let shown_stdout = fit_text(&stdout, strategy, shares[1]);
-    let shown_stderr = fit_text(&stderr, strategy, shares[2]);
-    let mut cut = Vec::new();
-    if is_cut(0) {
-        // Text is kept as text; anything else as JSON that people can read.
-        let text = match result {
-            Some(Value::String(text)) => text,
-            Some(value) => format!("{value:#}\n"),
-            None => String::new(),
-        };
-        cut.push((Part::Result, text));
-    }
-    if is_cut(1) {
-        cut.push((Part::Stdout, stdout));
-    }
-    if is_cut(2) {
-        cut.push((Part::Stderr, stderr));
-    }
-    if is_cut(3) {
-        let mut left = shares[3];
-        for text in content.iter_mut().filter_map(emitted_text) {
-            let tokens = tokens::count(text);
-            if tokens > left {
-                let shown = fit_text(text, strategy, left);
-                cut.push((Part::Emitted, std::mem::replace(text, shown)));
-            }
-            left = left.saturating_sub(tokens);
-        }
-    }
-    Fitted {
-        result: shown,
-        stdout: shown_stdout,
-        stderr: shown_stderr,
-        content,
-        cut,
-    }
-}
-
-/// The text of a block that costs tokens by its length.
-fn emitted_text(block: &mut ContentBlock) -> Option<&mut String> {
-    match block {
-        ContentBlock::Text { text } => Some(text),
-        ContentBlock::Resource { resource } => match &mut resource.contents {
-            ResourceContents::Text(text) => Some(text),
-            ResourceContents::Blob(_) => None,
-        },
-        _ => None,
-    }
 }
 
 /// Everything that is told of a run.
 pub(in crate::serve) struct Answer {
     pub(in crate::serve) report: Report,
     pub(in crate::serve) fitted: Fitted,
-    pub(in crate::serve) kept: Vec<Kept>,
+    pub(in crate::serve) kept: Vec<KeptOutput>,
     /// Files that were asked for, with what is said of each.
     pub(in crate::serve) files: Vec<Value>,
     /// The handle, where the run has a session.
@@ -177,6 +69,17 @@ pub(in crate::serve) struct Metered {
     pub(in crate::serve) code: u64,
     pub(in crate::serve) direct: u64,
     pub(in crate::serve) is_estimate: bool,
+}
+
+impl KeptOutput {
+    pub(in crate::serve) fn new(part: OutputPart, text: &str, location: Location) -> Self {
+        Self {
+            part: part.name(),
+            location,
+            tokens: tokens::count(text),
+            bytes: text.len(),
+        }
+    }
 }
 
 impl Answer {
@@ -217,14 +120,19 @@ impl Answer {
             } = fitted_error(error);
             match traceback {
                 Some(traceback) => text += &section("error", &traceback),
-                None => text += &section("error", &format!("{}: {message}", line(&kind))),
+                None => {
+                    text += &section(
+                        "error",
+                        &format!("{}: {message}", one_line(&kind, MAX_LINE)),
+                    )
+                }
             }
             if let Some(hint) = hint.as_ref().and_then(hints::render) {
-                text += &format!("hint: {}\n", line(&hint));
+                text += &format!("hint: {}\n", one_line(&hint, MAX_LINE));
             }
         }
         for warning in shown_warnings(warnings) {
-            text += &format!("warning: {}\n", line(&warning));
+            text += &format!("warning: {}\n", one_line(&warning, MAX_LINE));
         }
         for Calls {
             tool,
@@ -235,20 +143,20 @@ impl Answer {
         {
             let status = json!(status);
             let status = status.as_str().unwrap_or_default();
-            text += &format!("call: {} ×{count} {status}\n", line(&tool));
+            text += &format!("call: {} ×{count} {status}\n", one_line(&tool, MAX_LINE));
         }
         for kept in &self.kept {
-            let Kept {
+            let KeptOutput {
                 part,
-                place,
+                location,
                 tokens,
                 ..
             } = kept;
-            text += &match place {
-                Place::Path(path) => {
+            text += &match location {
+                Location::Path(path) => {
                     format!("kept: all {tokens} tokens of {part} are in {path}\n")
                 }
-                Place::Lost(why) => {
+                Location::Lost(why) => {
                     format!("lost: {tokens} tokens of {part} were cut and not kept: {why}\n")
                 }
             };
@@ -337,12 +245,6 @@ fn section(name: &str, content: &str) -> String {
     format!("{fence} {name}\n{content}{end}{fence}\n")
 }
 
-/// A text of a stranger on one line.
-fn line(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(plain).collect()
-}
-
 fn name(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
@@ -376,7 +278,7 @@ fn fitted_error(error: &ErrorReport) -> ErrorReport {
 }
 
 fn shown_warnings(warnings: &[String]) -> Vec<String> {
-    let shown = warnings.iter().take(MOST_WARNINGS);
+    let shown = warnings.iter().take(MAX_WARNINGS);
     let mut shown: Vec<_> = shown
         .map(|warning| fit_text(warning, Strategy::HeadTail, WARNING))
         .collect();
@@ -388,50 +290,8 @@ fn shown_warnings(warnings: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fitted::fit;
     use super::*;
-
-    #[test]
-    fn outputs_that_fit_are_complete_and_others_say_where_they_are_cut() {
-        let mut report = Report::not_run(Status::Ok, "", "", None);
-        report.result = Some(json!([1, 2]));
-        report.stdout = "out\n".to_owned();
-        let fitted = fit(&mut report.clone(), Strategy::Summarise, 4_000);
-        assert_eq!(fitted.result, Some(json!([1, 2])));
-        assert!(fitted.cut.is_empty());
-        report.stdout = "a line\n".repeat(10_000);
-        let fitted = fit(&mut report, Strategy::Summarise, 200);
-        assert_eq!(fitted.result, Some(json!([1, 2])), "it is small");
-        assert_eq!(fitted.cut.len(), 1);
-        assert_eq!(fitted.cut[0].0, Part::Stdout);
-        assert_eq!(fitted.cut[0].1.len(), 70_000);
-        assert!(tokens::count(&fitted.stdout) <= 200);
-    }
-
-    #[test]
-    fn emitted_texts_share_the_budget_and_images_do_not_count() {
-        let mut report = Report::not_run(Status::Ok, "", "", None);
-        let text = |text: &str| ContentBlock::Text { text: text.into() };
-        let image = ContentBlock::Image {
-            data: vec![7; 100_000],
-            mime_type: "image/png".to_owned(),
-        };
-        report.content = vec![
-            text("short"),
-            image.clone(),
-            text(&"a line\n".repeat(10_000)),
-        ];
-        let fitted = fit(&mut report, Strategy::Summarise, 200);
-        assert_eq!(fitted.content[..2], [text("short"), image]);
-        assert_eq!(fitted.cut.len(), 1);
-        assert_eq!(
-            (fitted.cut[0].0, fitted.cut[0].1.len()),
-            (Part::Emitted, 70_000)
-        );
-        let ContentBlock::Text { text } = &fitted.content[2] else {
-            panic!("it is a text");
-        };
-        assert!(tokens::count(text) <= 200);
-    }
 
     #[test]
     fn no_text_of_a_program_can_end_its_own_section() {
@@ -440,7 +300,17 @@ mod tests {
             section("stdout", forged),
             format!("----- stdout\n{forged}-----\n")
         );
-        assert_eq!(line("a\nstatus: ok\r\u{85}"), "a status: ok  ");
+        let mut report = Report::not_run(Status::Ok, "", "", None);
+        report.warnings = vec!["a\nstatus: denied\r".to_owned()];
+        let answer = Answer {
+            fitted: fit(&mut report, Strategy::Summarise, 4_000),
+            report,
+            kept: Vec::new(),
+            files: Vec::new(),
+            session: None,
+            notes: Vec::new(),
+        };
+        assert!(answer.text().ends_with("\nwarning: a status: denied \n"));
     }
 
     #[test]

@@ -1,9 +1,18 @@
 //! Content of programs as blocks of the protocol.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rmcp::model::{ContentBlock, ResourceContents};
 
 use sandbox::media_type;
+
+/// What is escaped in a path of a URI: all but what never has to be.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'~');
 
 /// The type of an image, by how it begins.
 pub(in crate::serve) fn image(bytes: &[u8]) -> Option<&'static str> {
@@ -17,7 +26,7 @@ pub(in crate::serve) fn emitted(block: &contract::content::ContentBlock) -> Opti
 
 /// A file of a workspace.
 pub(in crate::serve) fn file(path: &str, bytes: &[u8]) -> ContentBlock {
-    let uri = format!("workspace:///{}", escaped(path));
+    let uri = format!("workspace:///{}", utf8_percent_encode(path, PATH));
     if let Some(kind) = image(bytes) {
         return ContentBlock::image(base64(bytes), kind);
     }
@@ -25,20 +34,6 @@ pub(in crate::serve) fn file(path: &str, bytes: &[u8]) -> ContentBlock {
         Ok(text) => ResourceContents::text(text, uri),
         Err(_) => ResourceContents::blob(base64(bytes), uri),
     })
-}
-
-/// A path as part of a URI.
-fn escaped(path: &str) -> String {
-    let mut escaped = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
-                escaped.push(char::from(byte));
-            }
-            other => escaped.push_str(&format!("%{other:02X}")),
-        }
-    }
-    escaped
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -60,5 +55,14 @@ mod tests {
         assert_eq!(kind(b"RIFF\0\0\0\0WEBPVP8 "), "image");
         assert_eq!(kind(b"RIFF\0\0\0\0WAVEfmt \xff"), "resource");
         assert_eq!(kind(b"GIF8 is text"), "resource");
+    }
+
+    #[test]
+    fn the_uri_of_a_file_is_one_whatever_its_name() {
+        let block = serde_json::to_value(file("a b/ä%~-_.txt", b"x")).unwrap();
+        assert_eq!(
+            block["resource"]["uri"],
+            "workspace:///a%20b/%C3%A4%25~-_.txt"
+        );
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use contract::call_record::{CallRecord, CallStatus};
 
 /// Kinds of calls that are listed; the others are summed up.
-const MOST_CALLS: usize = 30;
+const MAX_CALLS: usize = 30;
 
 /// Calls of one tool that ended alike.
 #[derive(Serialize)]
@@ -21,15 +21,16 @@ pub(in crate::serve) struct Calls {
 
 /// Calls by tool and outcome, in the order of the first of each.
 pub(in crate::serve) fn summed(calls: &[CallRecord]) -> Vec<Calls> {
-    let mut places: BTreeMap<(&str, &str, u8), usize> = BTreeMap::new();
+    let mut indices: BTreeMap<(&str, &str, u8), usize> = BTreeMap::new();
     let mut summed: Vec<Calls> = Vec::new();
     for call in calls {
         let key = (call.server.as_str(), call.tool.as_str(), call.status as u8);
-        let place = *places.entry(key).or_insert_with(|| {
+        let index = *indices.entry(key).or_insert_with(|| {
             summed.push(Calls {
-                tool: match call.server.is_empty() {
-                    true => call.tool.clone(),
-                    false => format!("{}.{}", call.server, call.tool),
+                tool: if call.server.is_empty() {
+                    call.tool.clone()
+                } else {
+                    format!("{}.{}", call.server, call.tool)
                 },
                 status: call.status,
                 count: 0,
@@ -37,8 +38,8 @@ pub(in crate::serve) fn summed(calls: &[CallRecord]) -> Vec<Calls> {
             });
             summed.len() - 1
         });
-        summed[place].count += 1;
-        summed[place].milliseconds += call.milliseconds;
+        summed[index].count += 1;
+        summed[index].milliseconds += call.milliseconds;
     }
     // What may have gone wrong is never among those summed up.
     summed.sort_by_key(|calls| match calls.status {
@@ -46,8 +47,8 @@ pub(in crate::serve) fn summed(calls: &[CallRecord]) -> Vec<Calls> {
         CallStatus::Failed => 1,
         CallStatus::Finished => 2,
     });
-    if summed.len() > MOST_CALLS {
-        let rest = summed.split_off(MOST_CALLS);
+    if summed.len() > MAX_CALLS {
+        let rest = summed.split_off(MAX_CALLS);
         for status in [
             CallStatus::Unknown,
             CallStatus::Failed,
@@ -96,6 +97,6 @@ mod tests {
         assert_eq!((summed[1].tool.as_str(), summed[1].count), ("s.a", 500));
         let total: usize = summed.iter().map(|calls| calls.count).sum();
         assert_eq!(total, 601);
-        assert!(summed.len() <= MOST_CALLS + 3);
+        assert!(summed.len() <= MAX_CALLS + 3);
     }
 }

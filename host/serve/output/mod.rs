@@ -7,6 +7,7 @@
 pub(super) mod answer;
 pub(super) mod blocks;
 mod calls;
+pub(super) mod fitted;
 mod shape;
 mod text;
 mod value;
@@ -19,7 +20,7 @@ pub(crate) use value::fit_value;
 /// How output is made to fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Strategy {
+pub(crate) enum Strategy {
     /// Shape, counts, and the first and last items or lines.
     #[default]
     Summarise,
@@ -35,7 +36,8 @@ pub enum Strategy {
 
 impl Strategy {
     /// The names in calls and configurations.
-    pub const NAMES: [&'static str; 5] = ["summarise", "head_tail", "sample", "schema", "none"];
+    pub(crate) const NAMES: [&'static str; 5] =
+        ["summarise", "head_tail", "sample", "schema", "none"];
 }
 
 /// Those that cut something.

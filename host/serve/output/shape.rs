@@ -6,18 +6,18 @@ use serde_json::{Map, Value, json};
 
 /// Items of a list that are looked at, evenly spread. The shape says how many
 /// there are.
-const MOST_LOOKED_AT: usize = 500;
+const MAX_SAMPLED: usize = 500;
 
 /// Fields of an object that are named.
-const MOST_FIELDS: usize = 40;
+const MAX_FIELDS: usize = 40;
 
 /// Levels below which a shape is only a type.
-const DEEPEST: usize = 5;
+const MAX_DEPTH: usize = 5;
 
 /// The shape of a value, as JSON: the name of a type, or an object with `type`
 /// and `count` and `items`, or `fields`.
 pub(super) fn shape(value: &Value) -> Value {
-    shape_of(&[value], DEEPEST)
+    shape_of(&[value], MAX_DEPTH)
 }
 
 /// What several values have in common.
@@ -31,7 +31,7 @@ fn shape_of(values: &[&Value], depth: usize) -> Value {
             let items: Vec<&Value> = lists.flatten().collect();
             let mut shape = json!({ "type": "array", "count": range(&counts) });
             if !items.is_empty() {
-                shape["items"] = shape_of(&spread(&items, MOST_LOOKED_AT), depth - 1);
+                shape["items"] = shape_of(&spread(&items, MAX_SAMPLED), depth - 1);
             }
             shape
         }
@@ -53,7 +53,7 @@ fn fields(objects: &[&Map<String, Value>], depth: usize) -> Value {
     for name in objects.iter().flat_map(|object| object.keys()) {
         if known.insert(name) {
             total += 1;
-            if names.len() < MOST_FIELDS {
+            if names.len() < MAX_FIELDS {
                 names.push(name);
             }
         }
@@ -71,8 +71,8 @@ fn fields(objects: &[&Map<String, Value>], depth: usize) -> Value {
         };
         fields.insert(format!("{name}{optional}"), shape_of(&values, depth));
     }
-    if total > MOST_FIELDS {
-        let more = format!("{} more fields", total - MOST_FIELDS);
+    if total > MAX_FIELDS {
+        let more = format!("{} more fields", total - MAX_FIELDS);
         fields.insert("…".to_owned(), Value::String(more));
     }
     Value::Object(fields)

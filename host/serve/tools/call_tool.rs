@@ -1,81 +1,127 @@
-//! The tool `call_tool`, for clients that call tools one by one.
+//! `call_tool`: calls one tool of a server, for clients that call tools one by
+//! one.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
+use std::sync::Arc;
+
+use rmcp::{
+    ErrorData,
+    model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations},
 };
-
-use rmcp::model::{CallToolResult, ContentBlock};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
-use super::arguments::CallTool;
+use super::{Outcome, ServeTool, ToolCall, result::success, schema};
 use crate::serve::{
-    Service,
-    client::{hooks::Desk, request::Running},
+    Service, Strategy,
+    client::running::Running,
     meter::Tally,
     output::{fit_text, fit_value},
 };
 use ::tools::{Attendant, CallLog};
 use contract::message::{CallError, CallErrorKind};
 
-impl Service {
-    /// Calls one upstream tool, in a task of its own, by the same policy as
-    /// programs.
-    pub(in crate::serve) fn call_tool(self: &Arc<Self>, arguments: CallTool) -> Running {
-        let allowed: Arc<Mutex<HashSet<_>>> = Arc::default();
-        let (desk, events) = Desk::new(
-            allowed,
-            Arc::clone(&self.granted),
-            Arc::clone(&self.counter),
-            Arc::new(Tally::default()),
-            self.options.patience,
-        );
-        let service = Arc::clone(self);
-        let call = async move {
-            let attendant: Arc<dyn Attendant> = Arc::new(desk);
-            let log = CallLog::default();
-            let written = Value::Object(arguments.arguments.clone()).to_string();
-            let called = service.toolbox.call_attended(
-                &service.options.grants,
-                &attendant,
-                &arguments.name,
-                &written,
-                &log,
-            );
-            let result = called.await;
-            for record in log.take() {
-                service.metrics.called(&record.server, record.status);
-            }
-            match result {
-                Ok(json) => service.called(&arguments, &json),
-                Err(error) => failed(&error),
-            }
-        };
-        let task = tokio::spawn(call.in_current_span());
-        Running { task, events }
+pub(super) struct CallTool;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    name: String,
+    #[serde(default)]
+    arguments: JsonObject,
+    max_tokens: Option<usize>,
+    overflow: Option<Strategy>,
+}
+
+impl ServeTool for CallTool {
+    const NAME: &'static str = "call_tool";
+    const DESCRIPTION: &'static str = "Call a tool of one of the user's MCP servers.";
+    const CAN_ASK: bool = true;
+
+    type Arguments = Arguments;
+
+    fn input_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "name": { "type": "string", "description": "server.tool" },
+                "arguments": { "type": "object" },
+                "max_tokens": schema::max_tokens(),
+                "overflow": schema::overflow(),
+            },
+            "required": ["name"],
+        })
     }
 
-    fn called(&self, arguments: &CallTool, json: &str) -> CallToolResult {
-        let strategy = arguments.overflow.unwrap_or_default();
-        let budget = arguments.max_tokens.unwrap_or(self.options.output_tokens);
-        let value: Value = serde_json::from_str(json).unwrap_or_default();
-        let shown = fit_value(&value, json, strategy, budget);
-        let is_cut = shown != value;
-        let mut text = match &shown {
-            Value::String(text) => fit_text(text, strategy, budget),
-            shown => shown.to_string(),
-        };
-        let mut structured = json!({ "status": "ok", "result": shown });
-        if is_cut {
-            let note = "the result was cut; ask for more with `max_tokens` or another `overflow`";
-            structured["notes"] = json!([note]);
-            text += &format!("\nnote: {note}\n");
-        }
-        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-        result.structured_content = Some(structured);
-        result
+    fn output_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "status": { "enum": ["ok", "error", "limit", "denied"] },
+                "result": {},
+                "error": { "type": "object" },
+                "tokens": { "type": "object" },
+            },
+            "required": ["status"],
+        })
     }
+
+    fn annotations() -> ToolAnnotations {
+        schema::acts()
+    }
+
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
+        Ok(Outcome::Running(start(call.service, arguments)))
+    }
+}
+
+/// Calls the tool in a task of its own, by the same policy as programs.
+fn start(service: Arc<Service>, arguments: Arguments) -> Running {
+    let (hooks, events) = service.client_hooks(Arc::default(), Arc::new(Tally::default()));
+    let call = async move {
+        let hooks: Arc<dyn Attendant> = Arc::new(hooks);
+        let log = CallLog::default();
+        let written = Value::Object(arguments.arguments.clone()).to_string();
+        let called = service.toolbox.call_attended(
+            &service.options.grants,
+            &hooks,
+            &arguments.name,
+            &written,
+            &log,
+        );
+        let result = called.await;
+        for record in log.take() {
+            service.metrics.called(&record.server, record.status);
+        }
+        match result {
+            Ok(json) => {
+                let budget = arguments
+                    .max_tokens
+                    .unwrap_or(service.options.output_tokens);
+                called_result(&json, arguments.overflow.unwrap_or_default(), budget)
+            }
+            Err(error) => failed(&error),
+        }
+    };
+    let task = tokio::spawn(call.in_current_span());
+    Running { task, events }
+}
+
+fn called_result(json: &str, strategy: Strategy, budget: usize) -> CallToolResult {
+    let value: Value = serde_json::from_str(json).unwrap_or_default();
+    let shown = fit_value(&value, json, strategy, budget);
+    let is_cut = shown != value;
+    let mut text = match &shown {
+        Value::String(text) => fit_text(text, strategy, budget),
+        shown => shown.to_string(),
+    };
+    let mut structured = json!({ "status": "ok", "result": shown });
+    if is_cut {
+        let note = "the result was cut; ask for more with `max_tokens` or another `overflow`";
+        structured["notes"] = json!([note]);
+        text += &format!("\nnote: {note}\n");
+    }
+    success(text, structured)
 }
 
 fn failed(error: &CallError) -> CallToolResult {

@@ -1,0 +1,82 @@
+//! What all calls with one handle share.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use crate::{
+    files::Workspace,
+    serve::{
+        meter::Totals,
+        output::answer::{KeptOutput, Location, OutputPart},
+    },
+    session::Session,
+};
+
+/// One session, whether a handle names it or not.
+pub(in crate::serve) struct SessionSlot {
+    /// Locked while a program runs: one after the other.
+    pub(in crate::serve) session: tokio::sync::Mutex<Session>,
+    /// Its files, also while a program runs.
+    pub(in crate::serve) workspace: Workspace,
+    /// Tools that the user allowed for all of the session.
+    pub(in crate::serve) allowed: Arc<Mutex<HashSet<(String, String)>>>,
+    /// What it saved so far.
+    pub(in crate::serve) totals: Mutex<Totals>,
+    /// Bytes of its interpreters after the last run.
+    pub(in crate::serve) memory: AtomicU64,
+    /// Runs whose outputs were kept so far.
+    kept: AtomicU64,
+}
+
+impl SessionSlot {
+    pub(in crate::serve) fn new(session: Session) -> Arc<Self> {
+        Arc::new(Self {
+            workspace: session.workspace().clone(),
+            session: tokio::sync::Mutex::new(session),
+            allowed: Arc::default(),
+            totals: Mutex::default(),
+            memory: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
+        })
+    }
+
+    /// Tokens that direct calls would have cost more.
+    pub(super) fn saved(&self) -> i64 {
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
+        totals.cost().saved
+    }
+
+    /// What it holds: memories of interpreters and files.
+    pub(super) fn bytes(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed) + self.workspace.usage().bytes
+    }
+
+    /// Writes the outputs of a run that did not fit into files of the workspace.
+    pub(in crate::serve) fn keep(&self, cut: &[(OutputPart, String)]) -> Vec<KeptOutput> {
+        if cut.is_empty() {
+            return Vec::new();
+        }
+        let run = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
+        let kept = cut.iter().enumerate().map(|(index, (part, text))| {
+            let name = match part {
+                // There can be several of them.
+                OutputPart::Emitted => format!("{}-{index}", part.name()),
+                _ => part.name().to_owned(),
+            };
+            let is_json = text.starts_with(['[', '{']) && *part == OutputPart::Result;
+            let extension = if is_json { "json" } else { "txt" };
+            let path = format!(".output/{run}-{name}.{extension}");
+            let location = match self.workspace.write_file(&path, text.as_bytes()) {
+                Ok(()) => Location::Path(format!("/workspace/{path}")),
+                Err(error) => Location::Lost(error.to_string()),
+            };
+            KeptOutput::new(*part, text, location)
+        });
+        kept.collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! `get_tool_details`: all that is known of one tool.
+
+use rmcp::{ErrorData, model::ToolAnnotations};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Outcome, ServeTool, ToolCall,
+    result::{failure, success},
+    schema,
+};
+use crate::serve::{Mode, Strategy, output::fit_text};
+
+pub(super) struct GetToolDetails;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    name: String,
+    #[serde(default)]
+    language: StubLanguage,
+}
+
+/// The languages that stubs are written in.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum StubLanguage {
+    #[default]
+    #[serde(alias = "py")]
+    Python,
+    #[serde(alias = "ts", alias = "javascript", alias = "js")]
+    Typescript,
+}
+
+impl ServeTool for GetToolDetails {
+    const NAME: &'static str = "get_tool_details";
+    const DESCRIPTION: &'static str = "Signature, documentation and schemas of one tool.";
+
+    type Arguments = Arguments;
+
+    fn input_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "name": { "type": "string", "description": "server.tool" },
+                "language": { "enum": ["python", "typescript"], "default": "python" },
+            },
+            "required": ["name"],
+        })
+    }
+
+    fn output_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": {
+                "name": { "type": "string" },
+                "description": { "type": "string" },
+                "input_schema": { "type": "object" },
+                "output_schema": { "type": "object" },
+            },
+        })
+    }
+
+    fn annotations() -> ToolAnnotations {
+        schema::reads()
+    }
+
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
+        let service = call.service;
+        let page = service
+            .toolbox
+            .tool(&arguments.name, &service.options.grants)
+            .await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return Ok(failure("unavailable", &error.message).into()),
+        };
+        let details: Value = serde_json::from_str(&page.details).unwrap_or_default();
+        let text = match (service.options.mode, arguments.language) {
+            // Whoever writes no code has no use for a stub.
+            (Mode::Tools, _) => format!("{details:#}\n"),
+            (Mode::Code, StubLanguage::Python) => {
+                String::from_utf8_lossy(&page.python).into_owned()
+            }
+            (Mode::Code, StubLanguage::Typescript) => {
+                String::from_utf8_lossy(&page.typescript).into_owned()
+            }
+        };
+        let budget = 4 * service.options.output_tokens;
+        let text = fit_text(&text, Strategy::HeadTail, budget);
+        Ok(success(text, details).into())
+    }
+}
