@@ -5,12 +5,23 @@
 //! it allows is made on the disk as well. Only the bytes stay on the disk: in
 //! the tree each file is a hole of its size.
 //!
-//! Nothing of the host outside the directory is ever reached. Every system
+//! Nothing of the host outside the directory is ever reached. The directory is
+//! a [`Dir`] of cap-std, which resolves no path out of it. Beyond that, every
 //! call gets a single clean name and a directory that was opened name by name
 //! from the root, and follows no link. What is not a plain file or directory,
 //! or is a file with a second name somewhere, is refused when the directory is
 //! opened, and again should it appear later. A pipe would block whoever opens
 //! it, so nothing is opened before it was looked at, nor in blocking mode.
+//!
+//! Three things are not done with cap-std, because it does not offer them:
+//! - making the directory by the path that the host's user gave: the standard
+//!   library's `DirBuilder`,
+//! - the lock that keeps other sessions out: the standard library's
+//!   `File::try_lock`,
+//! - the times of a file that is open, and perhaps removed already: rustix's
+//!   `futimens` (`Dir::set_times` goes by name, and the standard library cannot
+//!   say "now", which is the one time that somebody who may write to a file but
+//!   does not own it may set).
 //!
 //! What others change in the directory meanwhile is not seen, or seen as an
 //! input or output error. One session at a time uses a directory; a lock on it
@@ -18,18 +29,22 @@
 
 mod scan;
 
-use self::scan::{Found, check_plain, directory_flags, read_directory};
+use self::scan::{Found, check_plain, read_directory};
 use super::error::{Error, PathError};
 use super::path::Name;
 use super::quota::{Quota, Usage};
 use super::tree::{Clock, Tree};
 use super::volume::{Counted, Entry, Kind, NewTime, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timestamps};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, File, FileExt, OpenOptions};
+use rustix::fs::Timestamps;
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, TryLockError};
+use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,7 +52,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// A workspace in a directory of the host.
 pub(super) struct Disk {
     /// Open and locked for as long as the workspace lives.
-    root: OwnedFd,
+    root: Dir,
     state: Mutex<State>,
 }
 
@@ -47,11 +62,28 @@ struct State {
     held: HashMap<Node, Held>,
 }
 
+/// A directory that was opened for one operation, or the root, which is open.
+enum OpenDir<'a> {
+    Root(&'a Dir),
+    Below(Dir),
+}
+
+impl Deref for OpenDir<'_> {
+    type Target = Dir;
+
+    fn deref(&self) -> &Dir {
+        match self {
+            Self::Root(directory) => directory,
+            Self::Below(directory) => directory,
+        }
+    }
+}
+
 struct Held {
     holders: usize,
     /// Open as long as there is no shortage; always if the file was removed,
     /// because then there is no way back to it.
-    file: Option<Arc<OwnedFd>>,
+    file: Option<Arc<File>>,
 }
 
 /// Files that a workspace keeps open in the host, however many descriptors
@@ -87,13 +119,16 @@ impl Disk {
                 };
                 refused(directory, reason)
             })?;
-        let flags = directory_flags().difference(OFlags::NOFOLLOW);
-        let root = rustix::fs::open(directory, flags, Mode::empty())
-            .map_err(|error| refused(directory, error.into()))?;
-        match rustix::fs::flock(&root, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) => return Err(refused(directory, Error::InUse)),
-            locked => locked.map_err(|error| refused(directory, error.into()))?,
+        let root = Dir::open_ambient_dir(directory, ambient_authority())
+            .and_then(|root| root.open("."))
+            .map_err(|error| refused(directory, error.into()))?
+            .into_std();
+        match root.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(refused(directory, Error::InUse)),
+            Err(TryLockError::Error(error)) => return Err(refused(directory, error.into())),
         }
+        let root = Dir::from_std_file(root);
         let mut tree = Tree::new(quota, clock);
         read_directory(&mut tree, Tree::ROOT, &root).map_err(|Found { names, reason }| {
             let names = names.iter().rev();
@@ -112,37 +147,32 @@ impl Disk {
     }
 
     /// Opens a directory of the tree, name by name.
-    fn directory(&self, tree: &Tree, node: Node) -> Result<OwnedFd, Error> {
-        let mut directory = rustix::io::dup(&self.root)?;
+    fn directory(&self, tree: &Tree, node: Node) -> Result<OpenDir<'_>, Error> {
+        let mut directory = OpenDir::Root(&self.root);
         for name in tree.names(node)? {
-            directory = rustix::fs::openat(&directory, &*name, directory_flags(), Mode::empty())?;
+            directory = OpenDir::Below(directory.open_dir_nofollow(&*name)?);
         }
         Ok(directory)
     }
 
     /// An existing file, opened anew.
-    fn open_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<OwnedFd, Error> {
+    fn open_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<File, Error> {
         let directory = self.directory(tree, directory)?;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let named = rustix::fs::statat(&directory, name.as_str(), AtFlags::SYMLINK_NOFOLLOW)?;
-        check_plain(&named)?;
-        let file = match rustix::fs::openat(
-            &directory,
-            name.as_str(),
-            flags | OFlags::RDWR,
-            Mode::empty(),
-        ) {
-            Err(Errno::ACCESS | Errno::PERM) => {
-                rustix::fs::openat(&directory, name.as_str(), flags, Mode::empty())?
+        check_plain(&directory.symlink_metadata(name.as_str())?)?;
+        let mut options = OpenOptions::new();
+        options.follow(FollowSymlinks::No).nonblock(true).read(true);
+        let file = match directory.open_with(name.as_str(), options.write(true)) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                directory.open_with(name.as_str(), options.write(false))?
             }
             opened => opened?,
         };
-        check_plain(&rustix::fs::fstat(&file)?)?;
+        check_plain(&file.metadata()?)?;
         Ok(file)
     }
 
     /// A file for one operation: open already, or opened for this.
-    fn file(&self, state: &mut State, node: Node) -> Result<Arc<OwnedFd>, Error> {
+    fn file(&self, state: &mut State, node: Node) -> Result<Arc<File>, Error> {
         let State { tree, held } = state;
         if let Some(Held {
             file: Some(file), ..
@@ -177,7 +207,7 @@ impl Disk {
 
 impl State {
     /// Counts one more holder.
-    fn hold(&mut self, node: Node, file: Arc<OwnedFd>) {
+    fn hold(&mut self, node: Node, file: Arc<File>) {
         let free = Held {
             holders: 0,
             file: None,
@@ -187,7 +217,7 @@ impl State {
     }
 
     /// Keeps a file open, and closes another one instead if there are many.
-    fn keep_open(&mut self, node: Node, file: Arc<OwnedFd>) {
+    fn keep_open(&mut self, node: Node, file: Arc<File>) {
         let Self { tree, held } = self;
         let open = held.values().filter(|held| held.file.is_some()).count();
         if open >= MAX_OPEN {
@@ -236,16 +266,8 @@ impl Volume for Disk {
         let file = self.file(&mut state, file)?;
         drop(state);
         let mut bytes = vec![0; length];
-        let mut read = 0;
-        while read < length {
-            match rustix::io::pread(&file, &mut bytes[read..], offset + read as u64) {
-                // Somebody else cut the file.
-                Ok(0) => return Err(Error::Io),
-                Ok(more) => read += more,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        // Fails as well if somebody else cut the file.
+        file.read_exact_at(&mut bytes, offset)?;
         Ok(bytes.into())
     }
 
@@ -282,7 +304,7 @@ impl Volume for Disk {
         let node = state.tree.open(directory, name, uncut)?;
         let file = self.file(state, node).and_then(|file| {
             if how.truncate {
-                rustix::fs::ftruncate(&file, 0)?;
+                file.set_len(0)?;
                 state.tree.resize(node, 0)?;
             }
             Ok(file)
@@ -333,8 +355,8 @@ impl Volume for Disk {
         let length = bytes.len().min(room);
         let opened = self.file(&mut state, file)?;
         let written = loop {
-            match rustix::io::pwrite(&opened, &bytes[..length], offset) {
-                Err(Errno::INTR) => {}
+            match opened.write_at(&bytes[..length], offset) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(0) => return Err(Error::Io),
                 written => break written?,
             }
@@ -348,7 +370,7 @@ impl Volume for Disk {
         let before = state.tree.size(file)?;
         let opened = self.file(&mut state, file)?;
         state.tree.resize(file, size)?;
-        rustix::fs::ftruncate(&opened, size).map_err(|error| {
+        opened.set_len(size).map_err(|error| {
             // Back to what is on the disk; it was allowed before.
             let _ = state.tree.resize(file, before);
             error.into()
@@ -363,7 +385,10 @@ impl Volume for Disk {
         };
         match state.tree.kind(node)? {
             Kind::File => rustix::fs::futimens(&*self.file(&mut state, node)?, &times)?,
-            Kind::Directory => rustix::fs::futimens(self.directory(&state.tree, node)?, &times)?,
+            Kind::Directory => {
+                let directory = self.directory(&state.tree, node)?;
+                rustix::fs::futimens(directory.open(".")?, &times)?;
+            }
         }
         state.tree.set_times(node, accessed, modified)
     }
@@ -373,7 +398,7 @@ impl Volume for Disk {
         if state.tree.kind(node)? == Kind::File {
             let file = self.file(&mut state, node)?;
             drop(state);
-            rustix::fs::fsync(&*file)?;
+            file.sync_all()?;
         }
         Ok(())
     }
@@ -381,10 +406,9 @@ impl Volume for Disk {
     fn create_directory(&self, directory: Node, name: Name<'_>) -> Result<(), Error> {
         let tree = &mut self.state().tree;
         tree.create_directory(directory, name)?;
-        let made = self.directory(tree, directory).and_then(|directory| {
-            rustix::fs::mkdirat(&directory, name.as_str(), Mode::from_raw_mode(0o777))?;
-            Ok(())
-        });
+        let made = self
+            .directory(tree, directory)
+            .and_then(|directory| Ok(directory.create_dir(name.as_str())?));
         if made.is_err() {
             tree.remove_directory(directory, name)?;
         }
@@ -397,7 +421,8 @@ impl Volume for Disk {
         if !tree.entries(node, None, 1)?.is_empty() {
             return Err(Error::NotEmpty);
         }
-        self.unlink(tree, directory, name, AtFlags::REMOVEDIR)?;
+        let parent = self.directory(tree, directory)?;
+        unless_gone(parent.remove_dir(name.as_str()))?;
         tree.remove_directory(directory, name)
     }
 
@@ -408,7 +433,8 @@ impl Volume for Disk {
             return Err(Error::IsDirectory);
         }
         self.secure(&mut state, node)?;
-        self.unlink(&state.tree, directory, name, AtFlags::empty())?;
+        let parent = self.directory(&state.tree, directory)?;
+        unless_gone(parent.remove_file(name.as_str()))?;
         state.tree.remove_file(directory, name)
     }
 
@@ -421,7 +447,7 @@ impl Volume for Disk {
         }
         let source = self.directory(&state.tree, from.0)?;
         let target = self.directory(&state.tree, to.0)?;
-        rustix::fs::renameat(&source, from.1.as_str(), &target, to.1.as_str())?;
+        source.rename(from.1.as_str(), &target, to.1.as_str())?;
         state.tree.rename(from, to)
     }
 }
@@ -441,27 +467,19 @@ impl Counted for Disk {
 }
 
 impl Disk {
-    fn create_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<OwnedFd, Error> {
+    fn create_file(&self, tree: &Tree, directory: Node, name: Name<'_>) -> Result<File, Error> {
         let directory = self.directory(tree, directory)?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o666);
-        Ok(rustix::fs::openat(&directory, name.as_str(), flags, mode)?)
+        let mut options = OpenOptions::new();
+        options.follow(FollowSymlinks::No).create_new(true);
+        Ok(directory.open_with(name.as_str(), options.read(true).write(true))?)
     }
+}
 
-    /// What somebody else removed already is as good as removed.
-    fn unlink(
-        &self,
-        tree: &Tree,
-        directory: Node,
-        name: Name<'_>,
-        flags: AtFlags,
-    ) -> Result<(), Error> {
-        let directory = self.directory(tree, directory)?;
-        match rustix::fs::unlinkat(&directory, name.as_str(), flags) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+/// What somebody else removed already is as good as removed.
+fn unless_gone(removed: io::Result<()>) -> Result<(), Error> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
@@ -475,6 +493,12 @@ fn timespec(time: NewTime) -> Result<rustix::fs::Timespec, Error> {
         ),
     };
     Ok(rustix::fs::Timespec { tv_sec, tv_nsec })
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Errno::from_io_error(&error).map_or(Self::Io, Self::from)
+    }
 }
 
 impl From<Errno> for Error {

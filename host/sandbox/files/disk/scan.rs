@@ -4,14 +4,10 @@ use super::super::error::Error;
 use super::super::path::Name;
 use super::super::tree::Tree;
 use super::super::volume::{NewTime, Node, Opening, Timestamp};
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
-
-/// How every directory is opened.
-pub(super) fn directory_flags() -> OFlags {
-    OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC
-}
+use cap_fs_ext::{DirExt, FileTypeExt, OsMetadataExt};
+use cap_std::fs::{Dir, Metadata};
+use std::ffi::OsStr;
+use std::io;
 
 /// What must not be in a workspace, and the names that lead to it, the last
 /// one first.
@@ -27,26 +23,18 @@ impl From<Error> for Found {
     }
 }
 
-impl From<Errno> for Found {
-    fn from(error: Errno) -> Self {
+impl From<io::Error> for Found {
+    fn from(error: io::Error) -> Self {
         Error::from(error).into()
     }
 }
 
 /// Reads a directory and those below it into the tree. As deep as the tree may
 /// be, so recursion is bounded.
-pub(super) fn read_directory(
-    tree: &mut Tree,
-    node: Node,
-    directory: &OwnedFd,
-) -> Result<(), Found> {
-    for entry in rustix::fs::Dir::read_from(directory)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
-            continue;
-        }
-        read_entry(tree, node, directory, name).map_err(|mut found| {
+pub(super) fn read_directory(tree: &mut Tree, node: Node, directory: &Dir) -> Result<(), Found> {
+    for entry in directory.entries()? {
+        let name = entry?.file_name();
+        read_entry(tree, node, directory, &name).map_err(|mut found| {
             found.names.push(name.to_string_lossy().into_owned());
             found
         })?;
@@ -54,53 +42,53 @@ pub(super) fn read_directory(
     Ok(())
 }
 
-fn read_entry(
-    tree: &mut Tree,
-    node: Node,
-    directory: &OwnedFd,
-    name: &std::ffi::CStr,
-) -> Result<(), Found> {
-    let text = name.to_str().map_err(|_| Error::NotUtf8)?;
+fn read_entry(tree: &mut Tree, node: Node, directory: &Dir, name: &OsStr) -> Result<(), Found> {
+    let text = name.to_str().ok_or(Error::NotUtf8)?;
     let named = Name::new(text)?;
-    let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let below = if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+    let metadata = directory.symlink_metadata(text)?;
+    let below = if metadata.is_dir() {
         let below = tree.create_directory(node, named)?;
-        let flags = directory_flags();
-        let opened = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-        read_directory(tree, below, &opened)?;
+        // Not `DirEntry::open_dir`, which follows a link that was planted
+        // meanwhile.
+        read_directory(tree, below, &directory.open_dir_nofollow(text)?)?;
         below
     } else {
-        check_plain(&stat)?;
+        check_plain(&metadata)?;
         let how = Opening {
             create: true,
             ..Opening::default()
         };
         let file = tree.open(node, named, how)?;
         tree.release(file);
-        let size = u64::try_from(stat.st_size).map_err(|_| Error::Io)?;
-        tree.resize(file, size)?;
+        tree.resize(file, metadata.size())?;
         file
     };
-    let accessed = timestamp(stat.st_atime as i64, stat.st_atime_nsec as i64);
-    let modified = timestamp(stat.st_mtime as i64, stat.st_mtime_nsec as i64);
+    let accessed = timestamp(metadata.atime(), metadata.atime_nsec());
+    let modified = timestamp(metadata.mtime(), metadata.mtime_nsec());
     tree.set_times(below, NewTime::Set(accessed), NewTime::Set(modified))?;
     Ok(())
 }
 
 /// Refuses everything but a file with one name.
-pub(super) fn check_plain(stat: &Stat) -> Result<(), Error> {
-    Err(Error::Planted(
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile if stat.st_nlink == 1 => return Ok(()),
-            FileType::RegularFile => "a file with several names (hard links)",
-            FileType::Directory => return Err(Error::IsDirectory),
-            FileType::Symlink => "a symbolic link",
-            FileType::Fifo => "a named pipe",
-            FileType::Socket => "a socket",
-            FileType::CharacterDevice | FileType::BlockDevice => "a device",
-            FileType::Unknown => "neither a file nor a directory",
-        },
-    ))
+pub(super) fn check_plain(metadata: &Metadata) -> Result<(), Error> {
+    let kind = metadata.file_type();
+    Err(Error::Planted(if kind.is_file() && metadata.nlink() == 1 {
+        return Ok(());
+    } else if kind.is_file() {
+        "a file with several names (hard links)"
+    } else if kind.is_dir() {
+        return Err(Error::IsDirectory);
+    } else if kind.is_symlink() {
+        "a symbolic link"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_char_device() || kind.is_block_device() {
+        "a device"
+    } else {
+        "neither a file nor a directory"
+    }))
 }
 
 /// Times before 1970 become 1970.

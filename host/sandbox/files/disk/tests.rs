@@ -6,7 +6,7 @@ use super::super::volume::Timestamp;
 use super::super::workspace::Workspace;
 use super::*;
 use contract::limits::FileLimit;
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Mode};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
