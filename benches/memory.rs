@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wasm_coordinator::{
-    Engine, EngineOptions, Guest, Program, Session, SessionOptions, Status, Toolbox,
+    Engine, EngineOptions, Guest, Metering, Program, Session, SessionOptions, Status, Toolbox,
 };
 
 const SESSIONS: usize = 100;
@@ -44,7 +44,9 @@ fn main() {
             Program::javascript("const x = [1, 2, 3]; console.log(x)"),
         ),
     ] {
-        engine.warm(guest, false).expect("the guests compile");
+        engine
+            .warm(guest, Metering::Off)
+            .expect("the guests compile");
         let mut sessions = Vec::new();
         let mut open = |count: usize| {
             for _ in 0..count {

@@ -11,8 +11,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Guest, Limits, LocalTools, Program, ServerSpec, Session,
-    SessionOptions, Status, Toolbox,
+    Bounds, Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerSpec,
+    Session, SessionOptions, Status, Toolbox,
 };
 
 /// The same work in both languages.
@@ -68,7 +68,9 @@ fn engine() -> Engine {
     };
     let engine = Engine::new(options).expect("this machine runs WebAssembly");
     for guest in Guest::ALL {
-        engine.warm(guest, false).expect("the guests compile");
+        engine
+            .warm(guest, Metering::Off)
+            .expect("the guests compile");
     }
     engine
 }

@@ -63,7 +63,7 @@ pub use contract::outcome::Position;
 pub use contract::program::{Code, Language, MAX_COMPONENT, Program};
 pub use contract::report::{ErrorReport, FailedRun, Report, Status, Usage};
 pub use sandbox::{
-    Compilation, ContentWatcher, Engine, EngineOptions, Guest, Observer, Stream, Watcher,
+    Compilation, ContentWatcher, Engine, EngineOptions, Guest, Metering, Observer, Stream, Watcher,
     stubs_root,
 };
 pub use session::{Files, Session, SessionOptions};

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Args;
-use wasm_coordinator::Guest;
+use wasm_coordinator::{Guest, Metering};
 
 use super::{Failure, setup};
 
@@ -23,12 +23,15 @@ pub(crate) struct Warm {
 impl Warm {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let engine = setup::engine()?;
-        let flavours: &[bool] = if self.fuel { &[false, true] } else { &[false] };
-        for &fuel in flavours {
+        let all: &[(Metering, &str)] = if self.fuel {
+            &[(Metering::Off, ""), (Metering::Fuel, " with fuel")]
+        } else {
+            &[(Metering::Off, "")]
+        };
+        for &(metering, with) in all {
             for guest in Guest::ALL {
                 let started = Instant::now();
-                engine.warm(guest, fuel).map_err(Failure::host)?;
-                let with = if fuel { " with fuel" } else { "" };
+                engine.warm(guest, metering).map_err(Failure::host)?;
                 println!(
                     "{}{with}: ready in {:.1} s",
                     guest.name(),

@@ -19,8 +19,8 @@ mod generated {
     });
 }
 
-pub(super) use generated::wasm_coordinator::sandbox::{output, tools, types};
-pub(super) use generated::{Guest, GuestPre};
+pub(crate) use generated::wasm_coordinator::sandbox::{output, tools, types};
+pub(crate) use generated::{Guest, GuestPre};
 
 impl From<message::Server> for types::Server {
     fn from(server: message::Server) -> Self {

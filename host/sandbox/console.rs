@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, Empty, empty};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
-use super::meter::LimitReached;
+use crate::ledger::LimitReached;
 use contract::content::ContentBlock;
 use contract::limits::{Limit, Limits, MAX_BLOCKS};
 
@@ -101,13 +101,13 @@ impl Console {
     }
 
     /// How many blocks there are.
-    pub(super) fn emitted(&self) -> usize {
+    pub(crate) fn emitted(&self) -> usize {
         self.lock().content.len()
     }
 
     /// Charges a block, then keeps it. One that does not fit is not cut: half
     /// of an image is none.
-    pub(super) fn emit(&self, block: ContentBlock) -> Result<(), LimitReached> {
+    pub(crate) fn emit(&self, block: ContentBlock) -> Result<(), LimitReached> {
         let mut inner = self.lock();
         if inner.content.len() >= MAX_BLOCKS as usize {
             return Err(LimitReached(Limit::Blocks(MAX_BLOCKS)));
@@ -151,7 +151,7 @@ impl Console {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn stream(&self, stream: Stream) -> ConsoleStream {
+    pub(crate) fn stream(&self, stream: Stream) -> ConsoleStream {
         ConsoleStream {
             console: self.clone(),
             stream,
@@ -170,7 +170,7 @@ fn cost(block: &ContentBlock) -> u64 {
 }
 
 /// One stream of a console, as WASI sees it.
-pub(super) struct ConsoleStream {
+pub(crate) struct ConsoleStream {
     console: Console,
     stream: Stream,
 }

@@ -1,73 +1,59 @@
-//! One instance of a guest or of a user's component, and the pump that drives
-//! it.
+//! One instance of a guest or of a user's component, and the loop that drives
+//! it: the guest runs until it waits, and goes on with what completed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmtime::component::{Component, ResourceTableError};
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-use super::bindings::types::{Program, Step};
-use super::bindings::{self, GuestPre};
-use super::engine::{EngineVariant, WASM_STACK};
-use super::meter::LimitReached;
-use super::state::{MAX_HANDLES, State};
-use super::{Channel, outcome, typed};
+use crate::bindings::types::{Program, Step};
+use crate::bindings::{self, GuestPre};
+use crate::engine::{EngineVariant, Metering, WASM_STACK};
+use crate::ledger::{LimitReached, MAX_HANDLES, MAX_TRANSFER};
+use crate::outcome;
+use crate::state::State;
 use contract::clock::Clock;
 use contract::error::Error;
-use contract::hint::Hint;
 use contract::limits::{Limit, Limits};
-use contract::outcome::{
-    ComponentRefusal, ComponentRefusalKind, Failure, Outcome, RunError, Value,
-};
+use contract::outcome::{Failure, Outcome, RunError, Value};
 
-/// Bytes that one host call may carry: the largest argument of a tool and as
-/// much again.
-pub(super) const MAX_TRANSFER: usize = 16 << 20;
-
-/// What can be run.
-#[derive(Clone, Copy)]
-pub(super) enum Runnable<'a> {
+/// What can be run: compiled and linked.
+pub(crate) enum Runnable {
     /// A guest for source texts, or a component of the same world.
-    Guest(&'a GuestPre<State>),
+    Guest(GuestPre<State>),
     /// A `wasi:cli` command.
-    Command(&'a CommandPre<State>),
+    Command(CommandPre<State>),
 }
 
 /// A store and, once started, the instance in it. Discarded after any [`RunError`].
-pub(super) struct Instance {
+pub(crate) struct Instance {
     store: Store<State>,
     guest: Option<bindings::Guest>,
-    metered: bool,
-}
-
-/// A user's component after inspection.
-pub(super) enum Loaded {
-    Guest(GuestPre<State>),
-    Command(CommandPre<State>),
+    metering: Metering,
 }
 
 impl Instance {
     /// The one place where a store is configured.
-    pub(super) fn new(variant: &EngineVariant, state: State, metered: bool) -> Self {
+    pub(crate) fn new(variant: &EngineVariant, state: State) -> Self {
         let mut store = Store::new(&variant.engine, state);
-        store.limiter(|state| &mut state.meter);
+        store.limiter(|state| &mut state.ledger);
         store.set_hostcall_fuel(MAX_TRANSFER);
         Self {
             store,
             guest: None,
-            metered,
+            metering: variant.metering,
         }
     }
 
-    pub(super) fn state(&mut self) -> &mut State {
+    pub(crate) fn state(&mut self) -> &mut State {
         self.store.data_mut()
     }
 
     /// Instructions executed in this run.
-    pub(super) fn fuel_used(&self, limits: &Limits) -> Option<u64> {
+    pub(crate) fn fuel_used(&self, limits: &Limits) -> Option<u64> {
         let left = self.store.get_fuel().ok()?;
         limits.fuel.map(|limit| limit.saturating_sub(left))
     }
@@ -76,9 +62,9 @@ impl Instance {
     ///
     /// The deadline is noticed by computing guests at the next tick, and by
     /// the outer timer while a host function waits.
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &mut self,
-        runnable: Runnable<'_>,
+        runnable: &Runnable,
         program: &Program,
         limits: &Limits,
         clock: &Arc<Clock>,
@@ -92,7 +78,7 @@ impl Instance {
             }
             Ok(UpdateDeadline::Yield(1))
         });
-        if self.metered {
+        if self.metering == Metering::Fuel {
             let budget = limits.fuel.unwrap_or(u64::MAX);
             self.store
                 .set_fuel(budget)
@@ -105,7 +91,7 @@ impl Instance {
 
     async fn pump(
         &mut self,
-        runnable: Runnable<'_>,
+        runnable: &Runnable,
         program: &Program,
         clock: &Clock,
     ) -> wasmtime::Result<Outcome> {
@@ -124,8 +110,12 @@ impl Instance {
         loop {
             let at_most = match step {
                 Step::Finished(said) => {
-                    let State { link, meter, .. } = self.store.data();
-                    return Ok(outcome::checked(said, link, meter));
+                    let State {
+                        coordinator,
+                        ledger,
+                        ..
+                    } = self.store.data();
+                    return Ok(outcome::checked(said, coordinator, ledger));
                 }
                 Step::Waiting(at_most) => at_most.map(Duration::from_nanos),
             };
@@ -133,7 +123,7 @@ impl Instance {
                 // A guest that is always ready never lets the timer fire.
                 std::future::pending::<()>().await;
             }
-            if at_most.is_none() && self.store.data().link.in_flight() == 0 {
+            if at_most.is_none() && self.store.data().coordinator.in_flight() == 0 {
                 return Err(wasmtime::format_err!(
                     "it waits although nothing is under way"
                 ));
@@ -176,14 +166,14 @@ impl Instance {
                 Trap::StackOverflow => Some(Limit::Stack(WASM_STACK as u64)),
                 // Interpreters abort when they cannot even report that memory
                 // is out.
-                _ if self.store.data().meter.memory_refused() => {
-                    Some(self.store.data().meter.memory_limit())
+                _ if self.store.data().ledger.memory_refused() => {
+                    Some(self.store.data().ledger.memory_limit())
                 }
                 _ => None,
             }
-        } else if self.store.data().meter.memory_refused() {
+        } else if self.store.data().ledger.memory_refused() {
             // A component whose first memory is too large fails to start.
-            Some(self.store.data().meter.memory_limit())
+            Some(self.store.data().ledger.memory_limit())
         } else if format!("{error:#}").contains("fuel allocated for hostcalls") {
             // The engine's type for this is private.
             Some(Limit::Transfer(MAX_TRANSFER as u64))
@@ -194,73 +184,5 @@ impl Instance {
             Some(limit) => RunError::Limit(limit),
             None => RunError::Crashed(format!("{:#}", error)),
         }
-    }
-}
-
-/// Checks a user's component and links it, before anything of it runs. Servers
-/// whose tools it imports are asked for their interfaces until the deadline.
-pub(super) async fn load(
-    variant: &EngineVariant,
-    component: &Component,
-    channel: &mut Channel,
-    limits: &Limits,
-    clock: &Clock,
-) -> Result<Loaded, RunError> {
-    let ungranted = super::linker::ungranted(&variant.engine, component);
-    if let Some(first) = ungranted.first() {
-        let others = match ungranted.len() - 1 {
-            0 => String::new(),
-            n => format!(" (and {n} more)"),
-        };
-        let hint = match first.starts_with("wasi:sockets/") {
-            true => {
-                "there is no network but tools; `componentize-py componentize --stub-wasi` leaves sockets out"
-            }
-            false => {
-                "components get WASI's clocks, random numbers, files and output, \
-                 `wasm-coordinator:sandbox/tools` and `output`, and `mcp:SERVER/tools` of granted tools; \
-                 build it without the import"
-            }
-        };
-        return Err(RunError::Refused(ComponentRefusal {
-            kind: ComponentRefusalKind::ImportDenied,
-            message: format!("the component imports `{first}`{others}, which is not granted"),
-            hint: Some(Hint::Advice(hint.to_owned())),
-        }));
-    }
-    let invalid = |error: wasmtime::Error| {
-        RunError::Refused(ComponentRefusal {
-            kind: ComponentRefusalKind::Invalid,
-            message: format!("the component does not fit: {error:#}"),
-            hint: None,
-        })
-    };
-    let imports = typed::imports(&variant.engine, component)?;
-    let pre = match imports.is_empty() {
-        true => variant.linker.instantiate_pre(component),
-        false => {
-            let mut linker = variant.linker.clone();
-            let linked = clock
-                .limit(typed::link(&mut linker, imports, channel))
-                .await;
-            linked.ok_or(RunError::Limit(Limit::Timeout(limits.timeout)))??;
-            linker.instantiate_pre(component)
-        }
-    };
-    let pre = pre.map_err(invalid)?;
-    if let Ok(guest) = GuestPre::new(pre.clone()) {
-        return Ok(Loaded::Guest(guest));
-    }
-    match CommandPre::new(pre) {
-        Ok(command) => Ok(Loaded::Command(command)),
-        Err(_) => Err(RunError::Refused(ComponentRefusal {
-            kind: ComponentRefusalKind::Invalid,
-            message: "the component exports neither `run` and `resume` of `wasm-coordinator:sandbox/guest` \
-                      nor `wasi:cli/run`"
-                .into(),
-            hint: Some(Hint::Advice(
-                "build it for one of these worlds; `wit/sandbox.wit` has the first".to_owned(),
-            )),
-        })),
     }
 }

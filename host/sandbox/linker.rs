@@ -13,10 +13,10 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
-use super::bindings;
-use super::files;
-use super::state::State;
-use super::typed;
+use crate::bindings;
+use crate::files;
+use crate::state::State;
+use crate::typed;
 
 /// The interfaces below, by name, without versions.
 const GRANTED: &[&str] = &[
@@ -52,7 +52,7 @@ impl HasData for Io {
 }
 
 /// Everything that a guest may import.
-pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
+pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     use wasmtime_wasi::p2::bindings::io;
     let mut linker = Linker::new(engine);
     let l = &mut linker;
@@ -82,7 +82,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<State>> {
 
 /// The imports of a component that nothing grants, each as it names them. What
 /// servers have is not decided here.
-pub(super) fn ungranted(engine: &Engine, component: &Component) -> Vec<String> {
+pub(crate) fn ungranted(engine: &Engine, component: &Component) -> Vec<String> {
     let granted = |name: &str| {
         let interface = name
             .split_once('@')

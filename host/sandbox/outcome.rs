@@ -7,36 +7,38 @@
 
 use contract::outcome::{Failure, Outcome};
 
-use super::bindings::types;
-use super::link::Link;
-use super::meter::Meter;
+use crate::bindings::types;
+use crate::channel::Coordinator;
+use crate::ledger::Ledger;
 
-/// Takes from a guest's word what the host knows to be so. The link and the
-/// meter are those of the run, before its end.
-pub(super) fn checked(said: types::Outcome, link: &Link, meter: &Meter) -> Outcome {
+/// Takes from a guest's word what the host knows to be so. The channel and the
+/// ledger are those of the run, before its end.
+pub(crate) fn checked(said: types::Outcome, coordinator: &Coordinator, ledger: &Ledger) -> Outcome {
     Outcome {
         result: said
             .result
             .map(Into::into)
-            .map_err(|failure| checked_failure(failure, link, meter)),
+            .map_err(|failure| checked_failure(failure, coordinator, ledger)),
         warnings: said.warnings,
     }
 }
 
-fn checked_failure(said: types::Failure, link: &Link, meter: &Meter) -> Failure {
+fn checked_failure(said: types::Failure, coordinator: &Coordinator, ledger: &Ledger) -> Failure {
     match said {
         types::Failure::Raised(raised) => Failure::Raised(raised.into()),
         types::Failure::Exited(status) => Failure::Exited(status),
         types::Failure::Stuck(raised) => Failure::Stuck(raised.into()),
-        types::Failure::Refused(types::Refusal { error, raised }) => match link.delivered(&error) {
-            Some((refusal, hint)) => Failure::Refused {
-                refusal,
-                hint,
-                exception: raised.into(),
-            },
-            None => Failure::Raised(raised.into()),
-        },
-        types::Failure::OutOfMemory(raised) if meter.memory_refused() => {
+        types::Failure::Refused(types::Refusal { error, raised }) => {
+            match coordinator.delivered(&error) {
+                Some((refusal, hint)) => Failure::Refused {
+                    refusal,
+                    hint,
+                    exception: raised.into(),
+                },
+                None => Failure::Raised(raised.into()),
+            }
+        }
+        types::Failure::OutOfMemory(raised) if ledger.memory_refused() => {
             Failure::OutOfMemory(raised.into())
         }
         types::Failure::OutOfMemory(raised) => Failure::Raised(raised.into()),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use stubs::tree;
 
-use super::files::{Entry, Error, Generated, Kind, Source};
+use crate::files::{Entry, Error, Generated, Kind, Source};
 use contract::message::{CallError, Server, StubFile, Stubs};
 
 /// The folder in a server's folder that is a part of its own.
@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_millis(100);
 
 /// The tree and what is known about its parts.
 #[derive(Clone)]
-pub(super) struct ServerTree {
+pub(crate) struct ServerTree {
     generated: Arc<Generated>,
     known: Arc<Known>,
 }
@@ -45,7 +45,7 @@ struct Part {
 }
 
 impl ServerTree {
-    pub(super) fn new(servers: Arc<[Server]>) -> Self {
+    pub(crate) fn new(servers: Arc<[Server]>) -> Self {
         let known = Arc::new(Known {
             root: stubs_root(&servers),
             servers,
@@ -58,18 +58,18 @@ impl ServerTree {
     }
 
     /// The servers, whether they run or not.
-    pub(super) fn servers(&self) -> &[Server] {
+    pub(crate) fn servers(&self) -> &[Server] {
         &self.known.servers
     }
 
     /// The volume to be mounted.
-    pub(super) fn volume(&self) -> Arc<Generated> {
+    pub(crate) fn volume(&self) -> Arc<Generated> {
         Arc::clone(&self.generated)
     }
 
     /// Whether the coordinator has to be asked about a part before somebody
     /// looks into it, and which version is known.
-    pub(super) fn stale(&self, part: &str) -> Option<Option<u64>> {
+    pub(crate) fn stale(&self, part: &str) -> Option<Option<u64>> {
         if !self
             .known
             .servers
@@ -86,7 +86,7 @@ impl ServerTree {
     }
 
     /// Takes the coordinator's answer.
-    pub(super) fn update(&self, part: &str, answer: Result<Stubs, CallError>) {
+    pub(crate) fn update(&self, part: &str, answer: Result<Stubs, CallError>) {
         let asked = Some(Instant::now());
         let new = match answer {
             Ok(Stubs::Same) => {
@@ -121,7 +121,7 @@ impl ServerTree {
     }
 
     /// A tool was called, which may have changed any list of tools.
-    pub(super) fn expire(&self) {
+    pub(crate) fn expire(&self) {
         for part in self.known.parts().values_mut() {
             part.asked = None;
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::bindings::{tools, types};
-use super::state::State;
+use crate::bindings::{tools, types};
+use crate::state::State;
 
 impl types::Host for State {}
 
@@ -13,12 +13,12 @@ impl tools::Host for State {
         tool: String,
         arguments: String,
     ) -> wasmtime::Result<Result<types::CallId, types::CallError>> {
-        self.meter.charge_call().map_err(wasmtime::Error::new)?;
-        Ok(self.link.start(tool, arguments).map_err(Into::into))
+        self.ledger.charge_call().map_err(wasmtime::Error::new)?;
+        Ok(self.coordinator.start(tool, arguments).map_err(Into::into))
     }
 
     fn cancel(&mut self, id: types::CallId) -> wasmtime::Result<()> {
-        self.link.cancel(id);
+        self.coordinator.cancel(id);
         Ok(())
     }
 
@@ -46,7 +46,7 @@ impl tools::Host for State {
         server: String,
         language: types::Language,
     ) -> wasmtime::Result<Result<Vec<types::Tool>, types::CallError>> {
-        let tools = self.link.describe(server, language.into()).await;
+        let tools = self.coordinator.describe(server, language.into()).await;
         Ok(tools
             .map(|tools| tools.into_iter().map(Into::into).collect())
             .map_err(Into::into))
@@ -59,7 +59,10 @@ impl tools::Host for State {
         server: Option<String>,
         limit: u32,
     ) -> wasmtime::Result<Result<String, types::CallError>> {
-        let found = self.link.search(query, detail.into(), server, limit).await;
+        let found = self
+            .coordinator
+            .search(query, detail.into(), server, limit)
+            .await;
         Ok(found.map_err(Into::into))
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
-use sandbox::{Engine, Guest};
+use sandbox::{Engine, Guest, Metering};
 
 /// What all clients share.
 pub struct Service {
@@ -76,9 +76,9 @@ impl Service {
     /// A guest that cannot be compiled or loaded.
     pub fn warm(&self) -> Result<(), crate::Error> {
         if self.options.mode == Mode::Code {
-            let metered = self.options.limits.fuel.is_some();
+            let metering = Metering::of(&self.options.limits);
             for guest in Guest::ALL {
-                self.engine.warm(guest, metered)?;
+                self.engine.warm(guest, metering)?;
             }
         }
         self.metrics.ready();
@@ -88,9 +88,9 @@ impl Service {
 
     /// Whether programs can run at once, without compiling anything first.
     pub fn is_ready(&self) -> bool {
-        let metered = self.options.limits.fuel.is_some();
+        let metering = Metering::of(&self.options.limits);
         let mut guests = Guest::ALL.into_iter();
-        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metered))
+        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metering))
     }
 
     /// What happened since the start, as text for Prometheus.

@@ -195,7 +195,10 @@ fn sessions_run_beside_each_other() {
         .unwrap();
     runtime.block_on(async {
         engine()
-            .warm(wasm_coordinator::Guest::Python, false)
+            .warm(
+                wasm_coordinator::Guest::Python,
+                wasm_coordinator::Metering::Off,
+            )
             .unwrap();
         let hog = tokio::spawn(async {
             let limits = Limits {

@@ -39,7 +39,7 @@ fn compiled_code_is_loaded_in_one_place() {
             places.push(path.strip_prefix(root()).unwrap().to_owned());
         }
     }
-    assert_eq!(places, [Path::new("host/sandbox/cache.rs")]);
+    assert_eq!(places, [Path::new("host/sandbox/engine/cache.rs")]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::harness::root;
+use crate::tidy::files;
 
 /// Every crate that a package is built with, for users and not for tests.
 fn dependencies(package: &str, features: &[&str]) -> BTreeSet<String> {
@@ -111,4 +112,62 @@ fn an_embedder_of_the_server_gets_no_command_line() {
         &features,
         &["clap", "indicatif", "tracing-subscriber", "jiff"],
     );
+}
+
+/// The modules of the crate that a piece of code names after `crate::`.
+fn named_modules(code: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    for (at, path) in code.match_indices("crate::") {
+        let rest = &code[at + path.len()..];
+        let (list, _) = match rest.strip_prefix('{') {
+            Some(list) => list.split_once('}').expect("a list of imports ends"),
+            None => (rest.split(|c| !is_name(c)).next().unwrap_or_default(), ""),
+        };
+        let names = list.split(',').map(str::trim);
+        found.extend(names.filter(|name| !name.is_empty()));
+    }
+    found
+}
+
+#[test]
+fn the_modules_of_the_sandbox_stand_in_layers() {
+    let folder = root().join("host/sandbox");
+    let map = std::fs::read_to_string(folder.join("lib.rs")).unwrap();
+    let layers: Vec<Vec<&str>> = map
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! - `")?.split_once(": "))
+        .map(|(names, _)| names.split(['`', ',', ' ']).filter(|name| !name.is_empty()))
+        .map(Iterator::collect)
+        .collect();
+    let layer = |module: &str| layers.iter().position(|layer| layer.contains(&module));
+    let mut seen = BTreeSet::new();
+    for path in files(&folder, "rs") {
+        let inside = path.strip_prefix(&folder).unwrap().with_extension("");
+        let names: Vec<_> = inside.iter().map(|name| name.to_str().unwrap()).collect();
+        let module = names[0];
+        if matches!(module, "lib" | "build") {
+            continue;
+        }
+        let own = layer(module).unwrap_or_else(|| panic!("`{module}` is in no layer of lib.rs"));
+        seen.insert(module.to_owned());
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        let code: String = code
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .collect();
+        let depth = names.iter().filter(|name| **name != "mod").count();
+        assert!(
+            !code.contains(&"super::".repeat(depth)),
+            "`{}` names another module without `crate::`",
+            inside.display()
+        );
+        for used in named_modules(&code) {
+            let below = layer(used).is_some_and(|layer| layer < own);
+            assert!(below || used == module, "`{module}` uses `{used}`");
+        }
+    }
+    let listed: BTreeSet<_> = layers.concat().into_iter().map(ToOwned::to_owned).collect();
+    assert_eq!(listed, seen);
 }

@@ -24,8 +24,8 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, Linker, Val};
 use wasmtime::{Engine, StoreContextMut};
 
-use super::Channel;
-use super::state::State;
+use crate::channel::Channel;
+use crate::state::State;
 use contract::error::Error;
 use contract::hint::Hint;
 use contract::message::{
@@ -36,7 +36,7 @@ use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError};
 use fit::Fitted;
 
 /// An import of a component that means a server's tools.
-pub(super) struct Import {
+pub(crate) struct Import {
     /// As the component names it, its version included.
     name: String,
     package: String,
@@ -45,7 +45,7 @@ pub(super) struct Import {
 
 /// The server of an import: `NAME` of `mcp:NAME/tools`. A version behind it
 /// says nothing, because servers have none: the types decide.
-pub(super) fn package(import: &str) -> Option<&str> {
+pub(crate) fn package(import: &str) -> Option<&str> {
     let unversioned = import
         .split_once('@')
         .map_or(import, |(name, _version)| name);
@@ -53,7 +53,7 @@ pub(super) fn package(import: &str) -> Option<&str> {
 }
 
 /// What a component imports from servers.
-pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Import>, RunError> {
+pub(crate) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Import>, RunError> {
     let ty = component.component_type();
     let mut imports = Vec::new();
     for (name, item) in ty.imports(engine) {
@@ -85,7 +85,7 @@ pub(super) fn imports(engine: &Engine, component: &Component) -> Result<Vec<Impo
 
 /// Asks the coordinator what the imports are, checks their types, and links
 /// them.
-pub(super) async fn link(
+pub(crate) async fn link(
     linker: &mut Linker<State>,
     imports: Vec<Import>,
     channel: &mut Channel,
@@ -169,7 +169,7 @@ impl Function {
         parameters: &[Val],
     ) -> wasmtime::Result<Val> {
         let state = store.data_mut();
-        state.meter.charge_call().map_err(wasmtime::Error::new)?;
+        state.ledger.charge_call().map_err(wasmtime::Error::new)?;
         let arguments = match lower::arguments(&self.fitted.parameters, parameters) {
             Ok(arguments) => arguments,
             Err(unfit) => {
@@ -177,7 +177,7 @@ impl Function {
                 return Ok(self.error("invalid-arguments", message));
             }
         };
-        let answer = state.link.call(self.tool.clone(), arguments).await;
+        let answer = state.coordinator.call(self.tool.clone(), arguments).await;
         Ok(match answer {
             Ok(json) => match lift::result(&self.fitted.result, &json) {
                 Ok(value) => Val::Result(Ok(Some(Box::new(value)))),

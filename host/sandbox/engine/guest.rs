@@ -33,13 +33,13 @@ impl Guest {
 
     fn archive(self) -> &'static [u8] {
         match self {
-            Self::Python => include_bytes!("guests/python.wasm.zst"),
-            Self::JavaScript => include_bytes!("guests/javascript.wasm.zst"),
+            Self::Python => include_bytes!("../guests/python.wasm.zst"),
+            Self::JavaScript => include_bytes!("../guests/javascript.wasm.zst"),
         }
     }
 
     /// The digest of the archive, taken when the project was built.
-    pub(super) fn digest(self) -> &'static str {
+    pub(crate) fn digest(self) -> &'static str {
         match self {
             Self::Python => env!("GUEST_PYTHON_DIGEST"),
             Self::JavaScript => env!("GUEST_JAVASCRIPT_DIGEST"),
@@ -47,7 +47,7 @@ impl Guest {
     }
 
     /// The component.
-    pub(super) fn component(self) -> wasmtime::Result<Vec<u8>> {
+    pub(crate) fn component(self) -> wasmtime::Result<Vec<u8>> {
         Ok(zstd::decode_all(self.archive())?)
     }
 }

@@ -4,8 +4,8 @@
 //! show it: images and sounds are known by their first bytes. What is neither
 //! is a resource, under an address that leads nowhere.
 
-use super::bindings::output::{Block, Data, Host};
-use super::state::State;
+use crate::bindings::output::{Block, Data, Host};
+use crate::state::State;
 use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
 
 /// Bytes of a name or a type. Both are kept, and shown in one line.

@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 /// A folder of compiled components.
 #[derive(Debug, Clone)]
-pub(super) struct Cache {
+pub(crate) struct Cache {
     folder: PathBuf,
     key: [u8; 32],
 }
@@ -45,7 +45,7 @@ impl Cache {
     /// # Errors
     ///
     /// When it cannot be made, or when others could write to it.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -65,7 +65,7 @@ impl Cache {
     }
 
     /// The compiled code for this name, if there is one that holds up.
-    pub(super) fn load(&self, engine: &Engine, name: &str) -> Option<Component> {
+    pub(crate) fn load(&self, engine: &Engine, name: &str) -> Option<Component> {
         let path = self.entry(name);
         match self.verified(name, &path) {
             Ok(file) => match deserialize(engine, &file, &path) {
@@ -85,7 +85,7 @@ impl Cache {
     }
 
     /// Keeps compiled code. A reader sees all of it or nothing.
-    pub(super) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
+    pub(crate) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
         let file = replace(&self.entry(name), code)?;
         let digest = *blake3::hash(code).as_bytes();
         self.write_seal(name, &file.metadata()?, digest)

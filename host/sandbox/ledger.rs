@@ -1,7 +1,11 @@
-//! What a guest has consumed, and the line it may not cross.
+//! What an instance has consumed, and what it may consume.
 //!
-//! Everything that a guest can make the host hold or do is counted here before
-//! it happens. Memory is limited over the sum of all memories and tables of an
+//! Memory and calls are counted here, before they are granted; handles and the
+//! size of a host call are bounded by the engine, with the numbers that stand
+//! here. Output is counted in [`crate::console`] and open files in
+//! [`crate::files`], because all instances of a session share those.
+//!
+//! Memory is limited over the sum of all memories and tables of an
 //! instance, so that a component with a hundred memories has no more than one
 //! with a single memory.
 
@@ -12,7 +16,15 @@ use contract::limits::{Limit, Limits};
 /// The error that ends a run at a limit; found again by downcasting.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct LimitReached(pub(super) Limit);
+pub(crate) struct LimitReached(pub(crate) Limit);
+
+/// Bytes that one host call may carry: the largest argument of a tool and as
+/// much again.
+pub(crate) const MAX_TRANSFER: usize = 16 << 20;
+
+/// Open files, streams, pollables and errors at once. CPython needs a dozen;
+/// each costs the host a few hundred bytes.
+pub(crate) const MAX_HANDLES: usize = 4096;
 
 /// The size of a table element in the engine, in bytes.
 const TABLE_ELEMENT: u64 = 16;
@@ -20,9 +32,9 @@ const TABLE_ELEMENT: u64 = 16;
 /// Elements a single table may have. CPython's has about 10,000.
 const MAX_TABLE_ELEMENTS: usize = 1 << 20;
 
-/// The counters of one instance.
+/// The account of one instance.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Ledger {
     memory_limit: u64,
     memory: u64,
     memory_peak: u64,
@@ -31,8 +43,8 @@ pub(super) struct Meter {
     calls: u32,
 }
 
-impl Meter {
-    pub(super) fn new(limits: &Limits) -> Self {
+impl Ledger {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             memory_limit: limits.memory,
             memory: 0,
@@ -45,7 +57,7 @@ impl Meter {
 
     /// Begins the account of a new run in the same instance. Memory stays: the
     /// instance still has it.
-    pub(super) fn begin(&mut self, limits: &Limits) {
+    pub(crate) fn begin(&mut self, limits: &Limits) {
         self.memory_limit = limits.memory;
         self.memory_peak = self.memory;
         self.memory_refused = false;
@@ -54,22 +66,22 @@ impl Meter {
     }
 
     /// The most memory held at once in this run, in bytes.
-    pub(super) fn memory_peak(&self) -> u64 {
+    pub(crate) fn memory_peak(&self) -> u64 {
         self.memory_peak
     }
 
     /// Whether this run was refused memory.
-    pub(super) fn memory_refused(&self) -> bool {
+    pub(crate) fn memory_refused(&self) -> bool {
         self.memory_refused
     }
 
     /// The limit that refused it.
-    pub(super) fn memory_limit(&self) -> Limit {
+    pub(crate) fn memory_limit(&self) -> Limit {
         Limit::Memory(self.memory_limit)
     }
 
     /// Counts one call before it is started.
-    pub(super) fn charge_call(&mut self) -> Result<(), LimitReached> {
+    pub(crate) fn charge_call(&mut self) -> Result<(), LimitReached> {
         if self.calls >= self.max_calls {
             return Err(LimitReached(Limit::Calls(self.max_calls)));
         }
@@ -92,7 +104,7 @@ impl Meter {
     }
 }
 
-impl ResourceLimiter for Meter {
+impl ResourceLimiter for Ledger {
     fn memory_growing(
         &mut self,
         current: usize,
@@ -119,8 +131,8 @@ impl ResourceLimiter for Meter {
 mod tests {
     use super::*;
 
-    fn meter(memory: u64) -> Meter {
-        Meter::new(&Limits {
+    fn ledger(memory: u64) -> Ledger {
+        Ledger::new(&Limits {
             memory,
             max_calls: 2,
             ..Limits::default()
@@ -129,27 +141,27 @@ mod tests {
 
     #[test]
     fn memories_are_limited_together() {
-        let mut meter = meter(100);
-        assert!(meter.memory_growing(0, 60, None).unwrap());
-        assert!(!meter.memory_growing(0, 60, None).unwrap());
-        assert!(meter.memory_refused());
-        assert!(meter.memory_growing(60, 100, None).unwrap());
-        assert_eq!(meter.memory_peak(), 100);
+        let mut ledger = ledger(100);
+        assert!(ledger.memory_growing(0, 60, None).unwrap());
+        assert!(!ledger.memory_growing(0, 60, None).unwrap());
+        assert!(ledger.memory_refused());
+        assert!(ledger.memory_growing(60, 100, None).unwrap());
+        assert_eq!(ledger.memory_peak(), 100);
     }
 
     #[test]
     fn a_new_run_keeps_the_memory_and_forgets_the_calls() {
-        let mut meter = meter(100);
-        assert!(meter.memory_growing(0, 60, None).unwrap());
-        meter.charge_call().unwrap();
-        meter.charge_call().unwrap();
-        assert!(meter.charge_call().is_err());
-        meter.begin(&Limits {
+        let mut ledger = ledger(100);
+        assert!(ledger.memory_growing(0, 60, None).unwrap());
+        ledger.charge_call().unwrap();
+        ledger.charge_call().unwrap();
+        assert!(ledger.charge_call().is_err());
+        ledger.begin(&Limits {
             memory: 100,
             max_calls: 1,
             ..Limits::default()
         });
-        assert!(meter.charge_call().is_ok());
-        assert!(!meter.memory_growing(60, 101, None).unwrap());
+        assert!(ledger.charge_call().is_ok());
+        assert!(!ledger.memory_growing(60, 101, None).unwrap());
     }
 }

@@ -1,4 +1,5 @@
-//! The sandbox's end of the channel to the coordinator, for one run.
+//! The channel to the coordinator: the sandbox's end of it, and what the host
+//! functions ask through it while a program runs.
 //!
 //! Calls go out as messages and come back as messages; nothing else connects
 //! the two sides.
@@ -7,10 +8,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::timeout;
 
-use super::Channel;
-use super::bindings::types;
+use crate::bindings::types;
 use contract::clock::Clock;
 use contract::hint::Hint;
 use contract::message::{
@@ -28,9 +29,18 @@ const MAX_BATCH: usize = 64;
 /// of the last, so that of more the oldest are forgotten.
 const MAX_REFUSALS: usize = 256;
 
-/// The two directions of the channel, and what is on its way.
-pub(super) struct Link {
-    open: Option<Open>,
+/// The two ends of the channel that a run talks through.
+pub struct Channel {
+    /// What the sandbox asks.
+    pub requests: UnboundedSender<ToCoordinator>,
+    /// What it is told.
+    pub answers: UnboundedReceiver<ToSandbox>,
+}
+
+/// The coordinator as an instance reaches it: a channel while a program runs,
+/// and the calls that are under way.
+pub(crate) struct Coordinator {
+    run: Option<Run>,
     /// Arrived while another answer was awaited.
     arrived: VecDeque<Completion>,
     in_flight: u32,
@@ -39,15 +49,15 @@ pub(super) struct Link {
     refusals: VecDeque<(Refusal, CallError)>,
 }
 
-/// What a link has while a program runs.
-struct Open {
+/// The channel of the present run, and its clock.
+struct Run {
     channel: Channel,
     clock: Arc<Clock>,
     /// Questions to people that are not answered yet.
     asking: u32,
 }
 
-impl Open {
+impl Run {
     /// The next message that says something. While it is waited for and
     /// somebody is asked, the clock stands still.
     async fn next(&mut self) -> Option<ToSandbox> {
@@ -85,11 +95,11 @@ impl Open {
     }
 }
 
-impl Link {
-    /// A link on which nothing can be asked.
-    pub(super) fn closed() -> Self {
+impl Coordinator {
+    /// No program runs, and nothing can be asked.
+    pub(crate) fn unreachable() -> Self {
         Self {
-            open: None,
+            run: None,
             arrived: VecDeque::new(),
             in_flight: 0,
             next_id: 1,
@@ -97,10 +107,10 @@ impl Link {
         }
     }
 
-    /// Connects the link for one run. Ids go on where they stopped, so that
+    /// Connects for one run. Ids go on where they stopped, so that
     /// none is used twice in a session.
-    pub(super) fn open(&mut self, channel: Channel, clock: Arc<Clock>) {
-        self.open = Some(Open {
+    pub(crate) fn connect(&mut self, channel: Channel, clock: Arc<Clock>) {
+        self.run = Some(Run {
             channel,
             clock,
             asking: 0,
@@ -110,22 +120,22 @@ impl Link {
         self.in_flight = 0;
     }
 
-    /// Ends the run's connection: calls still in flight are abandoned.
-    pub(super) fn close(&mut self) {
-        self.open = None;
+    /// Ends the connection of a run: calls still in flight are abandoned.
+    pub(crate) fn disconnect(&mut self) {
+        self.run = None;
         self.arrived.clear();
         self.refusals.clear();
         self.in_flight = 0;
     }
 
     /// Calls started and not yet handed back.
-    pub(super) fn in_flight(&self) -> u32 {
+    pub(crate) fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
-    pub(super) fn start(&mut self, tool: String, arguments: String) -> Result<CallId, CallError> {
-        let Some(Open { channel, .. }) = &self.open else {
-            return Err(gone(&tool));
+    pub(crate) fn start(&mut self, tool: String, arguments: String) -> Result<CallId, CallError> {
+        let Some(Run { channel, .. }) = &self.run else {
+            return Err(unavailable(&tool));
         };
         let id = self.next_id;
         let request = ToCoordinator::Call {
@@ -140,15 +150,15 @@ impl Link {
                 Ok(id)
             }
             Err(unsent) => match unsent.0 {
-                ToCoordinator::Call { tool, .. } => Err(gone(&tool)),
-                _ => Err(gone("")),
+                ToCoordinator::Call { tool, .. } => Err(unavailable(&tool)),
+                _ => Err(unavailable("")),
             },
         }
     }
 
     /// Makes a call and waits for its completion; others that arrive meanwhile
     /// are kept.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &mut self,
         tool: String,
         arguments: String,
@@ -158,7 +168,7 @@ impl Link {
             match self.next().await {
                 Some(completion) if completion.id == id => break completion.result,
                 Some(other) => self.arrived.push_back(other),
-                None => break Err(gone("")),
+                None => break Err(unavailable("")),
             }
         };
         self.in_flight = self.in_flight.saturating_sub(1);
@@ -166,15 +176,15 @@ impl Link {
         result
     }
 
-    pub(super) fn cancel(&mut self, id: CallId) {
-        if let Some(Open { channel, .. }) = &self.open {
+    pub(crate) fn cancel(&mut self, id: CallId) {
+        if let Some(Run { channel, .. }) = &self.run {
             // A coordinator that is gone has ended its calls already.
             let _ = channel.requests.send(ToCoordinator::Cancel { id });
         }
     }
 
     /// Waits until something completed or the time has passed.
-    pub(super) async fn completions(&mut self, at_most: Option<Duration>) -> Vec<Completion> {
+    pub(crate) async fn completions(&mut self, at_most: Option<Duration>) -> Vec<Completion> {
         if self.arrived.is_empty() {
             let first = match at_most {
                 Some(at_most) => timeout(at_most, self.next()).await.ok().flatten(),
@@ -185,7 +195,7 @@ impl Link {
         }
         while self.arrived.len() < MAX_BATCH
             && let Some(ToSandbox::Completed(completion)) =
-                self.open.as_mut().and_then(Open::next_now)
+                self.run.as_mut().and_then(Run::next_now)
         {
             self.arrived.push_back(completion);
         }
@@ -213,7 +223,7 @@ impl Link {
     }
 
     /// The refusal that a guest speaks of, if this run was told of it.
-    pub(super) fn delivered(
+    pub(crate) fn delivered(
         &self,
         said: &types::CallError,
     ) -> Option<(Refusal, Option<Box<Hint>>)> {
@@ -230,11 +240,11 @@ impl Link {
     }
 
     async fn next(&mut self) -> Option<Completion> {
-        let Some(open) = &mut self.open else {
+        let Some(run) = &mut self.run else {
             return std::future::pending().await;
         };
         loop {
-            match open.next().await {
+            match run.next().await {
                 Some(ToSandbox::Completed(completion)) => return Some(completion),
                 // Nobody asked.
                 Some(_) => {}
@@ -244,7 +254,7 @@ impl Link {
     }
 
     /// The tools of a server.
-    pub(super) async fn describe(
+    pub(crate) async fn describe(
         &mut self,
         server: String,
         language: Language,
@@ -255,14 +265,14 @@ impl Link {
         };
         let answer = match self.ask(question).await {
             Some(ToSandbox::Described(answer)) => answer,
-            _ => Err(gone(&server)),
+            _ => Err(unavailable(&server)),
         };
         self.note(&answer);
         answer
     }
 
     /// The tools that do something.
-    pub(super) async fn search(
+    pub(crate) async fn search(
         &mut self,
         query: String,
         detail: Detail,
@@ -277,7 +287,7 @@ impl Link {
         };
         let answer = match self.ask(question).await {
             Some(ToSandbox::Found(answer)) => answer,
-            _ => Err(gone("")),
+            _ => Err(unavailable("")),
         };
         self.note(&answer);
         answer
@@ -285,7 +295,7 @@ impl Link {
 
     /// The files of a part of `/servers`, unless they are known: those that
     /// describe a server's tools, or its resources.
-    pub(super) async fn stubs(
+    pub(crate) async fn stubs(
         &mut self,
         server: String,
         known: Option<u64>,
@@ -302,19 +312,19 @@ impl Link {
         };
         match self.ask(question).await {
             Some(ToSandbox::Stubs(answer)) => answer,
-            _ => Err(gone(&server)),
+            _ => Err(unavailable(&server)),
         }
     }
 
     /// Asks, and waits for the one answer that is no completion.
     async fn ask(&mut self, question: Question) -> Option<ToSandbox> {
-        let open = self.open.as_mut()?;
-        open.channel
+        let run = self.run.as_mut()?;
+        run.channel
             .requests
             .send(ToCoordinator::Ask(question))
             .ok()?;
         loop {
-            match open.next().await? {
+            match run.next().await? {
                 ToSandbox::Completed(completion) => self.arrived.push_back(completion),
                 answer => return Some(answer),
             }
@@ -322,7 +332,7 @@ impl Link {
     }
 }
 
-fn gone(tool: &str) -> CallError {
+fn unavailable(tool: &str) -> CallError {
     CallError {
         kind: CallErrorKind::Unavailable,
         server: String::new(),

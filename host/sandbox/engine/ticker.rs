@@ -15,7 +15,7 @@ use wasmtime::Engine;
 const TICK: Duration = Duration::from_millis(5);
 
 /// Advances an engine's epoch while guests run.
-pub(super) struct Ticker {
+pub(crate) struct Ticker {
     shared: Arc<Shared>,
     engine: Engine,
     thread: OnceLock<Thread>,
@@ -26,12 +26,12 @@ struct Shared {
 }
 
 /// Keeps the epoch advancing for as long as it lives.
-pub(super) struct Ticking {
+pub(crate) struct Ticking {
     shared: Arc<Shared>,
 }
 
 impl Ticker {
-    pub(super) fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine) -> Self {
         Self {
             shared: Arc::new(Shared {
                 running: AtomicUsize::new(0),
@@ -42,7 +42,7 @@ impl Ticker {
     }
 
     /// Ticks until the returned guard is dropped.
-    pub(super) fn start(&self) -> Ticking {
+    pub(crate) fn start(&self) -> Ticking {
         let before = self.shared.running.fetch_add(1, Ordering::SeqCst);
         let thread = self.thread.get_or_init(|| self.spawn());
         if before == 0 {

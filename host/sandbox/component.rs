@@ -1,0 +1,120 @@
+//! A component of a user: compiled, inspected and linked before anything of it
+//! runs.
+
+use wasmtime::component::Component;
+use wasmtime_wasi::p2::bindings::CommandPre;
+
+use crate::bindings::GuestPre;
+use crate::channel::Channel;
+use crate::engine::EngineVariant;
+use crate::instance::Runnable;
+use crate::{linker, typed};
+use contract::clock::Clock;
+use contract::hint::Hint;
+use contract::limits::{Limit, Limits};
+use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError};
+use contract::program::MAX_COMPONENT;
+
+/// Checks that these bytes are a component, and compiles it.
+pub(crate) fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Component, RunError> {
+    let refused = |message: String, hint: Option<&str>| {
+        RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::Invalid,
+            message,
+            hint: hint.map(|hint| Hint::Advice(hint.to_owned())),
+        })
+    };
+    if bytes.len() > MAX_COMPONENT {
+        return Err(refused(
+            format!(
+                "the component has {} bytes; at most {MAX_COMPONENT} are accepted",
+                bytes.len()
+            ),
+            None,
+        ));
+    }
+    // By magic and before any other look: compiled code is trusted entirely by
+    // whoever loads it, and text is a format nobody asked for.
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => {}
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            return Err(refused(
+                "this is a core WebAssembly module, not a component".into(),
+                Some("wrap it with `wasm-tools component new`, or build for `wasm32-wasip2`"),
+            ));
+        }
+        [0x7f, b'E', b'L', b'F', ..] => {
+            return Err(refused(
+                "this is compiled native code, which is never loaded".into(),
+                Some("pass the WebAssembly component it was made from"),
+            ));
+        }
+        _ => return Err(refused("this is not a WebAssembly component".into(), None)),
+    }
+    Component::from_binary(engine, bytes)
+        .map_err(|error| refused(format!("the component is not valid: {error:#}"), None))
+}
+
+/// Checks a user's component and links it, before anything of it runs. Servers
+/// whose tools it imports are asked for their interfaces until the deadline.
+pub(crate) async fn load(
+    variant: &EngineVariant,
+    component: &Component,
+    channel: &mut Channel,
+    limits: &Limits,
+    clock: &Clock,
+) -> Result<Runnable, RunError> {
+    let ungranted = linker::ungranted(&variant.engine, component);
+    if let Some(first) = ungranted.first() {
+        let others = match ungranted.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        let hint = if first.starts_with("wasi:sockets/") {
+            "there is no network but tools; `componentize-py componentize --stub-wasi` leaves sockets out"
+        } else {
+            "components get WASI's clocks, random numbers, files and output, \
+                 `wasm-coordinator:sandbox/tools` and `output`, and `mcp:SERVER/tools` of granted tools; \
+                 build it without the import"
+        };
+        return Err(RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::ImportDenied,
+            message: format!("the component imports `{first}`{others}, which is not granted"),
+            hint: Some(Hint::Advice(hint.to_owned())),
+        }));
+    }
+    let invalid = |error: wasmtime::Error| {
+        RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::Invalid,
+            message: format!("the component does not fit: {error:#}"),
+            hint: None,
+        })
+    };
+    let imports = typed::imports(&variant.engine, component)?;
+    let pre = if imports.is_empty() {
+        variant.linker.instantiate_pre(component)
+    } else {
+        let mut linker = variant.linker.clone();
+        let linked = clock
+            .limit(typed::link(&mut linker, imports, channel))
+            .await;
+        linked.ok_or(RunError::Limit(Limit::Timeout(limits.timeout)))??;
+        linker.instantiate_pre(component)
+    };
+    let pre = pre.map_err(invalid)?;
+    if let Ok(guest) = GuestPre::new(pre.clone()) {
+        return Ok(Runnable::Guest(guest));
+    }
+    match CommandPre::new(pre) {
+        Ok(command) => Ok(Runnable::Command(command)),
+        Err(_) => Err(RunError::Refused(ComponentRefusal {
+            kind: ComponentRefusalKind::Invalid,
+            message: "the component exports neither `run` and `resume` of `wasm-coordinator:sandbox/guest` \
+                      nor `wasi:cli/run`"
+                .into(),
+            hint: Some(Hint::Advice(
+                "build it for one of these worlds; `wit/sandbox.wit` has the first".to_owned(),
+            )),
+        })),
+    }
+}

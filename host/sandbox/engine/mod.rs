@@ -1,0 +1,241 @@
+//! The engine: wasmtime configured once, the guests compiled and linked once.
+
+mod binary;
+mod cache;
+mod config;
+mod guest;
+mod ticker;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use wasmtime::component::{Component, Linker};
+
+use crate::bindings::GuestPre;
+use crate::linker::linker;
+use crate::state::State;
+use contract::error::Error;
+
+use self::binary::{entry_name, functions};
+use self::cache::Cache;
+use self::config::config;
+use self::ticker::Ticker;
+
+pub use self::config::Metering;
+pub(crate) use self::config::WASM_STACK;
+pub use self::guest::Guest;
+
+/// Sees the one-time compilations, which take seconds.
+pub type Observer = Arc<dyn Fn(Compilation) + Send + Sync>;
+
+/// A step of a one-time compilation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compilation {
+    /// Compilation of this guest starts.
+    Started {
+        /// The guest.
+        guest: Guest,
+        /// How many functions it has, which tells how long it takes.
+        functions: u64,
+    },
+    /// It ended, well or not.
+    Ended(Guest),
+}
+
+/// How an [`Engine`] is set up.
+#[derive(Clone, Default)]
+pub struct EngineOptions {
+    /// Where compiled code is kept. `None`, the default, keeps it in memory
+    /// only: then each engine compiles for seconds.
+    pub cache: Option<PathBuf>,
+    /// Keeps memory for this many sandboxes ready, which makes starting one
+    /// several times faster. `None`, the default, maps memory for each anew.
+    pub pool: Option<u32>,
+    /// Told when a compilation starts and ends.
+    pub observer: Option<Observer>,
+}
+
+impl fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("cache", &self.cache)
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Compiles guests and starts sandboxes. Cheap to clone; one per process is
+/// enough.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: EngineOptions,
+    cache: Option<Cache>,
+    /// One for each [`Metering`], made when first asked for.
+    variants: [OnceLock<EngineVariant>; Metering::ALL.len()],
+    /// Held while one of the above, or a guest in it, is made.
+    making: Mutex<()>,
+}
+
+/// One configuration of wasmtime and the guests compiled for it.
+pub(crate) struct EngineVariant {
+    pub(crate) metering: Metering,
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: Linker<State>,
+    pub(crate) ticker: Ticker,
+    guests: [OnceLock<GuestPre<State>>; Guest::ALL.len()],
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Sets up an engine. Compiles nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run WebAssembly. A cache folder that cannot be
+    /// used is only a warning in the log.
+    pub fn new(options: EngineOptions) -> Result<Self, Error> {
+        let cache = options.cache.as_ref().and_then(|folder| {
+            Cache::open(folder)
+                .inspect_err(|error| {
+                    tracing::warn!(
+                        "compiled code is not kept in `{}`: {error}",
+                        folder.display()
+                    )
+                })
+                .ok()
+        });
+        let shared = Shared {
+            options,
+            cache,
+            variants: Default::default(),
+            making: Mutex::new(()),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Compiles a guest unless that is done, so that the first program need
+    /// not wait. Blocks for seconds at worst.
+    ///
+    /// # Errors
+    ///
+    /// When compilation fails, which is a failure of the host.
+    pub fn warm(&self, guest: Guest, metering: Metering) -> Result<(), Error> {
+        self.guest(guest, metering).map(|_| ())
+    }
+
+    /// Whether a guest is in memory, so that using it takes no time.
+    pub fn has(&self, guest: Guest, metering: Metering) -> bool {
+        self.slot(metering)
+            .get()
+            .is_some_and(|variant| variant.guests[guest as usize].get().is_some())
+    }
+
+    /// The guest, compiled and linked.
+    pub(crate) fn guest(
+        &self,
+        guest: Guest,
+        metering: Metering,
+    ) -> Result<&GuestPre<State>, Error> {
+        let variant = self.variant(metering)?;
+        let slot = &variant.guests[guest as usize];
+        if let Some(pre) = slot.get() {
+            return Ok(pre);
+        }
+        let _making = self
+            .shared
+            .making
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(pre) = slot.get() {
+            return Ok(pre);
+        }
+        let pre = self
+            .prepare(variant, guest)
+            .map_err(|error| Error::host("preparing a guest", error))?;
+        Ok(slot.get_or_init(|| pre))
+    }
+
+    pub(crate) fn variant(&self, metering: Metering) -> Result<&EngineVariant, Error> {
+        let slot = self.slot(metering);
+        if let Some(variant) = slot.get() {
+            return Ok(variant);
+        }
+        let variant = EngineVariant::new(metering, self.shared.options.pool)
+            .map_err(|error| Error::host("setting up WebAssembly", error))?;
+        Ok(slot.get_or_init(|| variant))
+    }
+
+    fn slot(&self, metering: Metering) -> &OnceLock<EngineVariant> {
+        &self.shared.variants[metering as usize]
+    }
+
+    fn prepare(&self, variant: &EngineVariant, guest: Guest) -> wasmtime::Result<GuestPre<State>> {
+        let engine = &variant.engine;
+        let name = format!("{}-{}", guest.name(), entry_name(engine, guest.digest()));
+        let cached = self
+            .shared
+            .cache
+            .as_ref()
+            .and_then(|cache| cache.load(engine, &name));
+        let component = match cached {
+            Some(component) => component,
+            None => self.compile(engine, guest, &name)?,
+        };
+        GuestPre::new(variant.linker.instantiate_pre(&component)?)
+    }
+
+    fn compile(
+        &self,
+        engine: &wasmtime::Engine,
+        guest: Guest,
+        name: &str,
+    ) -> wasmtime::Result<Component> {
+        let observe = |step| {
+            if let Some(observer) = &self.shared.options.observer {
+                observer(step);
+            }
+        };
+        let bytes = guest.component()?;
+        observe(Compilation::Started {
+            guest,
+            functions: functions(&bytes),
+        });
+        let compiled = Component::from_binary(engine, &bytes);
+        observe(Compilation::Ended(guest));
+        let component = compiled?;
+        if let Some(cache) = &self.shared.cache
+            && let Err(error) = cache.store(name, &component.serialize()?)
+        {
+            tracing::warn!("compiled code is not kept: {error}");
+        }
+        Ok(component)
+    }
+}
+
+impl EngineVariant {
+    fn new(metering: Metering, pool: Option<u32>) -> wasmtime::Result<Self> {
+        let engine = wasmtime::Engine::new(&config(metering, pool))?;
+        Ok(Self {
+            metering,
+            linker: linker(&engine)?,
+            ticker: Ticker::new(&engine),
+            engine,
+            guests: Default::default(),
+        })
+    }
+}

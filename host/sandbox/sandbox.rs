@@ -1,0 +1,235 @@
+//! The sandbox of one session: which instance runs a program, and what is left
+//! of it afterwards.
+
+use std::sync::Arc;
+
+use crate::bindings::types;
+use crate::channel::Channel;
+use crate::component;
+use crate::console::Console;
+use crate::engine::{Engine, EngineVariant, Guest, Metering};
+use crate::files::{FilesCtx, Generated, Mounts};
+use crate::instance::{Instance, Runnable};
+use crate::servers::ServerTree;
+use crate::state::{Shared, State};
+use contract::clock::Clock;
+use contract::error::Error;
+use contract::limits::Limits;
+use contract::message::Server;
+use contract::outcome::{RunError, RunOutcome};
+use contract::program::{Code, Language, Program};
+
+/// The sandbox of one session: its interpreters, made when first used, and its
+/// files.
+pub struct Sandbox {
+    engine: Engine,
+    shared: Shared,
+    /// One for each guest and engine variant.
+    slots: [[Slot; Metering::ALL.len()]; Guest::ALL.len()],
+}
+
+/// The place of an interpreter.
+#[derive(Default)]
+enum Slot {
+    /// Not used yet.
+    #[default]
+    Unused,
+    /// Here, with the variables of the programs so far.
+    Idle(Box<Instance>),
+    /// Running; or it ended in no known state and is gone.
+    Away,
+}
+
+impl Sandbox {
+    /// Mounts `/servers` beside what is mounted already.
+    pub fn new(engine: Engine, servers: Arc<[Server]>, mounts: Mounts) -> Self {
+        let tree = ServerTree::new(servers);
+        let mounts = mounts
+            .mount("/servers", tree.volume(), Generated::ROOT)
+            .expect("nobody mounts anything else there");
+        Self {
+            engine,
+            shared: Shared {
+                console: Console::new(),
+                files: FilesCtx::with_mounts(mounts),
+                tree,
+            },
+            slots: Default::default(),
+        }
+    }
+
+    /// What the current or last run printed.
+    pub fn console(&self) -> &Console {
+        &self.shared.console
+    }
+
+    /// Runs a program. Nothing of it is left behind if the future is dropped.
+    pub async fn run(
+        &mut self,
+        program: &Program,
+        limits: &Limits,
+        channel: Channel,
+    ) -> RunOutcome {
+        self.shared.console.begin(limits);
+        // What an earlier program was refused is no news.
+        self.shared.files.take_refused();
+        self.shared.tree.expire();
+        let outcome = match program.code() {
+            Code::Source { language, text } => {
+                self.run_source(*language, text, program, limits, channel)
+                    .await
+            }
+            Code::Component(bytes) => {
+                self.run_component(Arc::clone(bytes), program, limits, channel)
+                    .await
+            }
+        };
+        RunOutcome {
+            files_refused: self.shared.files.take_refused(),
+            ..outcome
+        }
+    }
+
+    async fn run_source(
+        &mut self,
+        language: Language,
+        text: &str,
+        program: &Program,
+        limits: &Limits,
+        channel: Channel,
+    ) -> RunOutcome {
+        let guest = Guest::of(language);
+        let metering = Metering::of(limits);
+        if let Err(error) = prepare(&self.engine, guest, metering).await {
+            return RunOutcome::failed(RunError::Host(error));
+        }
+        let engine = &self.engine;
+        let (variant, pre) = match (engine.variant(metering), engine.guest(guest, metering)) {
+            (Ok(variant), Ok(pre)) => (variant, pre),
+            (Err(error), _) | (_, Err(error)) => return RunOutcome::failed(RunError::Host(error)),
+        };
+        let slot = &mut self.slots[guest as usize][metering as usize];
+        let before = std::mem::replace(slot, Slot::Away);
+        let variables_lost = matches!(before, Slot::Away);
+        let mut instance = match before {
+            Slot::Idle(instance) => instance,
+            Slot::Unused | Slot::Away => {
+                let state = State::new(limits, &self.shared, &[]);
+                Box::new(Instance::new(variant, state))
+            }
+        };
+        let program = types::Program {
+            source: text.to_owned(),
+            name: program.name().to_owned(),
+            language: language.into(),
+            arguments: program.argument_list().to_vec(),
+        };
+        let outcome = run(
+            variant,
+            &mut instance,
+            &Runnable::Guest(pre.clone()),
+            &program,
+            limits,
+            Clock::new(limits.timeout),
+            channel,
+        )
+        .await;
+        // After anything but an orderly end the instance is in no known state.
+        if outcome.end.is_ok() {
+            *slot = Slot::Idle(instance);
+        }
+        RunOutcome {
+            variables_lost,
+            ..outcome
+        }
+    }
+
+    async fn run_component(
+        &mut self,
+        bytes: Arc<[u8]>,
+        program: &Program,
+        limits: &Limits,
+        mut channel: Channel,
+    ) -> RunOutcome {
+        let metering = Metering::of(limits);
+        let variant = match self.engine.variant(metering) {
+            Ok(variant) => variant,
+            Err(error) => return RunOutcome::failed(RunError::Host(error)),
+        };
+        let engine = variant.engine.clone();
+        let component =
+            match tokio::task::spawn_blocking(move || component::compile(&engine, &bytes)).await {
+                Ok(Ok(component)) => component,
+                Ok(Err(error)) => return RunOutcome::failed(error),
+                Err(error) => {
+                    return RunOutcome::failed(RunError::Host(Error::host(
+                        "compiling a component",
+                        error,
+                    )));
+                }
+            };
+        let clock = Clock::new(limits.timeout);
+        let loaded = component::load(variant, &component, &mut channel, limits, &clock).await;
+        let runnable = match loaded {
+            Ok(runnable) => runnable,
+            Err(error) => return RunOutcome::failed(error),
+        };
+        let mut arguments = vec![program.name().to_owned()];
+        arguments.extend_from_slice(program.argument_list());
+        let state = State::new(limits, &self.shared, &arguments);
+        let mut instance = Instance::new(variant, state);
+        let program = types::Program {
+            source: String::new(),
+            name: program.name().to_owned(),
+            language: types::Language::Python,
+            arguments: program.argument_list().to_vec(),
+        };
+        run(
+            variant,
+            &mut instance,
+            &runnable,
+            &program,
+            limits,
+            clock,
+            channel,
+        )
+        .await
+    }
+}
+
+async fn run(
+    variant: &EngineVariant,
+    instance: &mut Instance,
+    runnable: &Runnable,
+    program: &types::Program,
+    limits: &Limits,
+    clock: Arc<Clock>,
+    channel: Channel,
+) -> RunOutcome {
+    let _ticking = variant.ticker.start();
+    let state = instance.state();
+    state.ledger.begin(limits);
+    state.coordinator.connect(channel, Arc::clone(&clock));
+    let end = instance.run(runnable, program, limits, &clock).await;
+    let fuel = instance.fuel_used(limits);
+    let state = instance.state();
+    state.coordinator.disconnect();
+    RunOutcome {
+        end,
+        fuel,
+        memory_peak: state.ledger.memory_peak(),
+        files_refused: None,
+        variables_lost: false,
+    }
+}
+
+/// Compiles the guest away from the event loop, unless it is there.
+async fn prepare(engine: &Engine, guest: Guest, metering: Metering) -> Result<(), Error> {
+    if engine.has(guest, metering) {
+        return Ok(());
+    }
+    let engine = engine.clone();
+    tokio::task::spawn_blocking(move || engine.warm(guest, metering))
+        .await
+        .map_err(|error| Error::host("preparing a guest", error))?
+}
