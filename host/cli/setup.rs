@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime::Builder;
-use wasm_coordinator::config::{self, Configuration, Guarded, Surroundings};
+use wasm_coordinator::config::{self, Configuration, Environment, Secret};
 use wasm_coordinator::{
     Bounds, Engine, EngineOptions, Grants, Http, PassThrough, ServerSpec, Stdio, Toolbox, Transport,
 };
@@ -30,10 +30,10 @@ impl ConfigFlag {
 
     /// Reads the configuration; shows its warnings if asked to.
     pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
-        let mut surroundings = Surroundings::of_process().map_err(Failure::host)?;
-        surroundings.own_program = std::env::current_exe().ok();
+        let mut environment = Environment::of_process().map_err(Failure::host)?;
+        environment.own_program = std::env::current_exe().ok();
         let configuration =
-            config::load(self.config.as_deref(), &surroundings).map_err(|error| Failure {
+            config::load(self.config.as_deref(), &environment).map_err(|error| Failure {
                 message: Message::error(error.to_string()),
                 exit_code: super::EXIT_USAGE,
             })?;
@@ -127,7 +127,7 @@ pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Fai
 
 fn spec(server: &config::Server, configuration: &Configuration) -> ServerSpec {
     let upstream = &configuration.upstream;
-    let exposed = |pairs: &[(String, Guarded)]| {
+    let exposed = |pairs: &[(String, Secret)]| {
         pairs
             .iter()
             .map(|(name, value)| (name.clone(), value.expose().to_owned()))

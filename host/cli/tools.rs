@@ -86,7 +86,7 @@ struct Shared {
 }
 
 /// Tools that a list shows at most.
-const MOST_LISTED: u32 = 1000;
+const MAX_LISTED: u32 = 1000;
 
 impl Tools {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -108,7 +108,7 @@ impl Search {
 
 impl List {
     fn run(self) -> Result<ExitCode, Failure> {
-        find(&self.shared, "", self.server.as_deref(), MOST_LISTED)
+        find(&self.shared, "", self.server.as_deref(), MAX_LISTED)
     }
 }
 

@@ -194,9 +194,9 @@ impl std::error::Error for Error {}
 
 /// A name from a file or a path, fit to be printed inside a message.
 pub(super) fn quoted(name: &str) -> String {
-    const LONGEST: usize = 60;
-    let mut text: String = name.chars().take(LONGEST).map(printable).collect();
-    if name.chars().nth(LONGEST).is_some() {
+    const MAX_SPAN: usize = 60;
+    let mut text: String = name.chars().take(MAX_SPAN).map(printable).collect();
+    if name.chars().nth(MAX_SPAN).is_some() {
         text.push('…');
     }
     format!("`{text}`")

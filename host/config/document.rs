@@ -23,7 +23,7 @@ use super::{
 
 /// Problems kept of each severity. A file with more has one cause, and each
 /// excerpt costs a pass over the text.
-const MOST_PROBLEMS: usize = 50;
+const MAX_PROBLEMS: usize = 50;
 
 /// Reads `text` into a tree.
 pub(super) fn parse<'t>(file: &Path, text: &'t str) -> Result<Value<'t>, Error> {
@@ -96,7 +96,7 @@ impl<'t> Report<'t> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        if self.errors.len() < MOST_PROBLEMS {
+        if self.errors.len() < MAX_PROBLEMS {
             let diagnostic = self.diagnostic(range, message.into(), hint);
             self.errors.push(diagnostic);
         }
@@ -108,7 +108,7 @@ impl<'t> Report<'t> {
         message: impl Into<String>,
         hint: Option<String>,
     ) {
-        if self.warnings.len() < MOST_PROBLEMS {
+        if self.warnings.len() < MAX_PROBLEMS {
             let diagnostic = self.diagnostic(range, message.into(), hint);
             self.warnings.push(diagnostic);
         }

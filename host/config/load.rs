@@ -22,14 +22,14 @@ use super::{
 
 /// The largest file that is read. A big one has a few kilobytes; this bounds
 /// what `--config /dev/zero` can do.
-const LARGEST_FILE: u64 = 4 << 20;
+const MAX_FILE: u64 = 4 << 20;
 
 /// The variable that names the file.
 const VARIABLE: &str = "MCP_JSON";
 
 /// Where the loader looks; a value, so that it can be tested and embedded.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct Environment {
     /// Where `mcp.json` is looked for, and what relative paths start from.
     pub directory: PathBuf,
     /// The environment.
@@ -40,7 +40,7 @@ pub struct Surroundings {
     pub own_program: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl Environment {
     /// Those of this process.
     ///
     /// # Errors
@@ -70,8 +70,8 @@ impl Surroundings {
 ///
 /// Everything that is wrong with the file, each with its place; printing the
 /// error shows it like a compiler does.
-pub fn load(explicit: Option<&Path>, surroundings: &Surroundings) -> Result<Configuration, Error> {
-    let here = &surroundings.directory;
+pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Configuration, Error> {
+    let here = &environment.directory;
     let here_dotenv = match explicit {
         Some(_) => None,
         None => read_dotenv(here)?,
@@ -79,7 +79,7 @@ pub fn load(explicit: Option<&Path>, surroundings: &Surroundings) -> Result<Conf
     let (file, asked_by) = match explicit {
         Some(path) => (path.to_owned(), Some("`--config`")),
         None => {
-            let named = surroundings
+            let named = environment
                 .variables
                 .get(&OsString::from(VARIABLE))
                 .cloned();
@@ -101,7 +101,7 @@ pub fn load(explicit: Option<&Path>, surroundings: &Surroundings) -> Result<Conf
         None if explicit.is_some() => read_dotenv(here)?,
         None => here_dotenv,
     };
-    let variables = |name: &str| match surroundings.variable(name) {
+    let variables = |name: &str| match environment.variable(name) {
         Err(VarError::NotPresent) => dotenv
             .as_ref()
             .and_then(|variables| variables.get(name).cloned())
@@ -111,7 +111,7 @@ pub fn load(explicit: Option<&Path>, surroundings: &Surroundings) -> Result<Conf
     let context = Context {
         folder,
         variables: &variables,
-        own_program: surroundings.own_program.as_deref(),
+        own_program: environment.own_program.as_deref(),
     };
     parse(&file, &text, &context)
 }
@@ -134,7 +134,7 @@ fn read_text(here: &Path, file: &Path, asked_by: Option<&str>) -> Result<Option<
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             return fail(
-                format!("it is larger than {} MiB", LARGEST_FILE >> 20),
+                format!("it is larger than {} MiB", MAX_FILE >> 20),
                 Some("a configuration has a few kilobytes: is this the right file?"),
             );
         }
@@ -247,9 +247,9 @@ fn bad_line(file: &Path, text: &str, line: &str) -> Diagnostic {
 fn read_bounded(file: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     File::open(file)?
-        .take(LARGEST_FILE + 1)
+        .take(MAX_FILE + 1)
         .read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= LARGEST_FILE).then_some(bytes))
+    Ok((bytes.len() as u64 <= MAX_FILE).then_some(bytes))
 }
 
 fn reason(error: &io::Error) -> String {
@@ -299,7 +299,7 @@ mod tests {
         }
 
         fn load(&self, explicit: Option<&str>) -> Result<Configuration, String> {
-            let surroundings = Surroundings {
+            let environment = Environment {
                 directory: self.folder.path().to_owned(),
                 variables: self
                     .variables
@@ -308,7 +308,7 @@ mod tests {
                     .collect(),
                 own_program: None,
             };
-            load(explicit.map(Path::new), &surroundings).map_err(|error| {
+            load(explicit.map(Path::new), &environment).map_err(|error| {
                 error
                     .to_string()
                     .replace(&self.folder.path().display().to_string(), "HERE")

@@ -16,10 +16,10 @@ use jsonc_parser::{ast::Value, common::Ranged};
 
 mod diagnostic;
 mod document;
-mod guarded;
 mod load;
 mod nearest;
 mod quantity;
+mod secret;
 mod servers;
 mod settings;
 #[cfg(test)]
@@ -28,9 +28,9 @@ mod transport;
 mod variables;
 
 pub use diagnostic::{Diagnostic, Error, Place};
-pub use guarded::Guarded;
-pub use load::{Surroundings, load};
+pub use load::{Environment, load};
 pub use quantity::{Bytes, NotAnAmount, Span};
+pub use secret::Secret;
 
 use document::Report;
 
@@ -86,11 +86,11 @@ pub enum Transport {
 #[derive(Debug, Clone)]
 pub struct Stdio {
     /// The program: an absolute path, or a name to be found on the `PATH`.
-    pub command: Guarded,
+    pub command: Secret,
     /// Its arguments.
-    pub args: Vec<Guarded>,
+    pub args: Vec<Secret>,
     /// What is added to its environment.
-    pub env: Vec<(String, Guarded)>,
+    pub env: Vec<(String, Secret)>,
     /// Its working directory; ours if absent.
     pub cwd: Option<PathBuf>,
 }
@@ -99,10 +99,10 @@ pub struct Stdio {
 #[derive(Debug, Clone)]
 pub struct Http {
     /// `http://…` or `https://…`; shows without user, password and query.
-    pub url: Guarded,
+    pub url: Secret,
     /// Sent with every request. The names are valid header names and the
     /// values have no line breaks.
-    pub headers: Vec<(String, Guarded)>,
+    pub headers: Vec<(String, Secret)>,
 }
 
 /// Limits for programs; what is absent has its default. None is zero.
@@ -216,8 +216,8 @@ impl Server {
         Self {
             name: name.to_owned(),
             transport: Transport::Stdio(Stdio {
-                command: Guarded::plain(program.to_string_lossy()),
-                args: arguments.into_iter().map(Guarded::plain).collect(),
+                command: Secret::plain(program.to_string_lossy()),
+                args: arguments.into_iter().map(Secret::plain).collect(),
                 env: Vec::new(),
                 cwd: None,
             }),
@@ -236,7 +236,7 @@ impl Server {
                 command, args, env, ..
             }) => {
                 secrets.extend(command.secrets());
-                secrets.extend(args.iter().flat_map(Guarded::secrets));
+                secrets.extend(args.iter().flat_map(Secret::secrets));
                 secrets.extend(env.iter().flat_map(|(_, value)| value.secrets()));
             }
             Transport::Http(Http { url, headers }) => {

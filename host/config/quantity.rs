@@ -24,10 +24,10 @@ pub struct Span(pub Duration);
 
 /// The longest [`Span`] that can be written: a year. Far beyond any deadline,
 /// and adding it to a clock cannot overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+const MAX_SPAN: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Bounds the work on hostile text; no real amount is as long.
-const LONGEST_TEXT: usize = 40;
+const MAX_TEXT: usize = 40;
 
 const BYTE_UNITS: &[(&str, u64)] = &[
     ("", 1),
@@ -140,7 +140,7 @@ impl FromStr for Span {
                     })
                 })?;
             total += Duration::from_nanos(number.times(units[place].1).map_err(fail)?);
-            if total > LONGEST {
+            if total > MAX_SPAN {
                 return Err(fail("is longer than a year"));
             }
             units = &units[place + 1..];
@@ -173,7 +173,7 @@ impl NotAnAmount {
     fn new(text: &str, reason: &'static str, example: &'static str) -> Self {
         let text = text
             .chars()
-            .take(LONGEST_TEXT)
+            .take(MAX_TEXT)
             .flat_map(char::escape_debug)
             .collect();
         Self {
@@ -204,7 +204,7 @@ impl Number {
 
 /// Splits off the first number and its unit: `1m30s` into 1, `m` and `30s`.
 fn first_amount(text: &str) -> Result<(Number, &str, &str), &'static str> {
-    if text.len() > LONGEST_TEXT {
+    if text.len() > MAX_TEXT {
         return Err("is too long for an amount");
     }
     let text = text.trim();
@@ -375,7 +375,7 @@ mod tests {
             seed ^= seed << 17;
             let value = seed >> (round % 64);
             assert_eq!(bytes(&Bytes(value).to_string()), Ok(value));
-            let length = Duration::from_nanos(value).min(LONGEST);
+            let length = Duration::from_nanos(value).min(MAX_SPAN);
             assert_eq!(span(&Span(length).to_string()), Ok(length));
         }
         assert_eq!(Bytes(256 << 20).to_string(), "256MiB");

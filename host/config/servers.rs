@@ -18,13 +18,13 @@ use super::{
 };
 
 /// Servers in one file. A guard against generated rubbish.
-const MOST_SERVERS: usize = 256;
+const MAX_SERVERS: usize = 256;
 
 /// The longest name of a server: it becomes a module, a folder and a column.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME: usize = 100;
 
 /// The most calls in flight that can be asked for, per server and in all.
-pub(super) const MOST_IN_FLIGHT: u64 = 10_000;
+pub(super) const MAX_IN_FLIGHT: u64 = 10_000;
 
 /// Ours, or shared by every client.
 const KEYS: &[&str] = &[
@@ -97,10 +97,10 @@ pub(super) fn read(
             );
             continue;
         }
-        if servers.enabled.len() + servers.disabled.len() == MOST_SERVERS {
+        if servers.enabled.len() + servers.disabled.len() == MAX_SERVERS {
             report.error(
                 field.name_range,
-                format!("there are more than {MOST_SERVERS} servers"),
+                format!("there are more than {MAX_SERVERS} servers"),
                 None,
             );
             return;
@@ -118,8 +118,8 @@ pub(super) fn read(
 fn check_name(report: &mut Report<'_>, field: &Field<'_>) -> bool {
     let problem = if field.name.trim().is_empty() {
         "the name of a server is empty".to_owned()
-    } else if field.name.chars().count() > LONGEST_NAME {
-        format!("the name of a server is longer than {LONGEST_NAME} characters")
+    } else if field.name.chars().count() > MAX_NAME {
+        format!("the name of a server is longer than {MAX_NAME} characters")
     } else if field.name.chars().any(char::is_control) {
         "the name of a server contains a control character".to_owned()
     } else {
@@ -175,7 +175,7 @@ impl Entry<'_, '_> {
             .or_else(|| get("timeout").and_then(|field| self.foreign_timeout(&field)));
         let max_in_flight = get("maxInFlight").and_then(|field| {
             let what = self.what("maxInFlight");
-            let count = self.report.count(field.value, &what, MOST_IN_FLIGHT)?;
+            let count = self.report.count(field.value, &what, MAX_IN_FLIGHT)?;
             usize::try_from(count).ok()
         });
         for key in ["excludeTools", "disabledTools"] {
@@ -231,13 +231,13 @@ impl Entry<'_, '_> {
     /// an hour, others milliseconds and start with thousands. Text with a unit
     /// is taken as it stands.
     fn foreign_timeout(&mut self, field: &Field<'_>) -> Option<Span> {
-        const MOST_SECONDS: u64 = 3_600;
+        const MAX_SECONDS: u64 = 3_600;
         let what = self.what("timeout");
         let Value::NumberLit(_) = field.value else {
             return self.span(field);
         };
         let number = self.report.count(field.value, &what, u64::from(u32::MAX))?;
-        Some(Span(if number <= MOST_SECONDS {
+        Some(Span(if number <= MAX_SECONDS {
             std::time::Duration::from_secs(number)
         } else {
             std::time::Duration::from_millis(number)

@@ -10,7 +10,7 @@ use super::{
     Changes, Limits, PassThrough, Serve, Tools, Upstream,
     diagnostic::quoted,
     document::{Field, Report},
-    servers::MOST_IN_FLIGHT,
+    servers::MAX_IN_FLIGHT,
 };
 
 /// What the section says; everything is optional.
@@ -117,7 +117,7 @@ fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
 fn serve(report: &mut Report<'_>, section: &Value<'_>) -> Serve {
     /// More programs than that do not run at the same time on any machine, and
     /// memory is reserved for each.
-    const MOST: u64 = 10_000;
+    const MAX_RUNS: u64 = 10_000;
     let mut serve = Serve::default();
     let Some(fields) = report.fields(section, "`coordinator.serve`") else {
         return serve;
@@ -131,8 +131,8 @@ fn serve(report: &mut Report<'_>, section: &Value<'_>) -> Serve {
         match field.name {
             _ if matches!(field.value, Value::NullKeyword(_)) && SERVE.contains(&field.name) => {}
             "maxTokens" => serve.max_tokens = count(1_000_000),
-            "runs" => serve.runs = count(MOST),
-            "sessions" => serve.sessions = count(MOST),
+            "runs" => serve.runs = count(MAX_RUNS),
+            "sessions" => serve.sessions = count(MAX_RUNS),
             "longestTimeout" => serve.longest_timeout = report.span(field.value, &what),
             "sessionMemory" => serve.session_memory = report.bytes(field.value, &what),
             "sessionIdle" => serve.session_idle = report.span(field.value, &what),
@@ -212,7 +212,7 @@ fn patterns(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Vec<Strin
 }
 
 fn in_flight(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<usize> {
-    let count = report.count(value, what, MOST_IN_FLIGHT)?;
+    let count = report.count(value, what, MAX_IN_FLIGHT)?;
     usize::try_from(count).ok()
 }
 

@@ -89,7 +89,7 @@ fn a_file_of_any_client_is_understood() {
 
     let files = stdio(&configuration, 0);
     assert_eq!(files.command.expose(), "npx");
-    let args: Vec<_> = files.args.iter().map(Guarded::expose).collect();
+    let args: Vec<_> = files.args.iter().map(Secret::expose).collect();
     assert_eq!(args, ["-y", "server", "/home/ada/docs"]);
     let env: Vec<_> = files
         .env

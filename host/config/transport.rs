@@ -12,9 +12,9 @@ use super::{
     Http, Stdio, Transport,
     diagnostic::quoted,
     document::Field,
-    guarded::{Guarded, sounds_secret},
+    secret::{Secret, sounds_secret},
     servers::{Entry, OWN_NAME},
-    variables::{Fault, LONGEST_VALUE, expand},
+    variables::{Fault, MAX_VALUE, expand},
 };
 
 impl Entry<'_, '_> {
@@ -141,7 +141,7 @@ impl Entry<'_, '_> {
         })
     }
 
-    fn program(&mut self, field: &Field<'_>, has_args: bool) -> Option<Guarded> {
+    fn program(&mut self, field: &Field<'_>, has_args: bool) -> Option<Secret> {
         let what = self.what("command");
         if let Value::Array(_) = field.value {
             let message = format!("{what} must be text in double quotes, found a list");
@@ -166,7 +166,7 @@ impl Entry<'_, '_> {
         if value == OWN_NAME
             && let Some(own) = self.context.own_program.and_then(Path::to_str)
         {
-            return Some(Guarded::new(own, OWN_NAME));
+            return Some(Secret::new(own, OWN_NAME));
         }
         // A path is relative to the file that says it, not to wherever the
         // command was typed. A bare name is looked up by the system.
@@ -175,7 +175,7 @@ impl Entry<'_, '_> {
             && value.contains('/')
             && let Some(path) = self.context.folder.join(path).to_str()
         {
-            return Some(Guarded::new(path, program.to_string()));
+            return Some(Secret::new(path, program.to_string()));
         }
         Some(program)
     }
@@ -205,7 +205,7 @@ impl Entry<'_, '_> {
     }
 
     /// Names with values that never show: variables, headers.
-    fn pairs(&mut self, field: &Field<'_>, of: Pairs) -> Option<Vec<(String, Guarded)>> {
+    fn pairs(&mut self, field: &Field<'_>, of: Pairs) -> Option<Vec<(String, Secret)>> {
         let what = self.what(field.name);
         let fields = self.report.fields(field.value, &what)?;
         // Not stopped by the first problem, so that all are reported.
@@ -216,15 +216,15 @@ impl Entry<'_, '_> {
         pairs.into_iter().collect()
     }
 
-    fn pair(&mut self, pair: &Field<'_>, key: &str, of: Pairs) -> Option<(String, Guarded)> {
+    fn pair(&mut self, pair: &Field<'_>, key: &str, of: Pairs) -> Option<(String, Secret)> {
         let what = format!("{}: `{key}.{}`", self.subject, plain(pair.name));
         if let Err(problem) = of.check_name(pair.name) {
             return self.error(pair.name_range, format!("{what} {problem}"), None);
         }
         let value = match pair.value {
             // Other clients take these, and what is meant is plain.
-            Value::NumberLit(number) => Guarded::hidden(number.value),
-            Value::BooleanLit(flag) => Guarded::hidden(flag.value.to_string()),
+            Value::NumberLit(number) => Secret::hidden(number.value),
+            Value::BooleanLit(flag) => Secret::hidden(flag.value.to_string()),
             value => {
                 let text = self.report.text(value, &what)?;
                 let value = self.value(text, &what)?;
@@ -242,7 +242,7 @@ impl Entry<'_, '_> {
     }
 
     /// A text with its variables replaced; shows as it was written.
-    fn value(&mut self, text: &StringLit<'_>, what: &str) -> Option<Guarded> {
+    fn value(&mut self, text: &StringLit<'_>, what: &str) -> Option<Secret> {
         let expanded = match expand(&text.value, self.context.variables) {
             Ok(expanded) => expanded,
             Err(fault) => return self.fault(text, what, fault),
@@ -250,7 +250,7 @@ impl Entry<'_, '_> {
         if expanded.text.contains('\0') {
             return self.error(text.range, format!("{what} contains a NUL character"), None);
         }
-        let mut value = Guarded::new(expanded.text, text.value.as_ref());
+        let mut value = Secret::new(expanded.text, text.value.as_ref());
         for (name, secret) in &expanded.used {
             if sounds_secret(name) {
                 value = value.with_secret(secret);
@@ -291,7 +291,7 @@ impl Entry<'_, '_> {
                 self.error(whole, message, Some("write `$${` for a plain `${`"))
             }
             Fault::TooLong => {
-                let message = format!("{what} is longer than {LONGEST_VALUE} bytes");
+                let message = format!("{what} is longer than {MAX_VALUE} bytes");
                 self.error(whole, message, None)
             }
         }
@@ -345,7 +345,7 @@ impl Pairs {
 }
 
 /// The address without what may authorise: user and password, the query.
-fn shown_without_secrets(url: Guarded, written: &str) -> Guarded {
+fn shown_without_secrets(url: Secret, written: &str) -> Secret {
     let (before, rest) = written.split_once("://").unwrap_or(("", written));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);

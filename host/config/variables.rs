@@ -30,7 +30,7 @@ pub(super) enum Fault {
 
 /// The longest value after expansion. Linux passes no argument or environment
 /// entry above 128 KiB; a little less leaves room for the entry's name.
-pub(super) const LONGEST_VALUE: usize = 127 * 1024;
+pub(super) const MAX_VALUE: usize = 127 * 1024;
 
 pub(super) fn expand(text: &str, lookup: &Lookup<'_>) -> Result<Expanded, Fault> {
     let mut expanded = Expanded {
@@ -54,12 +54,12 @@ pub(super) fn expand(text: &str, lookup: &Lookup<'_>) -> Result<Expanded, Fault>
             expanded.text.push('$');
             rest = &rest[1..];
         }
-        if expanded.text.len() > LONGEST_VALUE {
+        if expanded.text.len() > MAX_VALUE {
             return Err(Fault::TooLong);
         }
     }
     expanded.text.push_str(rest);
-    if expanded.text.len() > LONGEST_VALUE {
+    if expanded.text.len() > MAX_VALUE {
         return Err(Fault::TooLong);
     }
     Ok(expanded)
@@ -97,7 +97,7 @@ mod tests {
             "USER" => Ok("ada".to_owned()),
             "EMPTY" => Ok(String::new()),
             "NESTED" => Ok("${USER}".to_owned()),
-            "HUGE" => Ok("x".repeat(LONGEST_VALUE)),
+            "HUGE" => Ok("x".repeat(MAX_VALUE)),
             "LATIN" => Err(VarError::NotUnicode("latin".into())),
             _ => Err(VarError::NotPresent),
         };

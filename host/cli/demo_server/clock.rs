@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, Definition};
 
 /// Zones in one question.
-const MOST_ZONES: usize = 50;
+const MAX_ZONES: usize = 50;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ pub(super) fn definition() -> Definition {
                 "zones": {
                     "type": "array",
                     "items": { "type": "string" },
-                    "maxItems": MOST_ZONES,
+                    "maxItems": MAX_ZONES,
                     "default": [],
                     "description": "names like `Europe/Berlin` or `Asia/Tokyo`",
                 },
@@ -56,8 +56,8 @@ pub(super) fn now(question: Question) -> Answer {
 }
 
 fn at(moment: Timestamp, question: Question) -> Answer {
-    if question.zones.len() > MOST_ZONES {
-        return Err(format!("`zones` has more than {MOST_ZONES} names"));
+    if question.zones.len() > MAX_ZONES {
+        return Err(format!("`zones` has more than {MAX_ZONES} names"));
     }
     let database = TimeZoneDatabase::bundled();
     let mut zones = Map::new();

@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Text from the configuration with a form that may be shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Guarded {
+pub struct Secret {
     value: String,
     shown: String,
     /// Values of variables inside `value` that are secrets by their names.
@@ -18,9 +18,9 @@ pub struct Guarded {
 
 /// Shorter values are not treated as secrets: removing every `yes` or `8080`
 /// from a text destroys it and hides nothing.
-const SHORTEST_SECRET: usize = 8;
+const MIN_SECRET: usize = 8;
 
-impl Guarded {
+impl Secret {
     /// A value that shows as `shown`, usually with its variables unexpanded.
     pub fn new(value: impl Into<String>, shown: impl Into<String>) -> Self {
         Self {
@@ -70,20 +70,20 @@ impl Guarded {
 
     /// Adds a part of the value that is a secret.
     pub(super) fn with_secret(mut self, secret: &str) -> Self {
-        if secret.len() >= SHORTEST_SECRET && !self.secrets.iter().any(|known| known == secret) {
+        if secret.len() >= MIN_SECRET && !self.secrets.iter().any(|known| known == secret) {
             self.secrets.push(secret.to_owned());
         }
         self
     }
 }
 
-impl fmt::Display for Guarded {
+impl fmt::Display for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.shown)
     }
 }
 
-impl fmt::Debug for Guarded {
+impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.shown, formatter)
     }
@@ -112,12 +112,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_guarded_value_prints_only_what_may_be_shown() {
-        let token = Guarded::hidden("ghp_0123456789").with_secret("ghp_0123456789");
+    fn a_secret_prints_only_what_may_be_shown() {
+        let token = Secret::hidden("ghp_0123456789").with_secret("ghp_0123456789");
         assert_eq!(format!("{token} {token:?}"), "[redacted] \"[redacted]\"");
         assert_eq!(token.expose(), "ghp_0123456789");
         assert_eq!(token.secrets().collect::<Vec<_>>(), ["ghp_0123456789"]);
-        let url = Guarded::new("https://a/0123", "https://a/${ID}").with_secret("0123");
+        let url = Secret::new("https://a/0123", "https://a/${ID}").with_secret("0123");
         assert_eq!(format!("{url}"), "https://a/${ID}");
         assert_eq!(url.secrets().count(), 0);
     }
