@@ -224,7 +224,13 @@ impl HttpFlags {
             grace: self.grace.map_or(default.grace, |span| span.0),
             ..default
         };
-        options.check(address).map_err(refusal)?;
+        options.check(address).map_err(|error| {
+            Failure::usage(
+                error.to_string(),
+                "give a token with `--token-file FILE` or `$WASM_COORDINATOR_TOKEN`, or listen on \
+                 127.0.0.1",
+            )
+        })?;
         Ok(options)
     }
 }

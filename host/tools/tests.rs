@@ -15,6 +15,7 @@ use tokio::sync::{
 };
 
 use contract::call_record::CallStatus;
+use contract::hint::Hint;
 
 use super::*;
 use crate::servers::LocalTools;
@@ -136,10 +137,9 @@ async fn a_denied_tool_is_not_called_and_says_what_would_allow_it() {
         assert_eq!((&*error.server, &*error.tool), ("git", "push-all"));
     }
     let error = toolbox.call(&grants, "time.now", "{}").await.unwrap_err();
-    assert_eq!(
-        error.message,
-        "`time.now` is not among the allowed tools; `--allow-tool 'time.now'`, or the same in `tools.allow`, allows the call"
-    );
+    assert_eq!(error.message, "`time.now` is not among the allowed tools");
+    let hint = Hint::AllowTools(vec!["time.now".to_owned()]);
+    assert_eq!(error.hint.as_deref(), Some(&hint));
     assert_eq!(calls.load(Ordering::Relaxed), 0);
     // The allowed twin.
     toolbox.call(&grants, "git.log", "{}").await.unwrap();

@@ -467,7 +467,7 @@ async fn others_are_not_served_without_a_token() {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("`--token-file FILE`") && error.contains(reachable),
+            error.contains("without authentication") && error.contains(reachable),
             "{error}"
         );
         assert!(closed.check(reachable.parse().unwrap()).is_ok());

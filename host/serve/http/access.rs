@@ -95,7 +95,8 @@ impl Access {
             Ok(())
         } else {
             Err(Refusal::foreign(
-                "the Host header names another server; an operator adds names with `--allow-host`",
+                "the Host header names another server; whoever runs this one can add the name to \
+                 those it answers to",
             ))
         }
     }
@@ -110,8 +111,8 @@ impl Access {
             Ok(())
         } else {
             Err(Refusal::foreign(
-                "web pages of this origin may not call; an operator adds origins with \
-                 `--allow-origin`",
+                "web pages of this origin may not call; whoever runs this server can allow the \
+                 origin",
             ))
         }
     }

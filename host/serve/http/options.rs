@@ -101,9 +101,7 @@ impl Options {
             io::ErrorKind::PermissionDenied,
             format!(
                 "refusing to listen on {address} without authentication: others can reach this \
-                 address, and whoever reaches it may run code and use your servers\n\
-                 hint: give a token with `--token-file FILE` or `$WASM_COORDINATOR_TOKEN`, or \
-                 listen on 127.0.0.1"
+                 address, and whoever reaches it may run code and use your servers"
             ),
         ))
     }
