@@ -14,9 +14,9 @@ use super::{
     client::{hooks::ClientHooks, running::Running},
     meter::{Cost, Tally},
     output::{
-        answer::{Answer, KeptOutput, Location, Metered, OutputPart},
+        answer::{Answer, KeptOutput, Location, Metered},
         blocks,
-        fitted::fit,
+        fitted::{OutputPart, fit},
     },
     sessions::SessionSlot,
     tokens,

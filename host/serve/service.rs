@@ -25,7 +25,7 @@ use super::{
 };
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
-use sandbox::{Engine, Guest, Metering};
+use sandbox::{Engine, Guest};
 
 /// What all clients share.
 pub struct Service {
@@ -76,9 +76,9 @@ impl Service {
     /// A guest that cannot be compiled or loaded.
     pub fn warm(&self) -> Result<(), crate::Error> {
         if self.options.mode == Mode::Code {
-            let metering = Metering::of(&self.options.limits);
+            let metered = self.options.limits.fuel.is_some();
             for guest in Guest::ALL {
-                self.engine.warm(guest, metering)?;
+                self.engine.warm(guest, metered)?;
             }
         }
         self.metrics.ready();
@@ -88,9 +88,9 @@ impl Service {
 
     /// Whether programs can run at once, without compiling anything first.
     pub fn is_ready(&self) -> bool {
-        let metering = Metering::of(&self.options.limits);
+        let metered = self.options.limits.fuel.is_some();
         let mut guests = Guest::ALL.into_iter();
-        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metering))
+        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metered))
     }
 
     /// What happened since the start, as text for Prometheus.

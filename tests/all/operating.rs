@@ -359,7 +359,7 @@ fn sessions_give_way_and_end_as_configured() {
     let second = client.session();
     client.python_in(&first, "1");
     let third = client.data("sessions", json!({ "action": "open" }));
-    contains(&third["message"], "had to give way");
+    contains(&third["message"], "closed to make room");
     let gone = client.call("execute", json!({ "code": "1", "session": second }));
     contains(
         &gone["structuredContent"]["error"]["message"],

@@ -141,7 +141,7 @@ impl SessionManager for Sessions {
         match self.admit(&id, opening.caller) {
             Ok(leaving) => {
                 if let Some(leaving) = leaving {
-                    tracing::info!(caller = %opening.caller, "the oldest idle session gave way");
+                    tracing::info!(caller = %opening.caller, "the oldest idle session was closed to make room");
                     self.local.close_session(&leaving).await?;
                 }
                 Ok((id, transport))

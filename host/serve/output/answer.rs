@@ -7,12 +7,11 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub(in crate::serve) use super::fitted::OutputPart;
 use super::{
     Strategy,
     calls::{Calls, summed},
     fit_text,
-    fitted::Fitted,
+    fitted::{Fitted, OutputPart},
 };
 use crate::serve::{hints, meter::Cost, tokens};
 use contract::{

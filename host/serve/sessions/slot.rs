@@ -12,7 +12,10 @@ use crate::{
     files::Workspace,
     serve::{
         meter::Totals,
-        output::answer::{KeptOutput, Location, OutputPart},
+        output::{
+            answer::{KeptOutput, Location},
+            fitted::OutputPart,
+        },
     },
     session::Session,
 };

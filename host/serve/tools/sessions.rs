@@ -93,7 +93,7 @@ fn open(service: &Service, caller: Caller) -> CallToolResult {
     let mut structured = json!({ "session": opened.handle });
     if opened.evicted > 0 {
         let message = format!(
-            "{} of your sessions, unused for longest, had to give way",
+            "{} of your sessions, unused for longest, were closed to make room",
             opened.evicted
         );
         text += &format!("note: {message}\n");
