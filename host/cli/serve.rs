@@ -8,9 +8,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 use wasm_coordinator::config::{Configuration, Span};
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
-use wasm_coordinator::serve::{
-    Mode, PassThrough, ServeOptions, Service, SessionBounds, serve_stdio,
-};
+use wasm_coordinator::serve::{Mode, ServeOptions, Service, SessionBounds, serve_stdio};
 
 use super::limits::{LimitFlags, time};
 use super::setup::{self, ConfigFlag};
@@ -176,15 +174,6 @@ impl Serve {
                 .map_or(default.output_tokens, |tokens| tokens as usize),
             sessions,
             runs: serve.runs.map_or(default.runs, |runs| runs as usize),
-            pass_through: PassThrough {
-                sampling: configuration
-                    .pass_through
-                    .sampling
-                    .iter()
-                    .cloned()
-                    .collect(),
-                roots: configuration.pass_through.roots.iter().cloned().collect(),
-            },
             ..default
         })
     }

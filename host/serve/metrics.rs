@@ -47,7 +47,7 @@ struct Gauges {
 }
 
 /// What is so at this moment.
-pub(super) struct Now {
+pub(super) struct Snapshot {
     pub(super) sessions: usize,
     pub(super) session_bytes: u64,
     pub(super) waiting: usize,
@@ -191,7 +191,7 @@ impl Metrics {
     }
 
     /// All of it as text.
-    pub(super) fn text(&self, now: &Now) -> String {
+    pub(super) fn text(&self, now: &Snapshot) -> String {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         let gauges = &self.gauges;
         gauges.sessions.set(count(now.sessions));
@@ -229,7 +229,7 @@ mod tests {
         metrics.called("git", CallStatus::Finished);
         metrics.called("no\"such{server}", CallStatus::Failed);
         metrics.asked("approved");
-        let text = metrics.text(&Now {
+        let text = metrics.text(&Snapshot {
             sessions: 3,
             session_bytes: 9,
             waiting: 1,

@@ -42,7 +42,6 @@ mod stdio;
 mod tokens;
 mod tools;
 
-pub use client::hooks::PassThrough;
 pub use handler::Handler;
 pub use options::{Mode, ServeOptions};
 pub use service::Service;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PassThrough, SessionBounds};
+use super::SessionBounds;
 use crate::files::Quota;
 use ::tools::Grants;
 use contract::limits::Limits;
@@ -43,8 +43,6 @@ pub struct ServeOptions {
     pub waiting: usize,
     /// How long a person may take to answer. 10 minutes by default.
     pub ask_timeout: Duration,
-    /// What servers may ask of clients.
-    pub pass_through: PassThrough,
 }
 
 impl Default for ServeOptions {
@@ -60,7 +58,6 @@ impl Default for ServeOptions {
             runs: 32,
             waiting: 256,
             ask_timeout: Duration::from_secs(600),
-            pass_through: PassThrough::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handler, Mode, PassThrough, ServeOptions,
+    Handler, Mode, ServeOptions,
     client::{
         hooks::{ClientHooks, Event},
         suspended::SuspendedRuns,
@@ -25,14 +25,13 @@ use super::{
 };
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
-use sandbox::{Engine, Guest};
+use sandbox::{Engine, Guest, Metering};
 
 /// What all clients share.
 pub struct Service {
     engine: Engine,
     pub(super) toolbox: Arc<Toolbox>,
     pub(super) options: ServeOptions,
-    granted: Arc<PassThrough>,
     pub(super) sessions: Sessions,
     pub(super) suspended: SuspendedRuns,
     pub(super) run_permits: Arc<Semaphore>,
@@ -47,7 +46,6 @@ impl Service {
     pub fn new(engine: Engine, toolbox: Arc<Toolbox>, options: ServeOptions) -> Arc<Self> {
         Arc::new(Self {
             sessions: Sessions::new(options.sessions),
-            granted: Arc::new(options.pass_through.clone()),
             suspended: SuspendedRuns::new(options.runs),
             run_permits: Arc::new(Semaphore::new(
                 options.runs.clamp(1, Semaphore::MAX_PERMITS),
@@ -76,9 +74,9 @@ impl Service {
     /// A guest that cannot be compiled or loaded.
     pub fn warm(&self) -> Result<(), crate::Error> {
         if self.options.mode == Mode::Code {
-            let metered = self.options.limits.fuel.is_some();
+            let metering = Metering::of(&self.options.limits);
             for guest in Guest::ALL {
-                self.engine.warm(guest, metered)?;
+                self.engine.warm(guest, metering)?;
             }
         }
         self.metrics.ready();
@@ -88,15 +86,15 @@ impl Service {
 
     /// Whether programs can run at once, without compiling anything first.
     pub fn is_ready(&self) -> bool {
-        let metered = self.options.limits.fuel.is_some();
+        let metering = Metering::of(&self.options.limits);
         let mut guests = Guest::ALL.into_iter();
-        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metered))
+        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metering))
     }
 
     /// What happened since the start, as text for Prometheus.
     pub fn metrics(&self) -> String {
         let (sessions, bytes) = self.sessions.totals();
-        self.metrics.text(&metrics::Now {
+        self.metrics.text(&metrics::Snapshot {
             sessions,
             session_bytes: bytes,
             waiting: self.queue.load(Ordering::Relaxed),
@@ -129,7 +127,6 @@ impl Service {
     ) -> (ClientHooks, mpsc::Receiver<Event>) {
         ClientHooks::new(
             allowed,
-            Arc::clone(&self.granted),
             Arc::clone(&self.counter),
             tally,
             self.options.ask_timeout,

@@ -51,21 +51,11 @@ pub(in crate::serve) enum NoAnswer {
     Silent,
 }
 
-/// Servers' requests beside elicitation that are passed on.
-#[derive(Debug, Clone, Default)]
-pub struct PassThrough {
-    /// Servers that may have the client's model write text for them.
-    pub sampling: HashSet<String>,
-    /// Servers that may know the folders the client works in.
-    pub roots: HashSet<String>,
-}
-
 /// The client of one run, as the tools know it.
 pub(in crate::serve) struct ClientHooks {
     events: mpsc::Sender<Event>,
     /// Calls that need no further question, shared by the runs of a session.
     allowed: Arc<Mutex<HashSet<(String, String)>>>,
-    granted: Arc<PassThrough>,
     counter: Arc<Counter>,
     tally: Arc<Tally>,
     /// How long a person may take.
@@ -75,7 +65,6 @@ pub(in crate::serve) struct ClientHooks {
 impl ClientHooks {
     pub(in crate::serve) fn new(
         allowed: Arc<Mutex<HashSet<(String, String)>>>,
-        granted: Arc<PassThrough>,
         counter: Arc<Counter>,
         tally: Arc<Tally>,
         ask_timeout: Duration,
@@ -84,7 +73,6 @@ impl ClientHooks {
         let hooks = Self {
             events,
             allowed,
-            granted,
             counter,
             tally,
             ask_timeout,
@@ -166,12 +154,8 @@ impl Attendant for ClientHooks {
                 kind,
                 mut params,
             } = request;
-            let is_granted = match kind {
-                RequestKind::Elicitation => true,
-                RequestKind::Sampling => self.granted.sampling.contains(&server),
-                RequestKind::Roots => self.granted.roots.contains(&server),
-            };
-            if !is_granted || !is_harmless(kind, &params) {
+            // What a server may ask at all was decided where its request came in.
+            if !is_harmless(kind, &params) {
                 return Err(Declined);
             }
             // Whoever answers has to know who asks.
@@ -246,13 +230,8 @@ mod tests {
     use super::*;
 
     fn hooks() -> (ClientHooks, mpsc::Receiver<Event>) {
-        let granted = PassThrough {
-            sampling: HashSet::from(["writer".to_owned()]),
-            roots: HashSet::new(),
-        };
         ClientHooks::new(
             Arc::default(),
-            Arc::new(granted),
             Arc::new(Counter::new()),
             Arc::default(),
             Duration::from_secs(5),
@@ -304,26 +283,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sampling_and_roots_are_declined_unless_granted() {
+    async fn whoever_answers_a_server_knows_which_one_asks() {
         let (hooks, mut events) = hooks();
-        let request = |server: &str, kind| ServerRequest {
-            server: server.to_owned(),
-            kind,
-            params: json!({}),
+        let request = |params| ServerRequest {
+            server: "a`b\n".to_owned(),
+            kind: RequestKind::Elicitation,
+            params,
         };
-        let declined = hooks.answer(request("other", RequestKind::Sampling)).await;
-        assert_eq!(declined, Err(Declined));
-        let declined = hooks.answer(request("writer", RequestKind::Roots)).await;
-        assert_eq!(declined, Err(Declined));
-        assert!(events.try_recv().is_err(), "the client heard of neither");
         let client = async {
             let Some(Event::Question(question)) = events.recv().await else {
                 panic!("it is asked");
             };
-            question.reply.send(Ok(json!(1))).unwrap();
+            let message = question.params["message"].clone();
+            question.reply.send(Ok(message)).unwrap();
         };
-        let granted = hooks.answer(request("writer", RequestKind::Sampling));
-        assert_eq!(tokio::join!(granted, client).0, Ok(json!(1)));
+        let answer = hooks.answer(request(json!({ "message": "Which city?" })));
+        let answer = tokio::join!(answer, client).0;
+        assert_eq!(answer, Ok("The MCP server `a'b ` asks: Which city?".into()));
+        let answer = hooks.answer(request(json!({ "url": "file:///etc/passwd" })));
+        assert_eq!(answer.await, Err(Declined));
+        assert!(events.try_recv().is_err(), "the client did not hear of it");
     }
 
     #[test]
