@@ -15,6 +15,7 @@ pub mod content;
 pub mod error;
 pub mod hint;
 pub mod limits;
+pub mod media_type;
 pub mod message;
 pub mod outcome;
 pub mod program;

@@ -7,15 +7,19 @@
 use crate::bindings::output::{Block, Data, Host};
 use crate::state::State;
 use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
+use contract::media_type::{self, BYTES, SVG};
+use contract::text::quoted;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Bytes of a name or a type. Both are kept, and shown in one line.
-const LONGEST_NAME: usize = 1_000;
+const MAX_NAME: usize = 1_000;
 
-/// What a file of unknown kind is.
-const BYTES: &str = "application/octet-stream";
-
-/// Text, though its name says image.
-const SVG: &str = "image/svg+xml";
+/// What is escaped in an address: everything that could mean something in one.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 impl Host for State {
     fn emit(&mut self, block: Block) -> wasmtime::Result<Result<(), String>> {
@@ -39,47 +43,35 @@ fn of_data(data: Data, number: usize) -> Result<ContentBlock, String> {
         mime_type,
         name,
     } = data;
-    let declared = mime_type.as_deref().map(essence).transpose()?;
+    let declared = mime_type.as_deref().map(declared_type).transpose()?;
     let uri = match name.as_deref() {
         Some(name) => address(name)?,
         None => format!("sandbox:///emitted/{number}"),
     };
-    let found = media_type(&bytes);
-    let ending = || name.as_deref().and_then(by_ending);
-    let mime_type = match (declared, found) {
-        (Some(declared), _) => declared,
-        (None, Some(found)) => found.to_owned(),
-        (None, None) => match ending() {
-            Some(promised) => promised,
-            None if bytes.contains(&0) || std::str::from_utf8(&bytes).is_err() => BYTES,
-            None => "text/plain",
-        }
-        .to_owned(),
-    };
+    let mime_type =
+        declared.unwrap_or_else(|| media_type::of_file(name.as_deref(), &bytes).to_owned());
     if mime_type != SVG && (mime_type.starts_with("image/") || mime_type.starts_with("audio/")) {
+        let found = media_type::of_bytes(&bytes);
         if found != Some(&*mime_type) {
             return Err(not_what_it_says(&mime_type, found));
         }
-        return Ok(match mime_type.starts_with("image/") {
-            true => ContentBlock::Image {
-                data: bytes,
-                mime_type,
-            },
-            false => ContentBlock::Audio {
-                data: bytes,
-                mime_type,
-            },
+        let data = bytes;
+        return Ok(if mime_type.starts_with("image/") {
+            ContentBlock::Image { data, mime_type }
+        } else {
+            ContentBlock::Audio { data, mime_type }
         });
     }
-    let contents = match is_text(&mime_type) {
-        false => ResourceContents::Blob(bytes),
-        true => match String::from_utf8(bytes) {
+    let contents = if media_type::is_text(&mime_type) {
+        match String::from_utf8(bytes) {
             Ok(text) => ResourceContents::Text(text),
             Err(_) if mime_type == SVG => {
                 return Err(format!("the bytes are not `{SVG}`, which is text in UTF-8"));
             }
             Err(error) => ResourceContents::Blob(error.into_bytes()),
-        },
+        }
+    } else {
+        ResourceContents::Blob(bytes)
     };
     Ok(ContentBlock::Resource {
         resource: EmbeddedResource {
@@ -102,121 +94,20 @@ fn not_what_it_says(declared: &str, found: Option<&str>) -> String {
     }
 }
 
-/// The type of an image or a sound, by how it begins.
-pub fn media_type(bytes: &[u8]) -> Option<&'static str> {
-    Some(match bytes {
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => "image/gif",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => "image/webp",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'A',
-            b'V',
-            b'E',
-            ..,
-        ] => "audio/wav",
-        [b'I', b'D', b'3', 2..=4, ..] | [0xff, 0xfb | 0xf3 | 0xf2, ..] => "audio/mpeg",
-        [b'O', b'g', b'g', b'S', 0, ..] => "audio/ogg",
-        [b'f', b'L', b'a', b'C', 0 | 0x80, ..] => "audio/flac",
-        _ => return None,
+/// The type that a program gives a block.
+fn declared_type(written: &str) -> Result<String, String> {
+    let parsed = media_type::parse(written).filter(|_| written.len() <= MAX_NAME);
+    parsed.ok_or_else(|| {
+        let shown = quoted(written);
+        format!("{shown} is no MIME type: those look like `image/png`")
     })
 }
 
-/// What the ending of a name promises.
-fn by_ending(name: &str) -> Option<&'static str> {
-    let (_, ending) = name.rsplit_once('.')?;
-    Some(match ending.to_ascii_lowercase().as_str() {
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "gif" => "image/gif",
-        "webp" => "image/webp",
-        "svg" => SVG,
-        "wav" => "audio/wav",
-        "mp3" => "audio/mpeg",
-        "ogg" => "audio/ogg",
-        "flac" => "audio/flac",
-        "md" => "text/markdown",
-        "csv" => "text/csv",
-        "html" | "htm" => "text/html",
-        "css" => "text/css",
-        "js" | "mjs" => "text/javascript",
-        "json" => "application/json",
-        "xml" => "application/xml",
-        "pdf" => "application/pdf",
-        "zip" => "application/zip",
-        _ => return None,
-    })
-}
-
-fn is_text(mime_type: &str) -> bool {
-    mime_type.starts_with("text/")
-        || mime_type.ends_with("+json")
-        || mime_type.ends_with("+xml")
-        || matches!(
-            mime_type,
-            "application/json" | "application/xml" | "application/javascript"
-        )
-}
-
-/// A MIME type in lower case, without parameters, by its usual name.
-fn essence(written: &str) -> Result<String, String> {
-    let essence = written.split(';').next().unwrap_or_default().trim();
-    let is_token = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&byte))
-    };
-    let is_type = written.len() <= LONGEST_NAME
-        && essence
-            .split_once('/')
-            .is_some_and(|(kind, rest)| is_token(kind) && is_token(rest));
-    if !is_type {
-        let shown: String = written.chars().take(100).collect();
-        return Err(format!(
-            "{shown:?} is no MIME type: those look like `image/png`"
-        ));
-    }
-    let essence = essence.to_ascii_lowercase();
-    Ok(match essence.as_str() {
-        "image/jpg" | "image/pjpeg" => "image/jpeg".to_owned(),
-        "image/x-png" => "image/png".to_owned(),
-        "audio/mp3" => "audio/mpeg".to_owned(),
-        "audio/wave" | "audio/x-wav" | "audio/vnd.wave" => "audio/wav".to_owned(),
-        "audio/x-flac" => "audio/flac".to_owned(),
-        _ => essence,
-    })
-}
-
-/// A name as an address. Everything that could mean something in one is
-/// escaped, and steps upwards are left out.
+/// A name as an address. Steps upwards are left out.
 fn address(name: &str) -> Result<String, String> {
-    if name.len() > LONGEST_NAME {
+    if name.len() > MAX_NAME {
         return Err(format!(
-            "the name has {} bytes; at most {LONGEST_NAME} are taken",
+            "the name has {} bytes; at most {MAX_NAME} are taken",
             name.len()
         ));
     }
@@ -226,19 +117,12 @@ fn address(name: &str) -> Result<String, String> {
             continue;
         }
         uri.push('/');
-        for byte in part.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                    uri.push(char::from(byte));
-                }
-                _ => uri.push_str(&format!("%{byte:02X}")),
-            }
-        }
+        uri.extend(utf8_percent_encode(part, ESCAPED));
     }
-    match uri.ends_with("//") {
-        true => Err("the name is empty".to_owned()),
-        false => Ok(uri),
+    if uri.ends_with("//") {
+        return Err("the name is empty".to_owned());
     }
+    Ok(uri)
 }
 
 #[cfg(test)]
@@ -360,7 +244,7 @@ mod tests {
         );
         assert_eq!(uri("a\nb\u{202e}").unwrap(), "sandbox:///a%0Ab%E2%80%AE");
         assert_eq!(uri("..").unwrap_err(), "the name is empty");
-        let long = "x".repeat(LONGEST_NAME + 1);
+        let long = "x".repeat(MAX_NAME + 1);
         assert!(uri(&long).unwrap_err().contains("1001 bytes"));
     }
 }

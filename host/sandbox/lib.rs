@@ -37,7 +37,6 @@ mod typed;
 
 pub use channel::Channel;
 pub use console::{Console, ContentWatcher, Output, Stream, Watcher};
-pub use emit::media_type;
 pub use engine::{Compilation, Engine, EngineOptions, Guest, Metering, Observer};
 pub use sandbox::Sandbox;
 pub use servers::stubs_root;

@@ -25,6 +25,7 @@ use super::{
     results,
 };
 use crate::servers::{Fault, FaultKind, List};
+use contract::media_type;
 use contract::message::{CallError, StubFile, Stubs};
 
 /// Resources that become files.
@@ -312,7 +313,8 @@ fn file_names(resources: &[Resource]) -> Vec<String> {
     let plain: Vec<(String, String)> = resources
         .iter()
         .map(|resource| {
-            let ending = ending(resource.mime_type.as_deref());
+            let media_type = resource.mime_type.as_deref();
+            let ending = media_type::extension(media_type.unwrap_or(media_type::TEXT));
             let end = || resource.uri.rsplit('/').find(|part| !part.is_empty());
             let name = resource.name.as_deref().filter(|name| !name.is_empty());
             let name = name.or_else(end).unwrap_or_default();
@@ -367,36 +369,6 @@ fn stem(name: &str, ending: &str) -> String {
     match is_reserved(&stem.to_ascii_lowercase()) {
         true => format!("resource_{stem}").trim_end_matches('_').to_owned(),
         false => stem.to_owned(),
-    }
-}
-
-/// The ending of a file of this type.
-fn ending(mime_type: Option<&str>) -> &'static str {
-    let kind = mime_type.unwrap_or("text/plain");
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    match kind.to_ascii_lowercase().as_str() {
-        "text/markdown" => "md",
-        "text/html" => "html",
-        "text/css" => "css",
-        "text/csv" => "csv",
-        "text/x-python" => "py",
-        "text/javascript" | "application/javascript" => "js",
-        "text/yaml" | "application/yaml" | "application/x-yaml" => "yaml",
-        "text/xml" | "application/xml" => "xml",
-        "application/pdf" => "pdf",
-        "application/gzip" => "gz",
-        "application/zip" => "zip",
-        "application/toml" => "toml",
-        "image/png" => "png",
-        "image/jpeg" => "jpg",
-        "image/gif" => "gif",
-        "image/webp" => "webp",
-        "image/svg+xml" => "svg",
-        "audio/wav" => "wav",
-        "audio/mpeg" => "mp3",
-        kind if kind == "application/json" || kind.ends_with("+json") => "json",
-        kind if kind.starts_with("text/") => "txt",
-        _ => "bin",
     }
 }
 

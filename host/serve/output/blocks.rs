@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rmcp::model::{ContentBlock, ResourceContents};
 
-use sandbox::media_type;
+use contract::media_type;
 
 /// What is escaped in a path of a URI: all but what never has to be.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -16,7 +16,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
 
 /// The type of an image, by how it begins.
 pub(in crate::serve) fn image(bytes: &[u8]) -> Option<&'static str> {
-    media_type(bytes).filter(|kind| kind.starts_with("image/"))
+    media_type::of_bytes(bytes).filter(|kind| kind.starts_with("image/"))
 }
 
 /// What a program emitted. It was checked when it was.
