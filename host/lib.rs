@@ -42,9 +42,7 @@ mod verdict;
 /// The files of a session, from the host's side.
 pub mod files {
     pub use sandbox::files::{
-        Archive, Clock, Entry, Error, FileLimit, FilesCtx, Generated, Kind, MAX_DESCRIPTORS,
-        Mounts, Name, NewTime, Node, Opening, PathError, Position, Quota, Source, Status,
-        Timestamp, Usage, Volume, Workspace,
+        Entry, Error, Kind, PathError, Quota, Status, Timestamp, Usage, Workspace,
     };
 }
 

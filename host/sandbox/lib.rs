@@ -18,6 +18,8 @@
 //! - `component`: a component of a user, before it runs
 //! - `sandbox`: what a session has of all this
 
+#![warn(unnameable_types)]
+
 mod bindings;
 mod channel;
 mod component;

@@ -11,7 +11,7 @@ use crate::bindings::types;
 use crate::channel::Coordinator;
 use crate::ledger::Ledger;
 
-/// Takes from a guest's word what the host knows to be so. The channel and the
+/// What a guest says, as far as the host knows it to be so. The channel and the
 /// ledger are those of the run, before its end.
 pub(crate) fn checked(said: types::Outcome, coordinator: &Coordinator, ledger: &Ledger) -> Outcome {
     Outcome {

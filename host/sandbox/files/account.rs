@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files and directories that may be open at once, as `ulimit -n` has it on
 /// most systems.
-pub const MAX_DESCRIPTORS: usize = 1024;
+pub(super) const MAX_DESCRIPTORS: usize = 1024;
 
 /// Streams and listings that may be open at once. Every libc keeps up to
 /// three of them for each descriptor.
@@ -70,6 +70,7 @@ impl Account {
     }
 
     /// How many descriptors are open.
+    #[cfg(test)]
     pub(super) fn open(&self) -> usize {
         self.descriptors.load(Ordering::Relaxed)
     }

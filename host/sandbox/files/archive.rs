@@ -19,7 +19,7 @@ pub struct Archive {
 
 impl Archive {
     /// The root directory of every archive.
-    pub const ROOT: Node = Tree::ROOT;
+    pub(super) const ROOT: Node = Tree::ROOT;
 
     /// An archive of these files. Paths are relative; the directories on the
     /// way are made. A path that is not clean, or given twice, is an error.

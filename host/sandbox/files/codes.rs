@@ -134,7 +134,7 @@ impl From<Error> for ErrorCode {
             Error::Limit(FileLimit::FileSize(_)) => Self::FileTooLarge,
             Error::Limit(FileLimit::Bytes(_) | FileLimit::Inodes(_)) => Self::InsufficientSpace,
             Error::Limit(FileLimit::Depth(_)) => Self::NameTooLong,
-            // WASI has no word for too many open files.
+            // WASI has no code for too many open files.
             Error::Limit(FileLimit::Descriptors(_)) => Self::InsufficientMemory,
         }
     }

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 /// Why a file operation was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Nothing of this name exists.
     #[error("no such file or directory")]

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Paths are relative to the root of the tree, which is the empty path, and
 /// only those are asked for that an earlier answer listed. Called without any
 /// lock held, possibly twice at once for the same path.
-pub trait Source: Send + Sync {
+pub(crate) trait Source: Send + Sync {
     /// The entries of a directory, in any order.
     fn list(&self, path: &str) -> Result<Vec<Entry>, Error>;
 
@@ -39,7 +39,7 @@ pub trait Source: Send + Sync {
 }
 
 /// A tree that is made while it is looked at.
-pub struct Generated {
+pub(crate) struct Generated {
     source: Box<dyn Source>,
     known: Mutex<Known>,
 }

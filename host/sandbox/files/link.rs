@@ -32,7 +32,7 @@ type Refresh<T> = for<'a> fn(&'a mut T, String) -> Pin<Box<dyn Future<Output = (
 /// that call asynchronously: to look into a part of a generated tree is to wait
 /// for `refresh`. Shadowing in the linker is off afterwards, as it is by
 /// default.
-pub fn add_to_linker<T: Send + 'static>(
+pub(crate) fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     get: fn(&mut T) -> FilesView<'_>,
     refresh: Refresh<T>,

@@ -40,21 +40,18 @@ mod volume;
 mod wasi;
 mod workspace;
 
-pub use account::MAX_DESCRIPTORS;
 pub use archive::Archive;
-pub use contract::limits::FileLimit;
 pub use error::{Error, PathError};
-pub use generated::{Generated, Source};
-pub use link::add_to_linker;
 pub use mount::Mounts;
-pub use path::Name;
 pub use quota::{Quota, Usage};
-pub use tree::Clock;
-pub use volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp, Volume};
-
+pub use volume::{Entry, Kind, Status, Timestamp};
 pub use workspace::Workspace;
 
+pub(crate) use generated::{Generated, Source};
+pub(crate) use link::add_to_linker;
+
 use account::Account;
+use contract::limits::FileLimit;
 use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 
@@ -62,19 +59,20 @@ use wasmtime::component::ResourceTable;
 /// and the allowance of open files; a session keeps one and gives each store a
 /// clone.
 #[derive(Clone)]
-pub struct FilesCtx {
+pub(crate) struct FilesCtx {
     mounts: Arc<Mounts>,
     account: Arc<Account>,
 }
 
 impl FilesCtx {
     /// A session with nothing but its workspace, at `/workspace` and `/tmp`.
-    pub fn new(workspace: &Workspace) -> Self {
+    #[cfg(test)]
+    pub(crate) fn new(workspace: &Workspace) -> Self {
         Self::with_mounts(Mounts::new(workspace))
     }
 
     /// A session with these mounts.
-    pub fn with_mounts(mounts: Mounts) -> Self {
+    pub(crate) fn with_mounts(mounts: Mounts) -> Self {
         Self {
             mounts: Arc::new(mounts),
             account: Arc::default(),
@@ -84,21 +82,22 @@ impl FilesCtx {
     /// The limit that a program met last, if it met one since the last time
     /// somebody asked. Whether that ended the program is the program's affair:
     /// it may have caught the error.
-    pub fn take_refused(&self) -> Option<FileLimit> {
+    pub(crate) fn take_refused(&self) -> Option<FileLimit> {
         self.account.take_refused()
     }
 
     /// How many files and directories are open. Zero once every store of the
     /// session is gone.
-    pub fn open(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
         self.account.open()
     }
 }
 
 /// What the functions of `wasi:filesystem` work on, borrowed from a store.
-pub struct FilesView<'a> {
+pub(crate) struct FilesView<'a> {
     /// The files of the session.
-    pub ctx: &'a mut FilesCtx,
+    pub(crate) ctx: &'a mut FilesCtx,
     /// Where the store keeps its resources; the one that `wasi:io` uses.
-    pub table: &'a mut ResourceTable,
+    pub(crate) table: &'a mut ResourceTable,
 }

@@ -83,7 +83,7 @@ impl Mounts {
 
     /// Adds a directory of a volume at an absolute path. Fails where the path
     /// is taken, or leads into another mount.
-    pub fn mount(
+    pub(crate) fn mount(
         mut self,
         path: &str,
         volume: Arc<dyn Volume>,

@@ -27,7 +27,7 @@ const MAX_NAME: usize = 255;
 /// The name of a directory entry: never empty, `.` or `..`, without `/` and
 /// NUL, at most 255 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Name<'a>(&'a str);
+pub(crate) struct Name<'a>(&'a str);
 
 impl<'a> Name<'a> {
     /// A single name. Refuses everything that is not one.

@@ -35,7 +35,7 @@ use std::time::SystemTime;
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// Tells the time for what changes.
-pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// A tree of files in memory.
 #[derive(Clone)]

@@ -16,7 +16,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Identifies a file or directory within its volume. Never used twice, so a
 /// stale one names nothing rather than something else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Node(pub u64);
+pub(crate) struct Node(pub(super) u64);
 
 /// What a node is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ impl From<SystemTime> for Timestamp {
 
 /// What is known about a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Status {
     /// What it is.
     pub kind: Kind,
@@ -68,6 +69,7 @@ pub struct Status {
 
 /// One entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its name.
     pub name: Arc<str>,
@@ -77,7 +79,7 @@ pub struct Entry {
 
 /// How to open a name.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Opening {
+pub(crate) struct Opening {
     /// Make an empty file if there is nothing.
     pub create: bool,
     /// Refuse what exists.
@@ -92,7 +94,7 @@ pub struct Opening {
 
 /// Where to write.
 #[derive(Debug, Clone, Copy)]
-pub enum Position {
+pub(crate) enum Position {
     /// At this offset.
     At(u64),
     /// At the end as it is when the write happens.
@@ -111,7 +113,7 @@ impl Position {
 
 /// A new value for a time.
 #[derive(Debug, Clone, Copy)]
-pub enum NewTime {
+pub(crate) enum NewTime {
     /// As it was.
     Keep,
     /// The present.
@@ -131,7 +133,7 @@ impl NewTime {
 }
 
 /// A store of files and directories.
-pub trait Volume: Send + Sync {
+pub(crate) trait Volume: Send + Sync {
     /// Whether any node can be changed.
     fn writable(&self) -> bool {
         false

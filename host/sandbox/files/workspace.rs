@@ -46,7 +46,7 @@ impl Workspace {
     /// An empty workspace in memory whose files take their times from this
     /// clock. `/workspace` and `/tmp` share the quota, and renames between
     /// the two work.
-    pub fn with_clock(quota: Quota, clock: Clock) -> Self {
+    pub(super) fn with_clock(quota: Quota, clock: Clock) -> Self {
         let (volume, [files, temporary]) = Memory::new(quota, clock, ["workspace", "tmp"]);
         let temporary = (volume.clone() as Arc<dyn Volume>, temporary);
         Self {
@@ -179,6 +179,7 @@ impl Workspace {
 
     /// What the workspace holds, counted anew from its files. Equal to
     /// [`Workspace::usage`]; for tests that want to see it.
+    #[doc(hidden)]
     pub fn recount(&self) -> Usage {
         self.volume.recount()
     }

@@ -92,7 +92,7 @@ pub(super) fn function(plan: &Function, ty: &ComponentFunc) -> Result<Fitted, St
             ("kind", types::Type::Enum(kinds)) => {
                 error_kinds.extend(kinds.names().map(str::to_owned))
             }
-            (name, ty) => return Err(format!("`{name}` of `tool-error` is {}", shown(&ty))),
+            (name, ty) => return Err(format!("`{name}` of `tool-error` is {}", described(&ty))),
         }
         error_fields.push(field.name.to_owned());
     }
@@ -136,10 +136,10 @@ fn parameters(plan: &Arguments, ty: &ComponentFunc) -> Result<Vec<Parameter>, Di
             }));
         } else if let Some(options) = options.as_ref().filter(|options| options.name == name) {
             let types::Type::Option(inner) = ty else {
-                return Err(Difference::kinds(&shown(&ty), "an option").within(name));
+                return Err(Difference::kinds(&described(&ty), "an option").within(name));
             };
             let types::Type::Record(record) = inner.ty() else {
-                return Err(Difference::kinds(&shown(&inner.ty()), "a record").within(name));
+                return Err(Difference::kinds(&described(&inner.ty()), "a record").within(name));
             };
             let record = self::record(&options.record, &record, Way::Out, true);
             fitted.push(Parameter::Options(
@@ -209,12 +209,12 @@ fn fit(plan: &Type, ty: &types::Type, way: Way) -> Result<Type, Difference> {
         (Type::Variant(plan), types::Type::Variant(ty)) => return variant(plan, ty, way),
         pair => pair,
     };
-    Err(Difference::kinds(&shown(pair.1), planned(pair.0)))
+    Err(Difference::kinds(&described(pair.1), planned(pair.0)))
 }
 
 /// `list<tuple<string, T>>`, and what `T` is.
 fn map(plan: &Type, ty: &types::Type, way: Way) -> Result<Type, Difference> {
-    let other = || Difference::kinds(&shown(ty), "a list of pairs");
+    let other = || Difference::kinds(&described(ty), "a list of pairs");
     let types::Type::List(list) = ty else {
         return Err(other());
     };
@@ -246,7 +246,7 @@ fn record(
             let ty = match (known.required, &field.ty) {
                 (true, ty) => fit(&known.ty, ty, way),
                 (false, types::Type::Option(ty)) => fit(&known.ty, &ty.ty(), way),
-                (false, ty) => Err(Difference::kinds(&shown(ty), "an option")),
+                (false, ty) => Err(Difference::kinds(&described(ty), "an option")),
             };
             let ty = ty.map_err(|difference| difference.within(field.name))?;
             fitted.fields.push(Field {
@@ -256,7 +256,7 @@ fn record(
         } else if let Some(rest) = plan.rest.as_ref().filter(|rest| rest.name == field.name) {
             let ty = match (all_optional, &field.ty) {
                 (true, types::Type::Option(ty)) => map(&rest.ty, &ty.ty(), way),
-                (true, ty) => Err(Difference::kinds(&shown(ty), "an option")),
+                (true, ty) => Err(Difference::kinds(&described(ty), "an option")),
                 (false, ty) => map(&rest.ty, ty, way),
             };
             let mut rest = rest.clone();
@@ -380,7 +380,7 @@ fn planned(plan: &Type) -> &'static str {
     }
 }
 
-fn shown(ty: &types::Type) -> String {
+fn described(ty: &types::Type) -> String {
     match ty {
         types::Type::String => "`string`".into(),
         types::Type::Bool => "`bool`".into(),

@@ -5,20 +5,18 @@ use serde_json::Value;
 use stubs::wit::{Record, Type};
 use wasmtime::component::Val;
 
-use super::lower::{Unfit, shown};
+use super::lower::{MAX_EXACT_INTEGER, Unfit, shown};
+use contract::text::quoted;
 
 /// Values in one result, those in other values included. Each takes some 200
 /// bytes for a moment; a table of 10,000 rows and 20 columns has this many.
-const MOST_VALUES: usize = 250_000;
+const MAX_VALUES: usize = 250_000;
 
 /// Attempts at one result: alternatives inside alternatives multiply.
-const MOST_WORK: usize = 1_000_000;
+const MAX_ATTEMPTS: usize = 1_000_000;
 
 /// Names that a message lists.
-const MOST_LISTED: usize = 10;
-
-/// Integers up to this are the same as numbers.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_LISTED: usize = 10;
 
 /// The value of a result.
 pub(super) fn result(plan: &Type, json: &str) -> Result<Val, Unfit> {
@@ -28,14 +26,14 @@ pub(super) fn result(plan: &Type, json: &str) -> Result<Val, Unfit> {
         Type::Text if !json.starts_with('"') => return Ok(Val::String(json.to_owned())),
         _ => {}
     }
-    if values(json) > MOST_VALUES {
+    if values(json) > MAX_VALUES {
         return Err(Unfit::new(format!(
-            "it holds more than {MOST_VALUES} values; ask for less at a time"
+            "it holds more than {MAX_VALUES} values; ask for less at a time"
         )));
     }
     let value: Value = serde_json::from_str(json)
         .map_err(|error| Unfit::new(format!("it is not JSON: {error}")))?;
-    Lift { work: MOST_WORK }.lift(plan, &value, false)
+    Lift { work: MAX_ATTEMPTS }.lift(plan, &value, false)
 }
 
 /// At least as many values as the text has, without reading them.
@@ -78,8 +76,8 @@ impl Lift {
                     None => {
                         let values = cases
                             .iter()
-                            .take(MOST_LISTED)
-                            .map(|case| format!("`{}`", shown(&case.value)));
+                            .take(MAX_LISTED)
+                            .map(|case| quoted(&case.value));
                         let values: Vec<_> = values.collect();
                         let more = if cases.len() > values.len() {
                             " …"
@@ -87,8 +85,8 @@ impl Lift {
                             ""
                         };
                         return Err(Unfit::new(format!(
-                            "`{}` is none of {}{more}",
-                            shown(text),
+                            "{} is none of {}{more}",
+                            quoted(text),
                             values.join(", ")
                         )));
                     }
@@ -181,7 +179,7 @@ impl Lift {
             && plan.rest.is_none()
             && let Some(key) = fields.keys().find(|key| !is_known(key))
         {
-            return Err(Unfit::new(format!("it has the key `{}`", shown(key))));
+            return Err(Unfit::new(format!("it has the key {}", quoted(key))));
         }
         let mut values = Vec::with_capacity(plan.fields.len() + 1);
         for field in &plan.fields {
@@ -225,7 +223,7 @@ impl Lift {
         }
         let names: Vec<_> = alternatives
             .iter()
-            .take(MOST_LISTED)
+            .take(MAX_LISTED)
             .map(|known| format!("`{}`", known.name))
             .collect();
         Err(Unfit::new(format!("it fits none of {}", names.join(", "))))
@@ -239,7 +237,7 @@ fn too_many_attempts() -> Unfit {
 fn integer(number: &serde_json::Number) -> Result<i64, Unfit> {
     let exact = number.as_i64().or_else(|| {
         let float = number.as_f64()?;
-        (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)
+        (float.fract() == 0.0 && float.abs() <= MAX_EXACT_INTEGER).then_some(float as i64)
     });
     exact.ok_or_else(|| Unfit::new(format!("{number} is no `s64`")))
 }

@@ -11,12 +11,13 @@ use stubs::wit::{Record, Rest, Type};
 use wasmtime::component::Val;
 
 use super::fit::Parameter;
+use contract::text::{MAX_NAME, one_line, quoted};
 
-/// The longest arguments in bytes, the same as for every call.
-const LONGEST: usize = 8 << 20;
+/// The arguments of one call in bytes, as for every other call.
+const MAX_ARGUMENTS: usize = 8 << 20;
 
-/// Integers below this are the same in every language.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+/// Every integer up to this is exact as a number of JSON or JavaScript.
+pub(super) const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// What cannot be sent, and where it is.
 #[derive(Debug)]
@@ -177,7 +178,7 @@ fn number(out: &mut Out, value: f64) -> Lowered {
     match value {
         value if !value.is_finite() => Err(Unfit::new(format!("{value} is no number in JSON"))),
         // Servers that count want `3`, not `3.0`.
-        value if value.fract() == 0.0 && value.abs() < EXACT => {
+        value if value.fract() == 0.0 && value.abs() < MAX_EXACT_INTEGER => {
             out.push(&(value as i64).to_string())
         }
         value => out.push(
@@ -191,9 +192,9 @@ struct Out(String);
 
 impl Out {
     fn push(&mut self, text: &str) -> Lowered {
-        if self.0.len() + text.len() > LONGEST {
+        if self.0.len() + text.len() > MAX_ARGUMENTS {
             return Err(Unfit::new(format!(
-                "they are longer than {LONGEST} bytes as JSON"
+                "they are longer than {MAX_ARGUMENTS} bytes as JSON"
             )));
         }
         self.0.push_str(text);
@@ -201,7 +202,7 @@ impl Out {
     }
 
     fn string(&mut self, text: &str) -> Lowered {
-        if text.len() > LONGEST {
+        if text.len() > MAX_ARGUMENTS {
             return self.push(text);
         }
         self.push(&serde_json::Value::from(text).to_string())
@@ -233,13 +234,11 @@ impl<'o> Object<'o> {
 
     /// A key that the component chose.
     fn new_key(&mut self, key: &str) -> Lowered {
-        match self.seen.insert(key.to_owned()) {
-            true => self.key(key),
-            false => Err(Unfit::new(format!(
-                "the key `{}` is there twice",
-                shown(key)
-            ))),
+        if !self.seen.insert(key.to_owned()) {
+            let twice = format!("the key {} is there twice", quoted(key));
+            return Err(Unfit::new(twice));
         }
+        self.key(key)
     }
 
     fn end(self) -> Lowered {
@@ -275,10 +274,9 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// A key of a stranger in a sentence.
+/// A key of a stranger as a step of a path.
 pub(super) fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(60).map(plain).collect()
+    one_line(text, MAX_NAME)
 }
 
 /// The engine checked the types when it linked the function, so this is a

@@ -213,7 +213,7 @@ fn a_result_that_does_not_fit_says_where_and_what() {
         ),
         (
             row(json!(2), json!("o\u{1b}pen")),
-            "at `rows[1].state`: `o pen` is none of `open`, `closed`",
+            "at `rows[1].state`: `o\u{fffd}pen` is none of `open`, `closed`",
         ),
         (
             row(Value::Null, json!("open")),

@@ -230,9 +230,12 @@ fn behaves_like_a_map_of_paths() {
                     let directory = random.below(2) == 0;
                     (
                         model.remove(&one, directory),
-                        found.and_then(|(dir, name)| match directory {
-                            true => tree.remove_directory(dir, name),
-                            false => tree.remove_file(dir, name),
+                        found.and_then(|(dir, name)| {
+                            if directory {
+                                tree.remove_directory(dir, name)
+                            } else {
+                                tree.remove_file(dir, name)
+                            }
                         }),
                     )
                 }

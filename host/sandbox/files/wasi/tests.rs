@@ -4,8 +4,10 @@
 mod handles;
 mod paths;
 
-use super::super::{Archive, FileLimit, MAX_DESCRIPTORS, Mounts, Quota, Usage, Workspace};
+use super::super::account::MAX_DESCRIPTORS;
+use super::super::{Archive, Mounts, Quota, Usage, Workspace};
 use super::*;
+use contract::limits::FileLimit;
 use std::time::{Duration, UNIX_EPOCH};
 use types::{Host, HostDescriptor, HostDirectoryEntryStream, NewTimestamp};
 use wasmtime::component::ResourceTable;
