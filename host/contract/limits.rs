@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+// CONTRIBUTING.md, "To add a limit".
 /// The bounds of one run.
 ///
 /// The defaults suit a program that calls a few dozen tools and prints a page

@@ -1,6 +1,8 @@
 //! The contract of `wit/sandbox.wit` in Rust, and its conversion to the plain
 //! types that the two sides share.
 
+// CONTRIBUTING.md, "To add a guest language".
+
 use contract::program::Language;
 use contract::{message, outcome};
 

@@ -9,6 +9,8 @@
 //! instance, so that a component with a hundred memories has no more than one
 //! with a single memory.
 
+// CONTRIBUTING.md, "To add a limit".
+
 use wasmtime::ResourceLimiter;
 
 use contract::limits::{Limit, Limits};

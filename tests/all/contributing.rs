@@ -16,7 +16,9 @@ fn listed(page: &str) -> BTreeMap<String, BTreeSet<String>> {
             heading = title.starts_with("To add ").then(|| title.to_owned());
         }
         let Some(heading) = &heading else { continue };
-        let item = line.strip_prefix("- `").and_then(|item| item.split_once('`'));
+        let item = line
+            .strip_prefix("- `")
+            .and_then(|item| item.split_once('`'));
         if let Some((path, _)) = item {
             let paths = lists.entry(heading.clone()).or_default();
             paths.insert(path.to_owned());
@@ -29,18 +31,14 @@ fn listed(page: &str) -> BTreeMap<String, BTreeSet<String>> {
 fn named() -> BTreeMap<String, BTreeSet<String>> {
     const BEFORE: &str = "CONTRIBUTING.md, \"";
     let mut found = BTreeMap::<String, BTreeSet<String>>::new();
-    for folder in ["host", "stubs", "wit", "guest-js", "guest-python"] {
-        for extension in ["rs", "wit", "py", "js"] {
-            for path in files(&root().join(folder), extension) {
-                let Ok(text) = std::fs::read_to_string(&path) else {
-                    continue;
-                };
-                let path = path.strip_prefix(root()).expect("it is below");
-                for after in text.split(BEFORE).skip(1) {
-                    let heading = after.split('"').next().unwrap_or_default();
-                    let paths = found.entry(heading.to_owned()).or_default();
-                    paths.insert(path.display().to_string());
-                }
+    for folder in ["host", "stubs"] {
+        for path in files(&root().join(folder), "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root()).expect("it is below");
+            for after in text.split(BEFORE).skip(1) {
+                let heading = after.split('"').next().unwrap_or_default();
+                let paths = found.entry(heading.to_owned()).or_default();
+                paths.insert(path.display().to_string());
             }
         }
     }
@@ -51,7 +49,12 @@ fn named() -> BTreeMap<String, BTreeSet<String>> {
 fn the_files_of_a_change_are_those_that_say_so() {
     let page = std::fs::read_to_string(root().join("CONTRIBUTING.md")).unwrap();
     let listed = listed(&page);
-    assert_eq!(listed, named());
+    let mut in_code = listed.clone();
+    for paths in in_code.values_mut() {
+        // A comment there would change the digest that guests are built from.
+        paths.retain(|path| !path.starts_with("wit/"));
+    }
+    assert_eq!(in_code, named());
     // No more than a newcomer can keep in mind.
     for (heading, most) in [
         ("To add a limit", 4),

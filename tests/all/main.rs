@@ -12,6 +12,7 @@ mod components;
 mod configuration;
 mod conformance;
 mod consent;
+mod contributing;
 mod corpus;
 mod dialects;
 mod docs;

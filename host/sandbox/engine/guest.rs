@@ -1,5 +1,7 @@
 //! The guests that ship with the project, each as one compressed component.
 
+// CONTRIBUTING.md, "To add a guest language".
+
 use contract::program::Language;
 
 /// A guest that runs source text.

@@ -7,6 +7,8 @@
 //! goes through the list and checks that each definition and its arguments
 //! agree.
 
+// CONTRIBUTING.md, "To add a tool of serve".
+
 mod arguments;
 mod call_tool;
 mod execute;

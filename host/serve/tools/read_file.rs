@@ -1,5 +1,7 @@
 //! `read_file`: a file as programs see it.
 
+// CONTRIBUTING.md, "To add a tool of serve".
+
 use rmcp::{
     ErrorData,
     model::{CallToolResult, ToolAnnotations},
