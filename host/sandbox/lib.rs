@@ -18,8 +18,6 @@
 //! - `component`: a component of a user, before it runs
 //! - `sandbox`: what a session has of all this
 
-#![warn(unnameable_types)]
-
 mod bindings;
 mod channel;
 mod component;

@@ -6,6 +6,7 @@ use contract::program::Language;
 
 /// A guest that runs source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Guest {
     /// CPython.
     Python,
