@@ -27,6 +27,20 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With an `mcp.json`, the configuration makes the tools and the options:
+//!
+//! ```no_run
+//! use wasm_coordinator::config::{self, Environment};
+//! # use wasm_coordinator::{Engine, EngineOptions, Session};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let engine = Engine::new(EngineOptions::default())?;
+//! let configuration = config::load(None, &Environment::of_process()?)?; // $MCP_JSON or ./mcp.json
+//! let options = configuration.session_options()?;
+//! let session = Session::new(&engine, configuration.toolbox()?, options);
+//! # Ok(()) }
+//! ```
+//!
 //! An [`Engine`] compiles the guests, once. A [`Session`] keeps variables and
 //! files from one [`Program`] to the next, within [`Limits`] and [`Grants`]. A
 //! [`Report`] says what came of a run; a program's failure is part of it, never
@@ -72,5 +86,5 @@ pub use tools::servers::{
 };
 pub use tools::{
     Answering, Approval, Attendant, BadPattern, Declined, FinishedCall, Grants, LogEntry, LogLevel,
-    Progress, RequestKind, ServerRequest, ToolPage, Toolbox, Verdict, Wit,
+    Progress, RequestKind, ServerRequest, SetupError, ToolPage, Toolbox, Verdict, Wit,
 };

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::{Cli, Failure};
+use super::Cli;
+use super::failure::Failure;
 
 /// Print completions for a shell.
 ///

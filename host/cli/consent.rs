@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write as _};
 use std::sync::Arc;
 
+use contract::text::{shortened, visible};
 use tokio::sync::Mutex;
 use wasm_coordinator::{Answering, Approval, Attendant, Verdict};
 
-use super::terminal::visible;
-
 /// Bytes of the arguments that are shown; a person cannot judge more.
-const SHOWN: usize = 2_000;
+const MAX_SHOWN: usize = 2_000;
 
 /// The person at the terminal, if there is one.
 pub(crate) fn person() -> Option<Arc<dyn Attendant>> {
@@ -64,14 +63,7 @@ fn ask(approval: &Approval) -> std::io::Result<Answer> {
         arguments,
         why,
     } = approval;
-    let shown = match arguments.len() > SHOWN {
-        true => format!(
-            "{}… ({} bytes)",
-            &arguments[..arguments.floor_char_boundary(SHOWN)],
-            arguments.len()
-        ),
-        false => arguments.clone(),
-    };
+    let shown = shortened(arguments, MAX_SHOWN);
     let question = format!(
         "The program calls `{server}.{tool}`; {why}.\n  {shown}\nAllow it? [y]es, [a]lways in this run, [N]o: "
     );

@@ -25,7 +25,7 @@ use rmcp::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Serve the demo tools over stdin and stdout, as an MCP server.
 ///

@@ -3,20 +3,24 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use contract::text::visible;
 use serde_json::Value;
 use wasm_coordinator::{
     ContentBlock, ErrorReport, Files, Hint, Language, Program, Report, Session, SessionOptions,
     Status, Stream,
 };
 
+use super::failure::{EXIT_HOST, EXIT_INTERRUPTED, Failure};
+use super::grants::GrantFlags;
 use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
-use super::terminal::{self, Message};
+use super::terminal::Message;
 use super::workspace::FileFlags;
-use super::{EXIT_INTERRUPTED, Failure, consent, hints, script};
+use super::{consent, hints, script};
 
 /// Run a program in the sandbox.
 ///
@@ -45,12 +49,8 @@ pub(crate) struct Exec {
     language: Option<LanguageFlag>,
     #[command(flatten)]
     config: ConfigFlag,
-    /// Allow only tools that match, such as `github.*`; may be repeated
-    #[arg(long, value_name = "PATTERN")]
-    allow_tool: Vec<String>,
-    /// Never allow tools that match; may be repeated, and wins
-    #[arg(long, value_name = "PATTERN")]
-    deny_tool: Vec<String>,
+    #[command(flatten)]
+    grants: GrantFlags,
     /// Print one JSON document with everything that came of the run
     #[arg(long)]
     json: bool,
@@ -122,20 +122,19 @@ impl Exec {
     /// `None` if it was interrupted.
     fn execute(mut self) -> Result<Option<Answer>, Failure> {
         let program = self.program()?;
-        let configuration = self.config.load(!self.json)?;
-        let grants = setup::grants(&configuration, &self.allow_tool, &self.deny_tool)?;
-        let limits = self.limits.resolve(&configuration.limits);
-        let quota = self.limits.quota(&configuration.limits);
+        let mut configuration = self.config.load(!self.json)?;
+        self.grants.overlay(&mut configuration.tools);
+        self.limits.overlay(&mut configuration);
+        let options = configuration.session_options()?;
         let origin = configuration.origin.as_deref();
-        let (workspace, outputs) = self.files.open(quota, origin, !self.json)?;
+        let (workspace, outputs) = self.files.open(configuration.quota, origin, !self.json)?;
         let engine = setup::engine()?;
         setup::block_on(async {
-            let tools = setup::toolbox(&configuration)?;
+            let tools = Arc::new(configuration.toolbox()?);
             let options = SessionOptions {
-                grants,
-                limits,
                 files: Files::Workspace(workspace.clone()),
                 render_hint: Some(hints::render),
+                ..options
             };
             let mut session = Session::new(&engine, tools.clone(), options);
             session.attend(consent::person());
@@ -230,7 +229,7 @@ fn show() -> impl FnMut(Stream, &[u8]) + Send {
         };
         let text;
         let bytes = if terminal {
-            text = terminal::visible(&String::from_utf8_lossy(bytes)).into_owned();
+            text = visible(&String::from_utf8_lossy(bytes)).into_owned();
             text.as_bytes()
         } else {
             bytes
@@ -249,10 +248,7 @@ fn show() -> impl FnMut(Stream, &[u8]) + Send {
 /// Shows texts where they were emitted, and says what else was.
 fn show_content(block: &ContentBlock) {
     if let ContentBlock::Text { text } = block {
-        let line = match text.ends_with('\n') {
-            true => "",
-            false => "\n",
-        };
+        let line = if text.ends_with('\n') { "" } else { "\n" };
         return show()(Stream::Stdout, format!("{text}{line}").as_bytes());
     }
     let (mime_type, size) = (block.mime_type(), grouped(block.size()));
@@ -302,7 +298,7 @@ fn print(report: &Report) -> ExitCode {
             other => other.to_string(),
         };
         let text = if std::io::stdout().is_terminal() {
-            terminal::visible(&text).into_owned()
+            visible(&text).into_owned()
         } else {
             text
         };
@@ -332,12 +328,12 @@ fn print_error(error: &ErrorReport) {
 
 /// A report on a run that never began.
 fn failure_report(failure: &Failure) -> Report {
-    let status = if failure.exit_code == super::EXIT_HOST {
+    let status = if failure.exit_code == EXIT_HOST {
         Status::HostError
     } else {
         Status::Error
     };
-    let kind = if failure.exit_code == super::EXIT_HOST {
+    let kind = if failure.exit_code == EXIT_HOST {
         "HostError"
     } else {
         "UsageError"

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::Failure;
+use super::failure::Failure;
 
 /// Write a first `mcp.json` and `.env`; keep what is there.
 ///
@@ -65,17 +65,19 @@ impl Init {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let folder = &self.folder;
         let is_here = folder == Path::new(".");
-        fs::create_dir_all(folder).map_err(|error| match folder.is_file() {
-            true => {
+        fs::create_dir_all(folder).map_err(|error| {
+            if folder.is_file() {
                 let message = format!("`{}` is a file", folder.display());
                 Failure::usage(message, "name the folder to write `mcp.json` to")
+            } else {
+                failed("create", folder, &error)
             }
-            false => failed("create", folder, &error),
         })?;
         for draft in DRAFTS {
-            let path = match is_here {
-                true => PathBuf::from(draft.name),
-                false => folder.join(draft.name),
+            let path = if is_here {
+                PathBuf::from(draft.name)
+            } else {
+                folder.join(draft.name)
             };
             match write_new(&path, &draft) {
                 Ok(()) => println!("wrote `{}`: {}", path.display(), draft.what),

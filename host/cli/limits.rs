@@ -1,21 +1,20 @@
-//! The flags for limits, and how they and the configuration make the limits of
-//! a run.
+//! The flags for limits. A flag wins over the configuration, which wins over
+//! the default.
+
+use std::time::Duration;
 
 use clap::Args;
-
-use wasm_coordinator::Limits;
-use wasm_coordinator::config::{self, Bytes, NotAnAmount, Span};
-use wasm_coordinator::files::Quota;
+use wasm_coordinator::config::{Bytes, Configuration, NotAnAmount, Span};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
     /// Wall time, waiting for tools included, for example `500ms`, `2m` [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = time)]
-    timeout: Option<Span>,
+    timeout: Option<Duration>,
     /// Memory of the sandbox, for example `64MiB` [default: 256MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    memory: Option<Bytes>,
+    memory: Option<u64>,
     /// A reproducible budget of executed instructions; slower [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     fuel: Option<u64>,
@@ -24,89 +23,62 @@ pub(crate) struct LimitFlags {
     max_calls: Option<u32>,
     /// What may be printed and returned, for example `4MiB` [default: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    max_output: Option<Bytes>,
+    max_output: Option<u64>,
     /// What may be emitted, all content blocks together [default: 8MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    max_content: Option<Bytes>,
+    max_content: Option<u64>,
     /// All files of the workspace together [default: 100MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    workspace_size: Option<Bytes>,
+    workspace_size: Option<u64>,
     /// One file of the workspace [default: 10MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    file_size: Option<Bytes>,
+    file_size: Option<u64>,
     /// Files and directories of the workspace [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_files: Option<u64>,
 }
 
-pub(crate) fn time(text: &str) -> Result<Span, String> {
-    let span: Span = text
-        .parse()
-        .map_err(|error: NotAnAmount| error.to_string())?;
-    if span.0.is_zero() {
-        Err("nothing can be done in no time".into())
-    } else {
-        Ok(span)
+impl LimitFlags {
+    /// Puts the flags that were given over what the configuration says.
+    pub(crate) fn overlay(&self, configuration: &mut Configuration) {
+        let Configuration { limits, quota, .. } = configuration;
+        set(&mut limits.timeout, self.timeout);
+        set(&mut limits.memory, self.memory);
+        set(&mut limits.fuel, self.fuel.map(Some));
+        set(&mut limits.max_calls, self.max_calls);
+        set(&mut limits.max_output, self.max_output);
+        set(&mut limits.max_content, self.max_content);
+        set(&mut quota.bytes, self.workspace_size);
+        set(&mut quota.file_bytes, self.file_size);
+        set(&mut quota.inodes, self.max_files);
     }
 }
 
-fn bytes(text: &str) -> Result<Bytes, String> {
-    let bytes: Bytes = text
+/// Replaces a value by that of a flag, if the flag was given.
+pub(crate) fn set<T>(value: &mut T, flag: Option<T>) {
+    if let Some(flag) = flag {
+        *value = flag;
+    }
+}
+
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    let Span(time) = text
         .parse()
         .map_err(|error: NotAnAmount| error.to_string())?;
-    if bytes.0 == 0 {
+    if time.is_zero() {
+        Err("nothing can be done in no time".into())
+    } else {
+        Ok(time)
+    }
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let Bytes(bytes) = text
+        .parse()
+        .map_err(|error: NotAnAmount| error.to_string())?;
+    if bytes == 0 {
         Err("nothing can be done with no bytes".into())
     } else {
         Ok(bytes)
-    }
-}
-
-impl LimitFlags {
-    /// A flag wins over the configuration, which wins over the default.
-    pub(crate) fn resolve(&self, configured: &config::Limits) -> Limits {
-        let default = Limits::default();
-        Limits {
-            timeout: self
-                .timeout
-                .or(configured.timeout)
-                .map_or(default.timeout, |span| span.0),
-            memory: self
-                .memory
-                .or(configured.memory)
-                .map_or(default.memory, |bytes| bytes.0),
-            fuel: self.fuel.or(configured.fuel).or(default.fuel),
-            max_calls: self
-                .max_calls
-                .or(configured.max_calls)
-                .unwrap_or(default.max_calls),
-            max_output: self
-                .max_output
-                .or(configured.max_output)
-                .map_or(default.max_output, |bytes| bytes.0),
-            max_content: self
-                .max_content
-                .or(configured.max_content)
-                .map_or(default.max_content, |bytes| bytes.0),
-        }
-    }
-
-    /// What the workspace may hold, by the same rule.
-    pub(crate) fn quota(&self, configured: &config::Limits) -> Quota {
-        let default = Quota::default();
-        let bytes = |flag: Option<Bytes>, configured: Option<Bytes>, default| {
-            flag.or(configured).map_or(default, |bytes| bytes.0)
-        };
-        Quota {
-            bytes: bytes(
-                self.workspace_size,
-                configured.workspace_size,
-                default.bytes,
-            ),
-            file_bytes: bytes(self.file_size, configured.file_size, default.file_bytes),
-            inodes: self
-                .max_files
-                .or(configured.max_files)
-                .unwrap_or(default.inodes),
-        }
     }
 }

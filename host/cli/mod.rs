@@ -1,10 +1,11 @@
-//! Subcommands, the flags they share, and the one place where errors are
-//! printed and exit codes chosen.
+//! Subcommands, and the one place where errors are printed.
 
 mod completions;
 mod consent;
 mod demo_server;
 mod exec;
+mod failure;
+mod grants;
 mod hints;
 mod init;
 mod limits;
@@ -25,15 +26,6 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-use terminal::Message;
-
-/// Usage or configuration is wrong.
-const EXIT_USAGE: u8 = 2;
-/// The host failed.
-const EXIT_HOST: u8 = 4;
-/// Ended by Ctrl-C, as shells count it.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs the code that AI agents write inside WebAssembly, with your MCP
 /// servers as libraries it can import.
@@ -74,37 +66,6 @@ enum Command {
     Warm(warm::Warm),
     Completions(completions::Completions),
     DemoServer(demo_server::DemoServer),
-}
-
-/// Why a subcommand could not do its work: what to print, and the exit code.
-pub(crate) struct Failure {
-    pub(crate) message: Message,
-    pub(crate) exit_code: u8,
-}
-
-impl Failure {
-    /// Something about the command line or a file named on it.
-    pub(crate) fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self {
-            message: Message::error(message).hint(hint),
-            exit_code: EXIT_USAGE,
-        }
-    }
-
-    /// Something of ours or of the machine.
-    pub(crate) fn host(error: impl std::error::Error) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(": ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
-        Self {
-            message: Message::error(text),
-            exit_code: EXIT_HOST,
-        }
-    }
 }
 
 pub(crate) fn main() -> ExitCode {

@@ -17,8 +17,7 @@ use rustix::io::Errno;
 use serde::Serialize;
 use wasm_coordinator::files::{Kind, Workspace};
 
-use super::Failure;
-use super::script::reason;
+use super::failure::{Failure, reason};
 use super::workspace::relative;
 
 /// Files that decide what is started on this machine. Only a pattern that

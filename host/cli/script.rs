@@ -7,7 +7,7 @@ use std::path::Path;
 
 use wasm_coordinator::{Language, MAX_COMPONENT, Program};
 
-use super::Failure;
+use super::failure::{Failure, reason};
 
 /// Bytes of a source text. Nobody writes more by hand, and parsers need many
 /// times as much memory.
@@ -154,15 +154,6 @@ fn of_shebang(text: &str) -> Option<Language> {
         Some(Language::JavaScript)
     } else {
         None
-    }
-}
-
-/// The operating system's words without its error number.
-pub(crate) fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    match text.find(" (os error") {
-        Some(end) => text[..end].to_lowercase(),
-        None => text,
     }
 }
 

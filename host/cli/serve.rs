@@ -4,15 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use wasm_coordinator::config::{Configuration, Span};
+use wasm_coordinator::config::Configuration;
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
-use wasm_coordinator::serve::{Mode, ServeOptions, Service, SessionBounds, serve_stdio};
+use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
 
-use super::limits::{LimitFlags, time};
+use super::failure::Failure;
+use super::grants::GrantFlags;
+use super::limits::{LimitFlags, set, time};
 use super::setup::{self, ConfigFlag};
-use super::{Failure, trust};
+use super::trust;
 
 /// Serve all configured MCP servers as one.
 ///
@@ -30,12 +33,8 @@ pub(crate) struct Serve {
     /// Which tools to offer
     #[arg(long, value_enum, default_value_t = ModeFlag::Code)]
     mode: ModeFlag,
-    /// Allow only tools that match, without asking; may be repeated
-    #[arg(long, value_name = "PATTERN")]
-    allow_tool: Vec<String>,
-    /// Never allow tools that match; may be repeated, and wins
-    #[arg(long, value_name = "PATTERN")]
-    deny_tool: Vec<String>,
+    #[command(flatten)]
+    grants: GrantFlags,
     /// Tokens of one answer, where the call does not say [default: 4000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     max_tokens: Option<u32>,
@@ -44,7 +43,7 @@ pub(crate) struct Serve {
     sessions: Option<u32>,
     /// How long an unused session is kept [default: 30m]
     #[arg(long, value_name = "TIME", value_parser = time)]
-    session_idle: Option<Span>,
+    session_idle: Option<Duration>,
     /// How logs are written to stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -74,7 +73,7 @@ struct HttpFlags {
     rate: Option<u32>,
     /// How long requests may go on after the signal to stop [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "http")]
-    grace: Option<Span>,
+    grace: Option<Duration>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -105,9 +104,13 @@ impl Serve {
     }
 
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let configuration = self.config.load(true)?;
+        let mut configuration = self.config.load(true)?;
         trust::check(&self.config, &configuration)?;
-        let options = self.options(&configuration)?;
+        self.overlay(&mut configuration);
+        let options = ServeOptions {
+            mode: self.mode.into(),
+            ..configuration.serve_options()?
+        };
         let http = match self.http.http {
             Some(address) => Some((address, self.http.options(address)?)),
             None => None,
@@ -115,7 +118,7 @@ impl Serve {
         let sandboxes = 2 * (options.sessions.max_open + options.runs);
         let engine = setup::engine_with_pool(sandboxes)?;
         setup::block_on_all(async {
-            let toolbox = setup::toolbox(&configuration)?;
+            let toolbox = Arc::new(configuration.toolbox()?);
             let service = Service::new(engine, Arc::clone(&toolbox), options);
             let warming = Arc::clone(&service);
             tokio::task::spawn_blocking(move || {
@@ -136,46 +139,22 @@ impl Serve {
         })
     }
 
-    fn options(&self, configuration: &Configuration) -> Result<ServeOptions, Failure> {
-        let default = ServeOptions::default();
-        let serve = &configuration.serve;
-        let sessions = SessionBounds {
-            max_open: self
-                .sessions
-                .or(serve.sessions)
-                .map_or(default.sessions.max_open, |most| most as usize),
-            memory: serve
-                .session_memory
-                .map_or(default.sessions.memory, |bytes| bytes.0),
-            idle: self
-                .session_idle
-                .or(serve.session_idle)
-                .map_or(default.sessions.idle, |span| span.0),
-            age: serve
-                .session_age
-                .map_or(default.sessions.age, |span| span.0),
-        };
-        let limits = self.limits.resolve(&configuration.limits);
-        Ok(ServeOptions {
-            mode: match self.mode {
-                ModeFlag::Code => Mode::Code,
-                ModeFlag::Tools => Mode::Tools,
-            },
-            grants: setup::grants(configuration, &self.allow_tool, &self.deny_tool)?,
-            max_timeout: serve
-                .longest_timeout
-                .map_or(default.max_timeout, |span| span.0)
-                .max(limits.timeout),
-            limits,
-            quota: self.limits.quota(&configuration.limits),
-            output_tokens: self
-                .max_tokens
-                .or(serve.max_tokens)
-                .map_or(default.output_tokens, |tokens| tokens as usize),
-            sessions,
-            runs: serve.runs.map_or(default.runs, |runs| runs as usize),
-            ..default
-        })
+    fn overlay(&self, configuration: &mut Configuration) {
+        self.grants.overlay(&mut configuration.tools);
+        self.limits.overlay(configuration);
+        let serve = &mut configuration.serve;
+        set(&mut serve.max_tokens, self.max_tokens.map(Some));
+        set(&mut serve.sessions, self.sessions.map(Some));
+        set(&mut serve.session_idle, self.session_idle.map(Some));
+    }
+}
+
+impl From<ModeFlag> for Mode {
+    fn from(flag: ModeFlag) -> Self {
+        match flag {
+            ModeFlag::Code => Self::Code,
+            ModeFlag::Tools => Self::Tools,
+        }
     }
 }
 
@@ -210,7 +189,7 @@ impl HttpFlags {
                 per_second,
                 burst: per_second.saturating_mul(4),
             }),
-            grace: self.grace.map_or(default.grace, |span| span.0),
+            grace: self.grace.unwrap_or(default.grace),
             ..default
         };
         options.check(address).map_err(|error| {

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use contract::text::visible;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use wasm_coordinator::Toolbox;
 
+use super::failure::Failure;
 use super::setup::{self, ConfigFlag};
-use super::{Failure, terminal};
 
 /// List the configured servers: their state, their tools, their errors.
 ///
@@ -26,7 +27,7 @@ impl Servers {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let configuration = self.config.load(!self.json)?;
         let (answers, failed) = setup::block_on(async {
-            let tools = setup::toolbox(&configuration)?;
+            let tools = configuration.toolbox()?;
             let answers = tokio::select! {
                 answers = ask(&tools) => answers,
                 () = setup::interrupted() => Vec::new(),
@@ -133,7 +134,7 @@ fn print(answers: &[Answer], disabled: &[String]) {
         let name = &answer.name;
         match &answer.error {
             Some(error) => {
-                let error = terminal::visible(error);
+                let error = visible(error);
                 let mut lines = error.lines();
                 println!(
                     "{name:width$}  failed  {}",
@@ -151,7 +152,7 @@ fn print(answers: &[Answer], disabled: &[String]) {
                     .flatten()
                     .map(String::as_str)
                     .collect();
-                let about = terminal::visible(&about.join(" ")).into_owned();
+                let about = visible(&about.join(" ")).into_owned();
                 println!(
                     "{name:width$}  ready   {count:>3} {tools}  {} {about}",
                     answer.transport
@@ -159,11 +160,7 @@ fn print(answers: &[Answer], disabled: &[String]) {
             }
         }
         for excluded in &answer.excluded {
-            println!(
-                "{:width$}          left out {}",
-                "",
-                terminal::visible(excluded)
-            );
+            println!("{:width$}          left out {}", "", visible(excluded));
         }
         let more = answer.excluded_count.saturating_sub(answer.excluded.len());
         if more > 0 {

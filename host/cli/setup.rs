@@ -1,19 +1,17 @@
 //! What every subcommand needs before it can work: configuration, engine,
-//! tools, an event loop.
+//! event loop.
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use tokio::runtime::Builder;
-use wasm_coordinator::config::{self, Configuration, Environment, Secret};
-use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Grants, Http, PassThrough, ServerSpec, Stdio, Toolbox, Transport,
-};
+use wasm_coordinator::config::{self, Configuration, Environment};
+use wasm_coordinator::{Engine, EngineOptions, ServerSpec, Stdio, Transport};
 
+use super::failure::{EXIT_USAGE, Failure};
+use super::progress;
 use super::terminal::Message;
-use super::{Failure, progress};
 
 #[derive(Args)]
 pub(crate) struct ConfigFlag {
@@ -28,19 +26,23 @@ impl ConfigFlag {
         self.config.is_some()
     }
 
-    /// Reads the configuration; shows its warnings if asked to.
+    /// Reads the configuration; shows its warnings if asked to. Where there is
+    /// none, the one server is the demo server.
     pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
         let mut environment = Environment::of_process().map_err(Failure::host)?;
         environment.own_program = std::env::current_exe().ok();
-        let configuration =
+        let mut configuration =
             config::load(self.config.as_deref(), &environment).map_err(|error| Failure {
                 message: Message::error(error.to_string()),
-                exit_code: super::EXIT_USAGE,
+                exit_code: EXIT_USAGE,
             })?;
         if warn {
             for warning in &configuration.warnings {
                 Message::warning(warning.to_string()).print();
             }
+        }
+        if configuration.origin.is_none() {
+            configuration.servers.extend(demo().map(Into::into));
         }
         Ok(configuration)
     }
@@ -79,91 +81,6 @@ fn cache_folder() -> Option<PathBuf> {
             .or_else(|| Some(variable("HOME")?.join(".cache")))?;
         Some(caches.join("wasm-coordinator"))
     })
-}
-
-/// The tools that flags and configuration allow.
-pub(crate) fn grants(
-    configuration: &Configuration,
-    allow: &[String],
-    deny: &[String],
-) -> Result<Grants, Failure> {
-    let deny = configuration.tools.deny.iter().chain(deny);
-    let grants = match (&configuration.tools.allow, allow) {
-        (_, [_, ..]) => Grants::new(allow, deny),
-        (Some(configured), []) => Grants::new(configured, deny),
-        (None, []) => Grants::all_but(deny),
-    };
-    grants
-        .and_then(|grants| grants.asking(&configuration.tools.ask))
-        .map_err(|error| Failure::usage(error.to_string(), ""))
-}
-
-/// The servers of the configuration; the demo server where there is none.
-pub(crate) fn toolbox(configuration: &Configuration) -> Result<Arc<Toolbox>, Failure> {
-    let servers = match &configuration.origin {
-        Some(_) => configuration
-            .servers
-            .iter()
-            .map(|server| spec(server, configuration))
-            .collect(),
-        None => demo().into_iter().collect(),
-    };
-    let default = Bounds::default();
-    let upstream = &configuration.upstream;
-    let bounds = Bounds {
-        in_flight: upstream.max_in_flight.unwrap_or(default.in_flight),
-        in_flight_per_server: upstream
-            .max_in_flight_per_server
-            .unwrap_or(default.in_flight_per_server),
-        ..default
-    };
-    let toolbox =
-        Toolbox::new(servers, bounds).map_err(|error| Failure::usage(error.to_string(), ""))?;
-    Ok(Arc::new(match configuration.tools.changes {
-        config::Changes::Refuse => toolbox,
-        config::Changes::Accept => toolbox.accepting_changes(),
-    }))
-}
-
-fn spec(server: &config::Server, configuration: &Configuration) -> ServerSpec {
-    let upstream = &configuration.upstream;
-    let exposed = |pairs: &[(String, Secret)]| {
-        pairs
-            .iter()
-            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-            .collect()
-    };
-    let transport = match &server.transport {
-        config::Transport::Stdio(stdio) => Transport::Stdio(Stdio {
-            command: stdio.command.expose().to_owned(),
-            args: stdio
-                .args
-                .iter()
-                .map(|arg| arg.expose().to_owned())
-                .collect(),
-            env: exposed(&stdio.env),
-            cwd: stdio.cwd.clone(),
-        }),
-        config::Transport::Http(http) => Transport::Http(Http {
-            url: http.url.expose().to_owned(),
-            headers: exposed(&http.headers),
-        }),
-    };
-    let mut spec = ServerSpec::new(&server.name, transport);
-    if let Some(timeout) = server.call_timeout.or(upstream.call_timeout) {
-        spec.call_timeout = timeout.0;
-    }
-    if let Some(timeout) = upstream.start_timeout {
-        spec.start_timeout = timeout.0;
-    }
-    spec.max_in_flight = server.max_in_flight;
-    let granted = |servers: &[String]| servers.contains(&server.name);
-    spec.pass_through = PassThrough {
-        sampling: granted(&configuration.pass_through.sampling),
-        roots: granted(&configuration.pass_through.roots),
-    };
-    spec.secrets = server.secrets().into_iter().map(Into::into).collect();
-    spec
 }
 
 /// This program's own demo server, so that a first script needs no

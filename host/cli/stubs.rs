@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use wasm_coordinator::{CallError, StubFile, Toolbox, stubs_root};
 
+use super::failure::{EXIT_INTERRUPTED, Failure};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
-use super::{EXIT_INTERRUPTED, Failure};
 
 /// Write typed stubs of the tools to disk, for people, editors and type checkers.
 ///
@@ -47,9 +47,9 @@ struct Written {
 impl Stubs {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let configuration = self.config.load(!self.json)?;
-        let grants = setup::grants(&configuration, &[], &[])?;
+        let grants = configuration.grants()?;
         let answered = setup::block_on(async {
-            let tools = setup::toolbox(&configuration)?;
+            let tools = configuration.toolbox()?;
             let names = self.chosen(&tools)?;
             let asked = names.iter().map(|(name, _)| tools.stubs(name, &grants));
             let answers = tokio::select! {

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write as _};
 
+use contract::text::visible;
+
 /// Whether to colour what goes to stderr.
 pub(crate) fn colours() -> bool {
     std::io::stderr().is_terminal()
@@ -88,43 +90,5 @@ impl Message {
             let _ = writeln!(text, "{} {}", paint("36", "hint:"), visible(hint));
         }
         let _ = std::io::stderr().write_all(text.as_bytes());
-    }
-}
-
-/// Control characters made visible, so that text of a stranger cannot clear a
-/// screen, set a title or reach the clipboard. Lines and tabs stay.
-pub(crate) fn visible(text: &str) -> std::borrow::Cow<'_, str> {
-    if !text.chars().any(dangerous) {
-        return text.into();
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if dangerous(c) {
-            let _ = write!(out, "\\u{{{:x}}}", c as u32);
-        } else {
-            out.push(c);
-        }
-    }
-    out.into()
-}
-
-fn dangerous(c: char) -> bool {
-    match c {
-        '\n' | '\t' | '\r' => false,
-        // Directional overrides make text look like other text.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
-        c => c.is_control(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::visible;
-
-    #[test]
-    fn escape_sequences_are_shown_and_lines_stay() {
-        assert_eq!(visible("a\n\tb"), "a\n\tb");
-        assert_eq!(visible("\u{1b}[2J\u{9b}x"), "\\u{1b}[2J\\u{9b}x");
-        assert_eq!(visible("\u{202e}abc"), "\\u{202e}abc");
     }
 }

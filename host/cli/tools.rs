@@ -4,12 +4,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use contract::text::visible;
 use serde::Deserialize;
 use wasm_coordinator::{CallError, Detail, Grants, Toolbox};
 
+use super::failure::{EXIT_INTERRUPTED, Failure};
 use super::setup::{self, ConfigFlag};
-use super::terminal::{self, Message, visible};
-use super::{EXIT_INTERRUPTED, Failure};
+use super::terminal::{self, Message};
 
 /// Find tools of the configured servers, list them, or look at one.
 ///
@@ -164,9 +165,9 @@ fn ask<T>(
     question: impl AsyncFnOnce(&Toolbox, &Grants) -> Result<T, CallError>,
 ) -> Result<Option<T>, Failure> {
     let configuration = shared.config.load(!shared.json)?;
-    let grants = setup::grants(&configuration, &[], &[])?;
+    let grants = configuration.grants()?;
     setup::block_on(async {
-        let tools = setup::toolbox(&configuration)?;
+        let tools = configuration.toolbox()?;
         let answer = tokio::select! {
             answer = question(&tools, &grants) => Some(answer),
             () = setup::interrupted() => None,

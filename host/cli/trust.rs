@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use wasm_coordinator::config::{Configuration, Transport};
+use contract::text::visible;
+use wasm_coordinator::config::Configuration;
 
-use super::Failure;
+use super::failure::Failure;
 use super::setup::ConfigFlag;
-use super::terminal::{Message, visible};
+use super::terminal::Message;
 
 /// Agree that `serve` uses the mcp.json of this folder.
 ///
@@ -65,9 +66,10 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
     if known.contains(&digest) {
         return Ok(());
     }
-    let what = match known.iter().any(|line| line.1 == digest.1) {
-        true => "was changed since you agreed to it",
-        false => "was found here and you have not agreed to it",
+    let what = if known.iter().any(|line| line.1 == digest.1) {
+        "was changed since you agreed to it"
+    } else {
+        "was found here and you have not agreed to it"
     };
     let message = format!(
         "{} {what}; it starts or reaches:{}",
@@ -84,20 +86,8 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
 fn commands(configuration: &Configuration) -> String {
     let mut text = String::new();
     for server in &configuration.servers {
-        let what = match &server.transport {
-            Transport::Stdio(stdio) => {
-                let mut words = vec![stdio.command.to_string()];
-                words.extend(stdio.args.iter().map(ToString::to_string));
-                let quoted =
-                    |word: &String| match word.is_empty() || word.contains(char::is_whitespace) {
-                        true => format!("{word:?}"),
-                        false => word.clone(),
-                    };
-                words.iter().map(quoted).collect::<Vec<_>>().join(" ")
-            }
-            Transport::Http(http) => http.url.to_string(),
-        };
-        let _ = write!(text, "\n  {}: {}", server.name, visible(&what));
+        let (name, written) = (visible(&server.spec.name), visible(&server.written));
+        let _ = write!(text, "\n  {name}: {written}");
     }
     text
 }

@@ -6,7 +6,8 @@ use std::time::Instant;
 use clap::Args;
 use wasm_coordinator::{Guest, Metering};
 
-use super::{Failure, setup};
+use super::failure::Failure;
+use super::setup;
 
 /// Compile the guests now, so that the first run need not wait.
 ///

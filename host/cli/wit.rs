@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use wasm_coordinator::CallErrorKind;
 
-use super::Failure;
+use super::failure::{EXIT_INTERRUPTED, Failure};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
 
@@ -43,7 +43,7 @@ impl Wit {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let configuration = self.config.load(true)?;
         let answer = setup::block_on(async {
-            let tools = setup::toolbox(&configuration)?;
+            let tools = configuration.toolbox()?;
             let answer = tokio::select! {
                 answer = tools.wit(&self.server, &self.tools) => Some(answer),
                 () = setup::interrupted() => None,
@@ -52,7 +52,7 @@ impl Wit {
             Ok(answer)
         })?;
         let Some(answer) = answer else {
-            return Ok(ExitCode::from(super::EXIT_INTERRUPTED));
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
         };
         let wit = answer.map_err(|error| match error.kind {
             CallErrorKind::UnknownTool(_) => Failure::usage(error.message, ""),

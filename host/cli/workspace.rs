@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use wasm_coordinator::files::{self, PathError, Quota, Workspace};
 
+use super::failure::{Failure, reason};
+use super::hints;
 use super::outputs::Outputs;
-use super::script::reason;
 use super::terminal::Message;
-use super::{Failure, hints};
 
 #[derive(Args)]
 #[command(next_help_heading = "Files")]

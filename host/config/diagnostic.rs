@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contract::text::one_line;
+
 /// One problem: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
@@ -119,9 +121,10 @@ impl Place {
         let length = text[start..end].trim_end().chars().count().max(1);
         let whole = text[line_start..line_end].chars().count() <= EXCERPT;
         // Of a long line, what stands before the place and what follows.
-        let skipped = match whole {
-            true => 0,
-            false => column.saturating_sub(EXCERPT / 2),
+        let skipped = if whole {
+            0
+        } else {
+            column.saturating_sub(EXCERPT / 2)
         };
         let mut excerpt = String::new();
         let mut start = column;
@@ -136,17 +139,15 @@ impl Place {
                 break;
             }
             let at = line_start + at;
-            excerpt.push(if covered.iter().any(|range| range.contains(&at)) {
-                '•'
-            } else {
-                printable(character)
-            });
+            let is_covered = covered.iter().any(|range| range.contains(&at));
+            excerpt.push(if is_covered { '•' } else { character });
         }
         let length = length.min(EXCERPT.saturating_sub(column - skipped).max(1));
         Self {
             line: text[..line_start].matches('\n').count() + 1,
             column: column + 1,
-            excerpt: excerpt.trim_end().to_owned(),
+            // Character for character, so that the columns stay true.
+            excerpt: one_line(excerpt.trim_end(), usize::MAX),
             start,
             length,
         }
@@ -192,33 +193,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// A name from a file or a path, fit to be printed inside a message.
-pub(super) fn quoted(name: &str) -> String {
-    const MAX_SPAN: usize = 60;
-    let mut text: String = name.chars().take(MAX_SPAN).map(printable).collect();
-    if name.chars().nth(MAX_SPAN).is_some() {
-        text.push('…');
-    }
-    format!("`{text}`")
-}
-
 pub(super) fn shown_path(path: &Path) -> String {
-    path.display().to_string().chars().map(printable).collect()
-}
-
-/// Replaces what could drive a terminal or reorder the line, one for one so
-/// that columns stay true.
-fn printable(character: char) -> char {
-    match character {
-        '\t' => ' ',
-        // The controls, and the marks that change the direction of writing.
-        _ if character.is_control() => '\u{fffd}',
-        '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
-        | '\u{feff}' => '\u{fffd}',
-        _ => character,
-    }
+    one_line(&path.display().to_string(), usize::MAX)
 }
 
 fn floor(text: &str, index: usize) -> usize {
@@ -264,8 +240,6 @@ mod tests {
             ),
             "it is wrong\n --> mcp.json:1:1\n  |\n1 | \"k\": \"••••••\" \u{fffd}[2J\u{fffd}\n  | ^^^\n  = hint: make it right"
         );
-        assert_eq!(quoted("a\u{1b}[0m\nb"), "`a\u{fffd}[0m\u{fffd}b`");
-        assert_eq!(quoted(&"x".repeat(1000)).chars().count(), 63);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::{collections::HashMap, ops::Range, path::Path, str::FromStr};
 
+use contract::text::quoted;
 use jsonc_parser::{
     CollectOptions, ParseOptions,
     ast::{self, Value},
@@ -14,11 +15,11 @@ use jsonc_parser::{
     errors::ParseErrorKind,
     parse_to_ast,
 };
+use stubs::names::nearest;
 
 use super::{
     Bytes, NotAnAmount, Span,
-    diagnostic::{Diagnostic, Error, Place, quoted, shown_path},
-    nearest::nearest,
+    diagnostic::{Diagnostic, Error, Place, shown_path},
 };
 
 /// Problems kept of each severity. A file with more has one cause, and each
@@ -287,7 +288,7 @@ impl<'t> Report<'t> {
 
     /// What to say of an unknown key: the known one it resembles, or all.
     pub(super) fn did_you_mean(name: &str, known: &[&str]) -> String {
-        match nearest(name, known) {
+        match nearest(name, known.iter().copied()).first() {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => {
                 let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();

@@ -15,9 +15,9 @@ use std::{
 };
 
 use super::{
-    Configuration, Context, Diagnostic, Error,
+    Configuration, Diagnostic, Error,
     diagnostic::{Place, shown_path},
-    parse,
+    file::{Context, parse},
 };
 
 /// The largest file that is read. A big one has a few kilobytes; this bounds
@@ -28,7 +28,8 @@ const MAX_FILE: u64 = 4 << 20;
 const VARIABLE: &str = "MCP_JSON";
 
 /// Where the loader looks; a value, so that it can be tested and embedded.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Environment {
     /// Where `mcp.json` is looked for, and what relative paths start from.
     pub directory: PathBuf,
@@ -41,7 +42,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Those of this process.
+    /// That of this process.
     ///
     /// # Errors
     ///
@@ -173,9 +174,10 @@ fn read_text(here: &Path, file: &Path, asked_by: Option<&str>) -> Result<Option<
             let line = bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
             fail(
                 format!("line {line} is not valid UTF-8"),
-                Some(match wide {
-                    true => "it looks like UTF-16: save it as UTF-8",
-                    false => "save it as UTF-8",
+                Some(if wide {
+                    "it looks like UTF-16: save it as UTF-8"
+                } else {
+                    "save it as UTF-8"
                 }),
             )
         }
@@ -263,13 +265,14 @@ fn reason(error: &io::Error) -> String {
 mod tests {
     use std::fs;
 
+    use tools::servers::{Stdio, Transport};
+
     use super::*;
-    use crate::config::{Stdio, Transport};
 
     fn stdio(configuration: &Configuration) -> &Stdio {
-        match &configuration.servers[0].transport {
+        match &configuration.servers[0].spec.transport {
             Transport::Stdio(stdio) => stdio,
-            Transport::Http(http) => panic!("{http:?}"),
+            other => panic!("{}", other.kind()),
         }
     }
 
@@ -318,7 +321,7 @@ mod tests {
         /// The command of the first server, which tells the files apart.
         fn command(&self, explicit: Option<&str>) -> String {
             let configuration = self.load(explicit).unwrap();
-            stdio(&configuration).command.expose().to_owned()
+            stdio(&configuration).command.clone()
         }
     }
 
@@ -378,7 +381,7 @@ mod tests {
         let configuration = world.load(Some("in/mcp.json")).unwrap();
         let stdio = stdio(&configuration);
         let inside = world.folder.path().join("in");
-        assert_eq!(Path::new(stdio.command.expose()), inside.join("bin/x"));
+        assert_eq!(Path::new(&stdio.command), inside.join("bin/x"));
         assert_eq!(stdio.cwd, Some(inside.join("data")));
     }
 

@@ -3,21 +3,29 @@
 //!
 //! Two steps lead from the file to its meaning. What was written is read by
 //! the private modules here, which do no I/O; what it means, with variables
-//! replaced and paths resolved, is a [`Configuration`], and only that travels.
-//! [`load()`] alone touches the disk and the environment, and it changes neither.
-//! Nothing here knows how a server is started or a limit enforced.
+//! replaced, paths resolved and defaults filled in, is a [`Configuration`], and
+//! only that travels. Its fields are the types that run: flags and embedders
+//! change them, then ask for a [`toolbox`](Configuration::toolbox) and
+//! [options](Configuration::session_options). [`load()`] alone touches the disk
+//! and the environment, and it changes neither.
 
-use std::{
-    env::VarError,
-    path::{Path, PathBuf},
+use std::{path::PathBuf, time::Duration};
+
+use contract::limits::Limits;
+use sandbox::files::Quota;
+use tools::{
+    BadPattern, Grants, SetupError, Toolbox,
+    servers::{Bounds, ServerSpec},
 };
 
-use jsonc_parser::{ast::Value, common::Ranged};
+#[cfg(feature = "serve")]
+use crate::serve::{ServeOptions, SessionBounds};
+use crate::session::{Files, SessionOptions};
 
 mod diagnostic;
 mod document;
+mod file;
 mod load;
-mod nearest;
 mod quantity;
 mod secret;
 mod servers;
@@ -30,28 +38,27 @@ mod variables;
 pub use diagnostic::{Diagnostic, Error, Place};
 pub use load::{Environment, load};
 pub use quantity::{Bytes, NotAnAmount, Span};
-pub use secret::Secret;
-
-use document::Report;
 
 /// Everything the operator decided, ready to be used.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Configuration {
     /// The file all this was read from. `None` when there was none, which is
     /// no error until a program asks for a server.
     pub origin: Option<PathBuf>,
-    /// The servers that may be used, in the order of the file, names unique.
+    /// The servers that may be used, in the order of the file. Others can be
+    /// added: `configuration.servers.push(ServerSpec::local("shop", tools).into())`.
     pub servers: Vec<Server>,
     /// The names of servers that are switched off.
     pub disabled: Vec<String>,
-    /// Limits for programs.
+    /// What each run may consume.
     pub limits: Limits,
+    /// What a workspace may hold.
+    pub quota: Quota,
+    /// What all servers together may take.
+    pub bounds: Bounds,
     /// Which tools programs may call.
     pub tools: Tools,
-    /// How servers are called.
-    pub upstream: Upstream,
-    /// What servers may ask of the client.
-    pub pass_through: PassThrough,
     /// How `serve` serves.
     pub serve: Serve,
     /// What is odd but not wrong; to be shown once.
@@ -60,77 +67,19 @@ pub struct Configuration {
 
 /// One server.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Server {
-    /// As written in the file; not an identifier.
-    pub name: String,
-    /// How it is reached.
-    pub transport: Transport,
-    /// How long one of its calls may take; the general value if absent.
-    pub call_timeout: Option<Span>,
-    /// How many of its calls may run at once; the general value if absent.
-    pub max_in_flight: Option<usize>,
-    /// The line of the file that declares it, counted from 1; 0 without a file.
-    pub line: usize,
-}
-
-/// How a server is reached.
-#[derive(Debug, Clone)]
-pub enum Transport {
-    /// A program, started by us, that speaks over its standard streams.
-    Stdio(Stdio),
-    /// A running server, reached by Streamable HTTP.
-    Http(Http),
-}
-
-/// A program to start. No shell is involved: every word arrives as it is.
-#[derive(Debug, Clone)]
-pub struct Stdio {
-    /// The program: an absolute path, or a name to be found on the `PATH`.
-    pub command: Secret,
-    /// Its arguments.
-    pub args: Vec<Secret>,
-    /// What is added to its environment.
-    pub env: Vec<(String, Secret)>,
-    /// Its working directory; ours if absent.
-    pub cwd: Option<PathBuf>,
-}
-
-/// A server to connect to.
-#[derive(Debug, Clone)]
-pub struct Http {
-    /// `http://…` or `https://…`; shows without user, password and query.
-    pub url: Secret,
-    /// Sent with every request. The names are valid header names and the
-    /// values have no line breaks.
-    pub headers: Vec<(String, Secret)>,
-}
-
-/// Limits for programs; what is absent has its default. None is zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
-    /// Wall time of a run.
-    pub timeout: Option<Span>,
-    /// Memory of a sandbox.
-    pub memory: Option<Bytes>,
-    /// Fuel of a run: a reproducible measure of its instructions.
-    pub fuel: Option<u64>,
-    /// Tool calls of a run.
-    pub max_calls: Option<u32>,
-    /// What a run may print.
-    pub max_output: Option<Bytes>,
-    /// What a run may emit, all content blocks together.
-    pub max_content: Option<Bytes>,
-    /// All files of a workspace together.
-    pub workspace_size: Option<Bytes>,
-    /// One file of a workspace.
-    pub file_size: Option<Bytes>,
-    /// Files and directories of a workspace.
-    pub max_files: Option<u64>,
+    /// How it is reached and within which bounds.
+    pub spec: ServerSpec,
+    /// What is started or connected to, for people: the words of the file, with
+    /// variables not replaced, addresses without user, password and query.
+    pub written: String,
 }
 
 /// Which tools programs may call: glob patterns on `server.tool`.
-/// [`Grants`](crate::Grants) says what they mean together.
+/// [`Grants`] says what they mean together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tools {
     /// Only what matches one of these; everything if absent, and then what
     /// servers call destructive is asked about.
@@ -153,232 +102,113 @@ pub enum Changes {
     Accept,
 }
 
-/// How servers are called; what is absent has its default. None is zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Upstream {
-    /// How long a call may take, queueing not included.
-    pub call_timeout: Option<Span>,
-    /// How long a server may take to start and say what it is.
-    pub start_timeout: Option<Span>,
-    /// Calls in flight in all.
-    pub max_in_flight: Option<usize>,
-    /// Calls in flight to one server.
-    pub max_in_flight_per_server: Option<usize>,
-}
-
-/// Which servers may ask the client for more than input from a person: names of
-/// configured servers. None by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PassThrough {
-    /// Those that may use the client's model.
-    pub sampling: Vec<String>,
-    /// Those that may know the folders the client works in.
-    pub roots: Vec<String>,
-}
-
 /// How `serve` serves; what is absent has its default. None is zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Serve {
     /// Tokens of one answer.
     pub max_tokens: Option<u32>,
     /// The longest time limit that a call may ask for.
-    pub longest_timeout: Option<Span>,
+    pub longest_timeout: Option<Duration>,
     /// Programs that run at the same time.
     pub runs: Option<u32>,
     /// Open sessions of all clients.
     pub sessions: Option<u32>,
-    /// What all open sessions may hold.
-    pub session_memory: Option<Bytes>,
+    /// Bytes that all open sessions may hold.
+    pub session_memory: Option<u64>,
     /// How long an unused session is kept.
-    pub session_idle: Option<Span>,
+    pub session_idle: Option<Duration>,
     /// How old a session may become.
-    pub session_age: Option<Span>,
+    pub session_age: Option<Duration>,
 }
 
-/// What a text needs from the world to get its meaning.
-pub(crate) struct Context<'a> {
-    /// What relative paths in the file are relative to.
-    pub(crate) folder: &'a Path,
-    /// The variables that `${NAME}` may name.
-    pub(crate) variables: &'a dyn Fn(&str) -> Result<String, VarError>,
-    /// Where the program `wasm-coordinator` is.
-    pub(crate) own_program: Option<&'a Path>,
-}
-
-impl Server {
-    /// A server that is started as a program, with the words of its command
-    /// line: for servers that no file declares.
-    pub fn program<'w>(
-        name: &str,
-        program: &Path,
-        arguments: impl IntoIterator<Item = &'w str>,
-    ) -> Self {
+impl From<ServerSpec> for Server {
+    /// A server that no file declares.
+    fn from(spec: ServerSpec) -> Self {
         Self {
-            name: name.to_owned(),
-            transport: Transport::Stdio(Stdio {
-                command: Secret::plain(program.to_string_lossy()),
-                args: arguments.into_iter().map(Secret::plain).collect(),
-                env: Vec::new(),
-                cwd: None,
-            }),
-            call_timeout: None,
-            max_in_flight: None,
-            line: 0,
+            written: spec.transport.kind().to_owned(),
+            spec,
         }
-    }
-
-    /// Values that must not appear in text for programs, models or logs:
-    /// variables and headers that hold secrets, as their names tell.
-    pub fn secrets(&self) -> Vec<&str> {
-        let mut secrets: Vec<&str> = Vec::new();
-        match &self.transport {
-            Transport::Stdio(Stdio {
-                command, args, env, ..
-            }) => {
-                secrets.extend(command.secrets());
-                secrets.extend(args.iter().flat_map(Secret::secrets));
-                secrets.extend(env.iter().flat_map(|(_, value)| value.secrets()));
-            }
-            Transport::Http(Http { url, headers }) => {
-                secrets.extend(url.secrets());
-                secrets.extend(headers.iter().flat_map(|(_, value)| value.secrets()));
-            }
-        }
-        secrets.sort_unstable();
-        secrets.dedup();
-        secrets
     }
 }
 
 impl Configuration {
-    /// What to do when a program names a server that is not among
-    /// [`servers`](Self::servers): a sentence for a `hint:` line.
-    pub fn hint_for_unknown_server(&self, name: &str) -> String {
-        let name_shown = diagnostic::quoted(name);
-        let Some(origin) = &self.origin else {
-            return "no configuration was found: pass `--config PATH`, set `MCP_JSON`, or write \
-                    `mcp.json` here (`wasm-coordinator init` writes a first one)"
-                .to_owned();
+    /// The tools of all servers. Starts none.
+    ///
+    /// # Errors
+    ///
+    /// A server that cannot work as it is declared, or two that programs could
+    /// not tell apart.
+    pub fn toolbox(&self) -> Result<Toolbox, SetupError> {
+        let servers = self.servers.iter().map(|server| server.spec.clone());
+        let toolbox = Toolbox::new(servers.collect(), self.bounds)?;
+        Ok(match self.tools.changes {
+            Changes::Refuse => toolbox,
+            Changes::Accept => toolbox.accepting_changes(),
+        })
+    }
+
+    /// The tools that programs may call.
+    ///
+    /// # Errors
+    ///
+    /// A text in [`tools`](Self::tools) that is no pattern. Those that
+    /// [`load()`] read are patterns.
+    pub fn grants(&self) -> Result<Grants, BadPattern> {
+        let Tools {
+            allow, ask, deny, ..
+        } = &self.tools;
+        let grants = match allow {
+            Some(allow) => Grants::new(allow, deny),
+            None => Grants::all_but(deny),
         };
-        let file = diagnostic::shown_path(origin);
-        if self.disabled.iter().any(|disabled| disabled == name) {
-            return format!("{name_shown} is switched off by `\"disabled\": true` in `{file}`");
-        }
-        let names: Vec<&str> = self
-            .servers
-            .iter()
-            .map(|server| server.name.as_str())
-            .collect();
-        match nearest::nearest(name, &names) {
-            Some(meant) => format!("did you mean {}?", diagnostic::quoted(meant)),
-            None if names.is_empty() => format!("`{file}` declares no servers"),
-            None => {
-                let shown: Vec<_> = names
-                    .iter()
-                    .take(10)
-                    .map(|name| diagnostic::quoted(name))
-                    .collect();
-                let more = if names.len() > shown.len() {
-                    ", …"
-                } else {
-                    ""
-                };
-                format!("`{file}` declares {}{more}", shown.join(", "))
-            }
-        }
+        grants?.asking(ask)
     }
-}
 
-/// Keys at the top of the file that are ours, or that every client has.
-const KEYS: &[&str] = &["mcpServers", "servers", "coordinator"];
+    /// The options of a session with these grants and limits, whose files are
+    /// in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`grants`](Self::grants).
+    pub fn session_options(&self) -> Result<SessionOptions, BadPattern> {
+        Ok(SessionOptions {
+            grants: self.grants()?,
+            limits: self.limits.clone(),
+            files: Files::Fresh(self.quota),
+            ..SessionOptions::default()
+        })
+    }
 
-/// Reads the text of a configuration file.
-pub(crate) fn parse(
-    file: &Path,
-    text: &str,
-    context: &Context<'_>,
-) -> Result<Configuration, Error> {
-    let root = document::parse(file, text)?;
-    let mut report = Report::new(file, text, &root);
-    let mut servers = servers::Servers::default();
-    let mut settings = settings::Settings::default();
-    let mut found = false;
-
-    for field in report.fields(&root, "the file").unwrap_or_default() {
-        match field.name {
-            "mcpServers" | "servers" => {
-                found = true;
-                servers::read(context, &mut report, field.value, field.name, &mut servers);
-            }
-            "coordinator" => {
-                found = true;
-                settings = settings::read(&mut report, field.value);
-            }
-            // The schema of the file, and values other clients ask for.
-            "$schema" | "inputs" => {}
-            name => {
-                let (message, hint) = match is_server(field.value) {
-                    true => (
-                        format!(
-                            "{} looks like a server but stands outside `mcpServers`",
-                            diagnostic::quoted(name)
-                        ),
-                        "write `{ \"mcpServers\": { … } }` around the servers".to_owned(),
-                    ),
-                    false => (
-                        format!("unknown key {} is ignored", diagnostic::quoted(name)),
-                        Report::did_you_mean(name, KEYS),
-                    ),
-                };
-                report.warning(field.name_range, message, Some(hint));
-            }
-        }
+    /// The options of a service with these grants and limits. The longest time
+    /// limit that a call may ask for is never less than the limit of those that
+    /// ask for none.
+    ///
+    /// # Errors
+    ///
+    /// As [`grants`](Self::grants).
+    #[cfg(feature = "serve")]
+    pub fn serve_options(&self) -> Result<ServeOptions, BadPattern> {
+        let default = ServeOptions::default();
+        let serve = &self.serve;
+        let count = |count: Option<u32>, default| count.map_or(default, |count| count as usize);
+        Ok(ServeOptions {
+            grants: self.grants()?,
+            limits: self.limits.clone(),
+            quota: self.quota,
+            max_timeout: serve
+                .longest_timeout
+                .unwrap_or(default.max_timeout)
+                .max(self.limits.timeout),
+            output_tokens: count(serve.max_tokens, default.output_tokens),
+            sessions: SessionBounds {
+                max_open: count(serve.sessions, default.sessions.max_open),
+                memory: serve.session_memory.unwrap_or(default.sessions.memory),
+                idle: serve.session_idle.unwrap_or(default.sessions.idle),
+                age: serve.session_age.unwrap_or(default.sessions.age),
+            },
+            runs: count(serve.runs, default.runs),
+            ..default
+        })
     }
-    for (name, range) in settings.named {
-        let is_known = servers.enabled.iter().any(|server| server.name == name)
-            || servers.disabled.contains(&name);
-        if !is_known {
-            let known: Vec<_> = servers.enabled.iter().map(|s| s.name.as_str()).collect();
-            let name_shown = diagnostic::quoted(&name);
-            report.error(
-                range,
-                format!("`coordinator.passThrough` names the server {name_shown}, which is not configured"),
-                Some(Report::did_you_mean(&name, &known)),
-            );
-        }
-    }
-    if !found && report.errors.is_empty() && report.warnings.is_empty() {
-        let hint =
-            "write `{ \"mcpServers\": { … } }`, or let `wasm-coordinator init` write a first file";
-        report.warning(
-            root.range(),
-            "there is no `mcpServers` in the file",
-            Some(hint.to_owned()),
-        );
-    }
-    if !report.errors.is_empty() {
-        let place =
-            |error: &Diagnostic| error.place.as_ref().map(|place| (place.line, place.column));
-        report.errors.sort_by_key(place);
-        return Err(Error::new(report.errors));
-    }
-    settings.tools.deny.extend(servers.denied);
-    Ok(Configuration {
-        origin: Some(file.to_owned()),
-        servers: servers.enabled,
-        disabled: servers.disabled,
-        limits: settings.limits,
-        tools: settings.tools,
-        upstream: settings.upstream,
-        pass_through: settings.pass_through,
-        serve: settings.serve,
-        warnings: report.warnings,
-    })
-}
-
-fn is_server(value: &Value<'_>) -> bool {
-    matches!(value, Value::Object(object) if object
-        .properties
-        .iter()
-        .any(|property| matches!(property.name.as_str(), "command" | "url")))
 }

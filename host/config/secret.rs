@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Text from the configuration with a form that may be shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret {
+pub(super) struct Secret {
     value: String,
     shown: String,
     /// Values of variables inside `value` that are secrets by their names.
@@ -22,7 +22,7 @@ const MIN_SECRET: usize = 8;
 
 impl Secret {
     /// A value that shows as `shown`, usually with its variables unexpanded.
-    pub fn new(value: impl Into<String>, shown: impl Into<String>) -> Self {
+    pub(super) fn new(value: impl Into<String>, shown: impl Into<String>) -> Self {
         Self {
             value: value.into(),
             shown: shown.into(),
@@ -31,35 +31,29 @@ impl Secret {
     }
 
     /// A value that never shows.
-    pub fn hidden(value: impl Into<String>) -> Self {
+    pub(super) fn hidden(value: impl Into<String>) -> Self {
         Self::new(value, "").hide()
     }
 
-    /// A value that may be shown to anyone.
-    pub fn plain(value: impl Into<String>) -> Self {
-        let value = value.into();
-        Self::new(value.clone(), value)
-    }
-
-    /// The same value, shown as `shown`.
-    pub(super) fn show_as(mut self, shown: String) -> Self {
-        self.shown = shown;
-        self
-    }
-
     /// The value itself, to be handed to the server and to nobody else.
-    pub fn expose(&self) -> &str {
+    pub(super) fn expose(&self) -> &str {
         &self.value
     }
 
+    /// The same, without a copy.
+    pub(super) fn into_value(self) -> String {
+        self.value
+    }
+
     /// What must not appear in text for programs, models or logs.
-    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
         self.secrets.iter().map(String::as_str)
     }
 
     /// The same value, never shown.
-    pub(super) fn hide(self) -> Self {
-        self.show_as("[redacted]".to_owned())
+    pub(super) fn hide(mut self) -> Self {
+        self.shown = "[redacted]".to_owned();
+        self
     }
 
     /// Makes the whole value a secret.

@@ -2,224 +2,281 @@
 //!
 //! Strict where the rest of the file is lenient: a misspelt limit that is
 //! ignored is a limit that does not hold.
+//!
+//! Each section is a table of its keys. A new setting is one line here.
 
+use std::time::Duration;
+
+use contract::limits::Limits;
+use contract::text::quoted;
 use globset::Glob;
 use jsonc_parser::{ast::Value, common::Range};
+use sandbox::files::Quota;
+use tools::servers::{Bounds, CALL_TIMEOUT, START_TIMEOUT};
 
-use super::{
-    Changes, Limits, PassThrough, Serve, Tools, Upstream,
-    diagnostic::quoted,
-    document::{Field, Report},
-    servers::MAX_IN_FLIGHT,
-};
+use super::{Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
 
-/// What the section says; everything is optional.
-#[derive(Default)]
+/// What the section says; the defaults for what it does not say.
 pub(super) struct Settings {
     pub(super) limits: Limits,
+    pub(super) quota: Quota,
     pub(super) tools: Tools,
-    pub(super) upstream: Upstream,
-    pub(super) pass_through: PassThrough,
-    /// The servers that are named, and where.
-    pub(super) named: Vec<(String, Range)>,
+    pub(super) bounds: Bounds,
     pub(super) serve: Serve,
+    /// For servers that do not say otherwise.
+    pub(super) call_timeout: Duration,
+    pub(super) start_timeout: Duration,
+    /// The servers that may use the client's model, and where they are named.
+    pub(super) sampling: Vec<(String, Range)>,
+    /// The servers that may see the client's folders, and where they are named.
+    pub(super) roots: Vec<(String, Range)>,
 }
 
-const KEYS: &[&str] = &[
-    "limits",
-    "tools",
-    "passThrough",
-    "serve",
-    "callTimeout",
-    "startTimeout",
-    "maxInFlight",
-    "maxInFlightPerServer",
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            quota: Quota::default(),
+            tools: Tools::default(),
+            bounds: Bounds::default(),
+            serve: Serve::default(),
+            call_timeout: CALL_TIMEOUT,
+            start_timeout: START_TIMEOUT,
+            sampling: Vec::new(),
+            roots: Vec::new(),
+        }
+    }
+}
+
+/// A key, and how its value is read.
+type Key = (&'static str, fn(&mut Settings, &mut Setting<'_, '_, '_>));
+
+const COORDINATOR: &[Key] = &[
+    ("limits", |to, value| value.section(LIMITS, to)),
+    ("tools", |to, value| value.section(TOOLS, to)),
+    ("passThrough", |to, value| value.section(PASS_THROUGH, to)),
+    ("serve", |to, value| value.section(SERVE, to)),
+    ("callTimeout", |to, value| {
+        value.span().set(&mut to.call_timeout)
+    }),
+    ("startTimeout", |to, value| {
+        value.span().set(&mut to.start_timeout)
+    }),
+    ("maxInFlight", |to, value| {
+        value.in_flight().set(&mut to.bounds.in_flight)
+    }),
+    ("maxInFlightPerServer", |to, value| {
+        value.in_flight().set(&mut to.bounds.in_flight_per_server);
+    }),
 ];
-const LIMITS: &[&str] = &[
-    "timeout",
-    "memory",
-    "fuel",
-    "maxCalls",
-    "maxOutput",
-    "maxContent",
-    "workspaceSize",
-    "fileSize",
-    "maxFiles",
+
+const LIMITS: &[Key] = &[
+    ("timeout", |to, value| {
+        value.span().set(&mut to.limits.timeout)
+    }),
+    ("memory", |to, value| {
+        value.bytes().set(&mut to.limits.memory)
+    }),
+    ("fuel", |to, value| {
+        value.count(u64::MAX).set(&mut to.limits.fuel)
+    }),
+    ("maxCalls", |to, value| {
+        value.count(u32::MAX).set(&mut to.limits.max_calls)
+    }),
+    ("maxOutput", |to, value| {
+        value.bytes().set(&mut to.limits.max_output)
+    }),
+    ("maxContent", |to, value| {
+        value.bytes().set(&mut to.limits.max_content)
+    }),
+    ("workspaceSize", |to, value| {
+        value.bytes().set(&mut to.quota.bytes)
+    }),
+    ("fileSize", |to, value| {
+        value.bytes().set(&mut to.quota.file_bytes)
+    }),
+    ("maxFiles", |to, value| {
+        value.count(u64::MAX).set(&mut to.quota.inodes)
+    }),
 ];
-const PASS_THROUGH: &[&str] = &["sampling", "roots"];
-const SERVE: &[&str] = &[
-    "maxTokens",
-    "longestTimeout",
-    "runs",
-    "sessions",
-    "sessionMemory",
-    "sessionIdle",
-    "sessionAge",
+
+const TOOLS: &[Key] = &[
+    ("allow", |to, value| to.tools.allow = Some(value.patterns())),
+    ("ask", |to, value| to.tools.ask = value.patterns()),
+    ("deny", |to, value| to.tools.deny = value.patterns()),
+    ("changes", |to, value| {
+        value.changes().set(&mut to.tools.changes)
+    }),
 ];
-const TOOLS: &[&str] = &["allow", "ask", "deny", "changes"];
+
+const PASS_THROUGH: &[Key] = &[
+    ("sampling", |to, value| to.sampling = value.names()),
+    ("roots", |to, value| to.roots = value.names()),
+];
+
+const SERVE: &[Key] = &[
+    ("maxTokens", |to, value| {
+        value.count(MAX_TOKENS).set(&mut to.serve.max_tokens)
+    }),
+    ("longestTimeout", |to, value| {
+        value.span().set(&mut to.serve.longest_timeout)
+    }),
+    ("runs", |to, value| {
+        value.count(MAX_RUNS).set(&mut to.serve.runs)
+    }),
+    ("sessions", |to, value| {
+        value.count(MAX_RUNS).set(&mut to.serve.sessions)
+    }),
+    ("sessionMemory", |to, value| {
+        value.bytes().set(&mut to.serve.session_memory)
+    }),
+    ("sessionIdle", |to, value| {
+        value.span().set(&mut to.serve.session_idle)
+    }),
+    ("sessionAge", |to, value| {
+        value.span().set(&mut to.serve.session_age)
+    }),
+];
+
+/// Tokens of one answer that can be asked for: more than any model reads.
+const MAX_TOKENS: u32 = 1_000_000;
+
+/// More programs than that do not run at the same time on any machine, and
+/// memory is reserved for each.
+const MAX_RUNS: u32 = 10_000;
 
 pub(super) fn read(report: &mut Report<'_>, section: &Value<'_>) -> Settings {
     let mut settings = Settings::default();
-    let Some(fields) = report.fields(section, "`coordinator`") else {
-        return settings;
+    let mut section = Setting {
+        report,
+        value: section,
+        path: "coordinator".to_owned(),
     };
-    for field in fields {
-        let what = format!("`coordinator.{}`", field.name);
-        match field.name {
-            "limits" => settings.limits = limits(report, field.value),
-            "tools" => settings.tools = tools(report, field.value),
-            "passThrough" => pass_through(report, field.value, &mut settings),
-            "serve" => settings.serve = serve(report, field.value),
-            // `null` leaves the default, so that a file can show every key.
-            _ if matches!(field.value, Value::NullKeyword(_)) && KEYS.contains(&field.name) => {}
-            "callTimeout" => settings.upstream.call_timeout = report.span(field.value, &what),
-            "startTimeout" => settings.upstream.start_timeout = report.span(field.value, &what),
-            "maxInFlight" => {
-                settings.upstream.max_in_flight = in_flight(report, field.value, &what);
-            }
-            "maxInFlightPerServer" => {
-                settings.upstream.max_in_flight_per_server = in_flight(report, field.value, &what);
-            }
-            _ => unknown(report, &field, "`coordinator`", KEYS),
-        }
-    }
+    section.section(COORDINATOR, &mut settings);
     settings
 }
 
-fn limits(report: &mut Report<'_>, section: &Value<'_>) -> Limits {
-    let mut limits = Limits::default();
-    let Some(fields) = report.fields(section, "`coordinator.limits`") else {
-        return limits;
-    };
-    for field in fields {
-        let what = format!("`coordinator.limits.{}`", field.name);
-        match field.name {
-            _ if matches!(field.value, Value::NullKeyword(_)) && LIMITS.contains(&field.name) => {}
-            "timeout" => limits.timeout = report.span(field.value, &what),
-            "memory" => limits.memory = report.bytes(field.value, &what),
-            "fuel" => limits.fuel = report.count(field.value, &what, u64::MAX),
-            "maxCalls" => {
-                limits.max_calls = report
-                    .count(field.value, &what, u64::from(u32::MAX))
-                    .and_then(|count| u32::try_from(count).ok());
-            }
-            "maxOutput" => limits.max_output = report.bytes(field.value, &what),
-            "maxContent" => limits.max_content = report.bytes(field.value, &what),
-            "workspaceSize" => limits.workspace_size = report.bytes(field.value, &what),
-            "fileSize" => limits.file_size = report.bytes(field.value, &what),
-            "maxFiles" => limits.max_files = report.count(field.value, &what, u64::MAX),
-            _ => unknown(report, &field, "`coordinator.limits`", LIMITS),
-        }
-    }
-    limits
+/// The value of one key.
+struct Setting<'v, 'r, 't> {
+    report: &'r mut Report<'t>,
+    value: &'v Value<'v>,
+    /// Its keys from the top of the file, joined by dots.
+    path: String,
 }
 
-fn serve(report: &mut Report<'_>, section: &Value<'_>) -> Serve {
-    /// More programs than that do not run at the same time on any machine, and
-    /// memory is reserved for each.
-    const MAX_RUNS: u64 = 10_000;
-    let mut serve = Serve::default();
-    let Some(fields) = report.fields(section, "`coordinator.serve`") else {
-        return serve;
-    };
-    for field in fields {
-        let what = format!("`coordinator.serve.{}`", field.name);
-        let mut count = |most| {
-            let count = report.count(field.value, &what, most)?;
-            u32::try_from(count).ok()
-        };
-        match field.name {
-            _ if matches!(field.value, Value::NullKeyword(_)) && SERVE.contains(&field.name) => {}
-            "maxTokens" => serve.max_tokens = count(1_000_000),
-            "runs" => serve.runs = count(MAX_RUNS),
-            "sessions" => serve.sessions = count(MAX_RUNS),
-            "longestTimeout" => serve.longest_timeout = report.span(field.value, &what),
-            "sessionMemory" => serve.session_memory = report.bytes(field.value, &what),
-            "sessionIdle" => serve.session_idle = report.span(field.value, &what),
-            "sessionAge" => serve.session_age = report.span(field.value, &what),
-            _ => unknown(report, &field, "`coordinator.serve`", SERVE),
-        }
+impl Setting<'_, '_, '_> {
+    fn what(&self) -> String {
+        format!("`{}`", self.path)
     }
-    serve
-}
 
-fn tools(report: &mut Report<'_>, section: &Value<'_>) -> Tools {
-    let mut tools = Tools::default();
-    let Some(fields) = report.fields(section, "`coordinator.tools`") else {
-        return tools;
-    };
-    for field in fields {
-        let what = format!("`coordinator.tools.{}`", field.name);
-        match field.name {
-            _ if matches!(field.value, Value::NullKeyword(_)) && TOOLS.contains(&field.name) => {}
-            "allow" => tools.allow = Some(patterns(report, field.value, &what)),
-            "ask" => tools.ask = patterns(report, field.value, &what),
-            "deny" => tools.deny = patterns(report, field.value, &what),
-            "changes" => match field.value {
-                Value::StringLit(text) if text.value == "refuse" => tools.changes = Changes::Refuse,
-                Value::StringLit(text) if text.value == "accept" => tools.changes = Changes::Accept,
-                value => report.wrong_type(value, &what, "`\"refuse\"` or `\"accept\"`"),
-            },
-            _ => unknown(report, &field, "`coordinator.tools`", TOOLS),
-        }
-    }
-    tools
-}
-
-fn pass_through(report: &mut Report<'_>, section: &Value<'_>, settings: &mut Settings) {
-    let Some(fields) = report.fields(section, "`coordinator.passThrough`") else {
-        return;
-    };
-    for field in fields {
-        let what = format!("`coordinator.passThrough.{}`", field.name);
-        let servers = match field.name {
-            _ if matches!(field.value, Value::NullKeyword(_))
-                && PASS_THROUGH.contains(&field.name) =>
-            {
+    fn section(&mut self, keys: &[Key], settings: &mut Settings) {
+        let what = self.what();
+        let fields = self.report.fields(self.value, &what).unwrap_or_default();
+        for field in fields {
+            let Some((_, read)) = keys.iter().find(|(key, _)| *key == field.name) else {
+                let known: Vec<_> = keys.iter().map(|(key, _)| *key).collect();
+                self.report.error(
+                    field.name_range,
+                    format!("{what} has the unknown key {}", quoted(field.name)),
+                    Some(Report::did_you_mean(field.name, &known)),
+                );
+                continue;
+            };
+            // `null` leaves the default, so that a file can show every key.
+            if let Value::NullKeyword(_) = field.value {
                 continue;
             }
-            "sampling" => &mut settings.pass_through.sampling,
-            "roots" => &mut settings.pass_through.roots,
-            _ => {
-                unknown(report, &field, "`coordinator.passThrough`", PASS_THROUGH);
-                continue;
-            }
-        };
-        for text in report.texts(field.value, &what).unwrap_or_default() {
-            servers.push(text.value.to_string());
-            settings.named.push((text.value.to_string(), text.range));
+            let mut setting = Setting {
+                report: &mut *self.report,
+                value: field.value,
+                path: format!("{}.{}", self.path, field.name),
+            };
+            read(settings, &mut setting);
         }
     }
-}
 
-fn patterns(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Vec<String> {
-    let mut patterns = Vec::new();
-    for text in report.texts(value, what).unwrap_or_default() {
-        match Glob::new(&text.value) {
-            Ok(_) => patterns.push(text.value.to_string()),
-            Err(error) => report.error(
-                text.range,
-                format!(
-                    "{what}: {} is not a pattern: {}",
-                    quoted(&text.value),
-                    error.kind()
+    fn span(&mut self) -> Option<Duration> {
+        let what = self.what();
+        self.report.span(self.value, &what).map(|span| span.0)
+    }
+
+    fn bytes(&mut self) -> Option<u64> {
+        let what = self.what();
+        self.report.bytes(self.value, &what).map(|bytes| bytes.0)
+    }
+
+    fn count<N: Copy + Into<u64> + TryFrom<u64>>(&mut self, max: N) -> Option<N> {
+        let what = self.what();
+        let count = self.report.count(self.value, &what, max.into())?;
+        count.try_into().ok()
+    }
+
+    fn in_flight(&mut self) -> Option<usize> {
+        self.count(MAX_IN_FLIGHT).map(|count| count as usize)
+    }
+
+    fn changes(&mut self) -> Option<Changes> {
+        match self.value {
+            Value::StringLit(text) if text.value == "refuse" => Some(Changes::Refuse),
+            Value::StringLit(text) if text.value == "accept" => Some(Changes::Accept),
+            value => {
+                let what = self.what();
+                self.report
+                    .wrong_type(value, &what, "`\"refuse\"` or `\"accept\"`");
+                None
+            }
+        }
+    }
+
+    fn names(&mut self) -> Vec<(String, Range)> {
+        let what = self.what();
+        let names = self.report.texts(self.value, &what).unwrap_or_default();
+        names
+            .into_iter()
+            .map(|name| (name.value.to_string(), name.range))
+            .collect()
+    }
+
+    fn patterns(&mut self) -> Vec<String> {
+        let what = self.what();
+        let mut patterns = Vec::new();
+        for text in self.report.texts(self.value, &what).unwrap_or_default() {
+            match Glob::new(&text.value) {
+                Ok(_) => patterns.push(text.value.to_string()),
+                Err(error) => self.report.error(
+                    text.range,
+                    format!(
+                        "{what}: {} is not a pattern: {}",
+                        quoted(&text.value),
+                        error.kind()
+                    ),
+                    Some("patterns look like `github.*`, `*.list_*` or `{git,time}.*`".to_owned()),
                 ),
-                Some("patterns look like `github.*`, `*.list_*` or `{git,time}.*`".to_owned()),
-            ),
+            }
+        }
+        patterns
+    }
+}
+
+/// A value that was read, put where it belongs; nothing is changed by one that
+/// was wrong.
+trait Set<T> {
+    fn set(self, to: &mut T);
+}
+
+impl<T> Set<T> for Option<T> {
+    fn set(self, to: &mut T) {
+        if let Some(value) = self {
+            *to = value;
         }
     }
-    patterns
 }
 
-fn in_flight(report: &mut Report<'_>, value: &Value<'_>, what: &str) -> Option<usize> {
-    let count = report.count(value, what, MAX_IN_FLIGHT)?;
-    usize::try_from(count).ok()
-}
-
-fn unknown(report: &mut Report<'_>, field: &Field<'_>, section: &str, known: &[&str]) {
-    report.error(
-        field.name_range,
-        format!("{section} has the unknown key {}", quoted(field.name)),
-        Some(Report::did_you_mean(field.name, known)),
-    );
+/// For settings that have no default here.
+impl<T> Set<Option<T>> for Option<T> {
+    fn set(self, to: &mut Option<T>) {
+        if self.is_some() {
+            *to = self;
+        }
+    }
 }

@@ -2,7 +2,12 @@
 
 use std::{env::VarError, path::Path};
 
-use super::*;
+use tools::servers::{CALL_TIMEOUT, Http, Stdio, Transport};
+
+use super::{
+    file::{Context, parse},
+    *,
+};
 
 /// Reads `text` as `mcp.json`, in a folder `/project`, with a few variables.
 fn read(text: &str) -> Result<Configuration, Error> {
@@ -41,16 +46,16 @@ fn warnings(text: &str) -> Vec<String> {
 }
 
 fn stdio(configuration: &Configuration, index: usize) -> &Stdio {
-    match &configuration.servers[index].transport {
+    match &configuration.servers[index].spec.transport {
         Transport::Stdio(stdio) => stdio,
-        Transport::Http(http) => panic!("{http:?}"),
+        other => panic!("{}", other.kind()),
     }
 }
 
 fn http(configuration: &Configuration, index: usize) -> &Http {
-    match &configuration.servers[index].transport {
+    match &configuration.servers[index].spec.transport {
         Transport::Http(http) => http,
-        Transport::Stdio(stdio) => panic!("{stdio:?}"),
+        other => panic!("{}", other.kind()),
     }
 }
 
@@ -83,18 +88,21 @@ fn a_file_of_any_client_is_understood() {
     let names: Vec<_> = configuration
         .servers
         .iter()
-        .map(|server| &server.name)
+        .map(|server| &server.spec.name)
         .collect();
     assert_eq!(names, ["files", "remote", "here"]);
 
     let files = stdio(&configuration, 0);
-    assert_eq!(files.command.expose(), "npx");
-    let args: Vec<_> = files.args.iter().map(Secret::expose).collect();
-    assert_eq!(args, ["-y", "server", "/home/ada/docs"]);
+    assert_eq!(files.command, "npx");
+    assert_eq!(files.args, ["-y", "server", "/home/ada/docs"]);
+    assert_eq!(
+        configuration.servers[0].written,
+        "npx -y server ${HOME}/docs"
+    );
     let env: Vec<_> = files
         .env
         .iter()
-        .map(|(name, value)| (name.as_str(), value.expose()))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     assert_eq!(
         env,
@@ -106,21 +114,21 @@ fn a_file_of_any_client_is_understood() {
         ]
     );
     assert_eq!(files.cwd.as_deref(), Some(Path::new("/project/data")));
-    assert_eq!(configuration.servers[0].line, 4);
 
     let remote = http(&configuration, 1);
     assert_eq!(
-        remote.url.expose(),
+        remote.url,
         "https://user:word@example.com/mcp?key=t0p-secret-value"
     );
-    assert_eq!(remote.url.to_string(), "https://example.com/mcp?…");
-    assert_eq!(remote.headers[0].1.expose(), "Bearer t0p-secret-value");
-    assert_eq!(configuration.servers[1].call_timeout, "20s".parse().ok());
-    assert_eq!(configuration.servers[1].max_in_flight, Some(4));
     assert_eq!(
-        stdio(&configuration, 2).command.expose(),
-        "/project/./run/server"
+        configuration.servers[1].written,
+        "https://example.com/mcp?…"
     );
+    assert_eq!(remote.headers[0].1, "Bearer t0p-secret-value");
+    let remote = &configuration.servers[1].spec;
+    assert_eq!(remote.call_timeout, Duration::from_secs(20));
+    assert_eq!(remote.max_in_flight, Some(4));
+    assert_eq!(stdio(&configuration, 2).command, "/project/./run/server");
 }
 
 #[test]
@@ -136,7 +144,7 @@ fn nothing_secret_is_printed_and_all_of_it_is_known() {
         assert!(!printed.contains(secret), "{printed}");
     }
     assert_eq!(
-        configuration.servers[0].secrets(),
+        configuration.servers[0].spec.secrets,
         ["literal-password", "t0p-secret-value"]
     );
 }
@@ -154,15 +162,20 @@ fn our_own_section_is_read() {
     assert_eq!(
         configuration.limits,
         Limits {
-            timeout: "90s".parse().ok(),
-            memory: Some(Bytes(64 << 20)),
+            timeout: Duration::from_secs(90),
+            memory: 64 << 20,
             fuel: Some(1_000_000),
-            max_calls: Some(10),
-            max_output: Some(Bytes(4096)),
-            max_content: Some(Bytes(2 << 20)),
-            workspace_size: Some(Bytes(1 << 30)),
-            file_size: Some(Bytes(20_000_000)),
-            max_files: Some(500),
+            max_calls: 10,
+            max_output: 4096,
+            max_content: 2 << 20,
+        }
+    );
+    assert_eq!(
+        configuration.quota,
+        Quota {
+            bytes: 1 << 30,
+            file_bytes: 20_000_000,
+            inodes: 500,
         }
     );
     assert_eq!(
@@ -174,22 +187,111 @@ fn our_own_section_is_read() {
             deny: vec!["*.delete_*".to_owned(), "gh.rm[*]".to_owned()],
         }
     );
-    assert_eq!(
-        configuration.upstream,
-        Upstream {
-            call_timeout: "60s".parse().ok(),
-            start_timeout: "2m".parse().ok(),
-            max_in_flight: Some(128),
-            max_in_flight_per_server: Some(16),
-        }
-    );
+    let bounds = configuration.bounds;
+    assert_eq!((bounds.in_flight, bounds.in_flight_per_server), (128, 16));
+    let spec = &configuration.servers[0].spec;
+    assert_eq!(spec.call_timeout, Duration::from_secs(60));
+    assert_eq!(spec.start_timeout, Duration::from_secs(120));
+
     let empty = accepted(
-        r#"{ "coordinator": { "callTimeout": null, "limits": { "fuel": null, "memory": null } } }"#,
+        r#"{ "coordinator": { "callTimeout": null, "serve": null, "limits": { "fuel": null, "memory": null } },
+          "mcpServers": { "gh": { "command": "x" } } }"#,
     );
+    assert_eq!(empty.limits, Limits::default());
+    assert_eq!(empty.servers[0].spec.call_timeout, CALL_TIMEOUT);
+}
+
+#[test]
+fn a_setting_holds_for_the_servers_above_it_too() {
+    let configuration = accepted(
+        r#"{ "mcpServers": { "a": { "command": "x" }, "b": { "command": "x", "callTimeout": "1s" } },
+          "coordinator": { "callTimeout": "2m", "passThrough": { "roots": ["b"] } } }"#,
+    );
+    let timeouts = configuration
+        .servers
+        .iter()
+        .map(|server| server.spec.call_timeout.as_secs());
+    assert_eq!(timeouts.collect::<Vec<_>>(), [120, 1]);
+    let roots = configuration
+        .servers
+        .iter()
+        .map(|server| server.spec.pass_through.roots);
+    assert_eq!(roots.collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_configuration_ends_in_types_that_run() {
+    let configuration = accepted(
+        r#"{ "coordinator": { "limits": { "timeout": "1m", "fileSize": "1MiB" }, "tools": { "deny": ["a.*"] } },
+          "mcpServers": { "a": { "command": "x" }, "b-c": { "url": "http://localhost:1/mcp" } } }"#,
+    );
+    let servers = configuration.toolbox().unwrap().servers();
+    let identifiers: Vec<_> = servers
+        .iter()
+        .map(|server| server.identifier.as_str())
+        .collect();
+    assert_eq!(identifiers, ["a", "b_c"]);
+    let options = configuration.session_options().unwrap();
+    assert_eq!(options.limits.timeout, Duration::from_secs(60));
+    let Files::Fresh(quota) = options.files else {
+        panic!("{:?}", options.files);
+    };
+    assert_eq!(quota.file_bytes, 1 << 20);
+
+    // What an embedder or a flag adds is checked like what was read.
+    let mut changed = configuration.clone();
+    changed.tools.deny.push("{".to_owned());
+    assert!(changed.grants().is_err() && changed.session_options().is_err());
+    let same = ServerSpec::local("b_c", tools::servers::LocalTools::new());
+    changed.servers.push(same.into());
+    assert!(changed.toolbox().is_err());
+}
+
+#[cfg(feature = "serve")]
+#[test]
+fn the_section_serve_becomes_options() {
+    let configuration = accepted(
+        r#"{ "coordinator": {
+          "limits": { "timeout": "10m" }, "passThrough": { "sampling": ["a"] },
+          "serve": { "maxTokens": 500, "runs": 3, "sessions": 4, "sessionMemory": "1MiB", "sessionIdle": "1m" }
+        }, "mcpServers": { "a": { "command": "x" }, "b": { "command": "x" } } }"#,
+    );
+    let options = configuration.serve_options().unwrap();
+    assert_eq!((options.output_tokens, options.runs), (500, 3));
     assert_eq!(
-        (empty.limits, empty.upstream),
-        (Limits::default(), Upstream::default())
+        (options.sessions.max_open, options.sessions.memory),
+        (4, 1 << 20)
     );
+    assert_eq!(options.sessions.idle, Duration::from_secs(60));
+    assert_eq!(options.sessions.age, SessionBounds::default().age);
+    // Never less than what a call has that asks for nothing.
+    assert_eq!(options.max_timeout, Duration::from_secs(600));
+    let sampling = |server: &Server| server.spec.pass_through.sampling;
+    let sampling: Vec<_> = configuration.servers.iter().map(sampling).collect();
+    assert_eq!(sampling, [true, false]);
+}
+
+#[test]
+fn a_misspelt_key_finds_its_neighbour() {
+    let known = ["command", "args", "env", "cwd", "url", "maxCalls"];
+    for (name, expected) in [
+        ("comand", Some("command")),
+        ("Command", Some("command")),
+        ("commnad", Some("command")),
+        ("arguments", None),
+        ("arg", Some("args")),
+        ("max_calls", Some("maxCalls")),
+        ("evn", Some("env")),
+        ("zzz", None),
+        ("", None),
+        (&"c".repeat(1 << 20), None),
+    ] {
+        let expected = match expected {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "known here: `command`, `args`, `env`, `cwd`, `url`, `maxCalls`".to_owned(),
+        };
+        assert_eq!(document::Report::did_you_mean(name, &known), expected);
+    }
 }
 
 #[test]
@@ -203,8 +305,8 @@ fn the_timeout_of_other_clients_is_understood() {
         let text =
             format!(r#"{{ "servers": {{ "a": {{ "command": "x", "timeout": {timeout} }} }} }}"#);
         assert_eq!(
-            accepted(&text).servers[0].call_timeout,
-            expected.parse().ok(),
+            Ok(Span(accepted(&text).servers[0].spec.call_timeout)),
+            expected.parse(),
             "{timeout}"
         );
     }
@@ -228,10 +330,13 @@ fn our_own_entry_is_left_out_and_our_own_servers_are_not() {
     );
     let configuration = accepted(text);
     assert_eq!(configuration.servers.len(), 2);
-    let demo = &stdio(&configuration, 0).command;
     assert_eq!(
-        (demo.expose(), demo.to_string().as_str()),
-        ("/opt/bin/wasm-coordinator", "wasm-coordinator")
+        stdio(&configuration, 0).command,
+        "/opt/bin/wasm-coordinator"
+    );
+    assert_eq!(
+        configuration.servers[0].written,
+        "wasm-coordinator demo-server"
     );
 }
 
@@ -621,9 +726,9 @@ fn the_example_means_what_its_comments_say() {
     let configuration = accepted(example);
     assert_eq!(configuration.warnings, []);
     assert_eq!(configuration.servers.len(), 1);
-    assert_eq!(stdio(&configuration, 0).args[0].expose(), "demo-server");
+    assert_eq!(stdio(&configuration, 0).args[0], "demo-server");
 
-    // What it shows as comments works once the slashes are gone.
+    // What it shows as comments works once it is uncommented.
     let uncommented: String = example
         .lines()
         .map(|line| match line.trim_start().strip_prefix("// ") {
@@ -637,38 +742,9 @@ fn the_example_means_what_its_comments_say() {
     let names: Vec<_> = configuration
         .servers
         .iter()
-        .map(|server| server.name.as_str())
+        .map(|server| server.spec.name.as_str())
         .collect();
     assert_eq!(names, ["demo", "filesystem", "git", "tickets"]);
-}
-
-#[test]
-fn an_unknown_server_is_answered_with_what_to_do() {
-    let none = Configuration::default();
-    assert_eq!(
-        none.hint_for_unknown_server("github"),
-        "no configuration was found: pass `--config PATH`, set `MCP_JSON`, or write `mcp.json` here (`wasm-coordinator init` writes a first one)"
-    );
-    let some = accepted(
-        r#"{ "servers": { "github": { "command": "x" }, "time": { "command": "x" }, "off": { "disabled": true } } }"#,
-    );
-    assert_eq!(
-        some.hint_for_unknown_server("githup"),
-        "did you mean `github`?"
-    );
-    assert_eq!(
-        some.hint_for_unknown_server("zzz"),
-        "`mcp.json` declares `github`, `time`"
-    );
-    assert_eq!(
-        some.hint_for_unknown_server("off"),
-        "`off` is switched off by `\"disabled\": true` in `mcp.json`"
-    );
-    let empty = accepted(r#"{ "servers": {} }"#);
-    assert_eq!(
-        empty.hint_for_unknown_server("zzz"),
-        "`mcp.json` declares no servers"
-    );
 }
 
 #[test]
@@ -677,11 +753,8 @@ fn servers_that_may_ask_the_client_are_named_and_exist() {
         r#"{ "coordinator": { "passThrough": { "sampling": ["a"], "roots": ["a", "off"] } },
           "mcpServers": { "a": { "command": "x" }, "off": { "command": "x", "disabled": true } } }"#,
     );
-    let PassThrough { sampling, roots } = configuration.pass_through;
-    assert_eq!(
-        (sampling, roots),
-        (vec!["a".to_owned()], vec!["a".to_owned(), "off".to_owned()])
-    );
+    let may = configuration.servers[0].spec.pass_through;
+    assert_eq!((may.sampling, may.roots), (true, true));
     for (section, message) in [
         (
             r#"{ "sampling": ["b"] }"#,

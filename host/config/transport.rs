@@ -3,26 +3,35 @@
 
 use std::path::Path;
 
+use contract::text::quoted;
 use jsonc_parser::{
     ast::{StringLit, Value},
     common::{Range, Ranged},
 };
+use tools::servers::{Http, Stdio, Transport};
 
 use super::{
-    Http, Stdio, Transport,
-    diagnostic::quoted,
     document::Field,
     secret::{Secret, sounds_secret},
     servers::{Entry, OWN_NAME},
     variables::{Fault, MAX_VALUE, expand},
 };
 
+/// How a server is reached, and what of it may be said to whom.
+pub(super) struct Reached {
+    pub(super) transport: Transport,
+    /// For people: as it is written in the file, without what may authorise.
+    pub(super) written: String,
+    /// Values that must not appear in text for programs, models or logs.
+    pub(super) secrets: Vec<String>,
+}
+
 impl Entry<'_, '_> {
     pub(super) fn transport<'v>(
         &mut self,
         entry: &Field<'_>,
         get: &impl Fn(&str) -> Option<Field<'v>>,
-    ) -> Option<Transport> {
+    ) -> Option<Reached> {
         let kind = get("type").or_else(|| get("transport"));
         let kind = match kind {
             Some(field) => Some((self.kind(&field)?, field)),
@@ -33,7 +42,7 @@ impl Entry<'_, '_> {
                 if let Some(field) = get("headers") {
                     self.no_effect(&field, "a server with a `command`");
                 }
-                self.stdio(&command, get).map(Transport::Stdio)
+                self.stdio(&command, get)
             }
             (Some((Kind::Http, _)) | None, None, Some(url)) => {
                 for key in ["args", "env", "cwd"] {
@@ -41,7 +50,7 @@ impl Entry<'_, '_> {
                         self.no_effect(&field, "a server with a `url`");
                     }
                 }
-                self.http(&url, get("headers")).map(Transport::Http)
+                self.http(&url, get("headers"))
             }
             (Some((Kind::Stdio, field)), None, _) => {
                 let message = format!(
@@ -107,7 +116,7 @@ impl Entry<'_, '_> {
         &mut self,
         command: &Field<'v>,
         get: &impl Fn(&str) -> Option<Field<'v>>,
-    ) -> Option<Stdio> {
+    ) -> Option<Reached> {
         let program = self.program(command, get("args").is_some());
         let args = match get("args") {
             Some(field) => {
@@ -133,11 +142,18 @@ impl Entry<'_, '_> {
             }
             None => Some(None),
         };
-        Some(Stdio {
-            command: program?,
-            args: args?,
-            env: env?,
-            cwd: cwd?,
+        let (program, args, env, cwd) = (program?, args?, env?, cwd?);
+        let words: Vec<_> = std::iter::once(&program).chain(&args).map(word).collect();
+        let mut secrets = Secrets::default();
+        Some(Reached {
+            written: words.join(" "),
+            transport: Transport::Stdio(Stdio {
+                command: secrets.reveal(program),
+                args: args.into_iter().map(|arg| secrets.reveal(arg)).collect(),
+                env: secrets.reveal_pairs(env),
+                cwd,
+            }),
+            secrets: secrets.into_values(),
         })
     }
 
@@ -180,7 +196,7 @@ impl Entry<'_, '_> {
         Some(program)
     }
 
-    fn http(&mut self, field: &Field<'_>, headers: Option<Field<'_>>) -> Option<Http> {
+    fn http(&mut self, field: &Field<'_>, headers: Option<Field<'_>>) -> Option<Reached> {
         let what = self.what("url");
         let headers = match headers {
             Some(field) => self.pairs(&field, Pairs::Headers),
@@ -198,9 +214,15 @@ impl Entry<'_, '_> {
             let message = format!("{what} contains a space");
             return self.error(text.range, message, Some("write it as `%20`"));
         }
-        Some(Http {
-            url: shown_without_secrets(url, &text.value),
-            headers: headers?,
+        let headers = headers?;
+        let mut secrets = Secrets::default();
+        Some(Reached {
+            written: without_credentials(&text.value),
+            transport: Transport::Http(Http {
+                url: secrets.reveal(url),
+                headers: secrets.reveal_pairs(headers),
+            }),
+            secrets: secrets.into_values(),
         })
     }
 
@@ -231,11 +253,12 @@ impl Entry<'_, '_> {
                 if of == Pairs::Headers && value.expose().contains(['\r', '\n']) {
                     return self.error(text.range, format!("{what} contains a line break"), None);
                 }
-                match sounds_secret(pair.name) {
-                    true => value.with_whole_secret(),
-                    false => value,
+                let value = value.hide();
+                if sounds_secret(pair.name) {
+                    value.with_whole_secret()
+                } else {
+                    value
                 }
-                .hide()
             }
         };
         Some((pair.name.to_owned(), value))
@@ -278,11 +301,10 @@ impl Entry<'_, '_> {
             }
             Fault::BadName { name } => {
                 let message = format!("{what} refers to {}, which is no variable", quoted(&name));
-                let hint = match name.starts_with("input:") {
-                    true => {
-                        "this program cannot ask for values: write `${NAME}` and set the variable in `.env`"
-                    }
-                    false => "write `${NAME}`, `${NAME:-default}`, or `$${` for a plain `${`",
+                let hint = if name.starts_with("input:") {
+                    "this program cannot ask for values: write `${NAME}` and set the variable in `.env`"
+                } else {
+                    "write `${NAME}`, `${NAME:-default}`, or `$${` for a plain `${`"
                 };
                 self.error(whole, message, Some(hint))
             }
@@ -344,8 +366,43 @@ impl Pairs {
     }
 }
 
+/// Takes values out of their covers and keeps what is secret of them.
+#[derive(Default)]
+struct Secrets(Vec<String>);
+
+impl Secrets {
+    fn reveal(&mut self, value: Secret) -> String {
+        self.0.extend(value.secrets().map(str::to_owned));
+        value.into_value()
+    }
+
+    fn reveal_pairs(&mut self, pairs: Vec<(String, Secret)>) -> Vec<(String, String)> {
+        pairs
+            .into_iter()
+            .map(|(name, value)| (name, self.reveal(value)))
+            .collect()
+    }
+
+    /// Each once.
+    fn into_values(mut self) -> Vec<String> {
+        self.0.sort_unstable();
+        self.0.dedup();
+        self.0
+    }
+}
+
+/// A word of a command, in quotes where it would look like several or none.
+fn word(value: &Secret) -> String {
+    let text = value.to_string();
+    if text.is_empty() || text.contains(char::is_whitespace) {
+        format!("{text:?}")
+    } else {
+        text
+    }
+}
+
 /// The address without what may authorise: user and password, the query.
-fn shown_without_secrets(url: Secret, written: &str) -> Secret {
+fn without_credentials(written: &str) -> String {
     let (before, rest) = written.split_once("://").unwrap_or(("", written));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
@@ -355,7 +412,7 @@ fn shown_without_secrets(url: Secret, written: &str) -> Secret {
         None => (path, ""),
     };
     let separator = if before.is_empty() { "" } else { "://" };
-    url.show_as(format!("{before}{separator}{host}{path}{query}"))
+    format!("{before}{separator}{host}{path}{query}")
 }
 
 fn plain(name: &str) -> String {
