@@ -14,12 +14,12 @@ use wasm_coordinator::{
 };
 
 use super::failure::{EXIT_HOST, EXIT_INTERRUPTED, Failure};
+use super::files::FileFlags;
 use super::grants::GrantFlags;
 use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
-use super::workspace::FileFlags;
 use super::{consent, hints, script};
 
 /// Run a program in the sandbox.

@@ -1,71 +1,14 @@
-//! The flags about files: where the workspace is, what is placed in it before
-//! a run, what is taken out afterwards.
+//! A workspace in a directory of the host, and how its paths are written.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clap::Args;
 use wasm_coordinator::files::{self, PathError, Quota, Workspace};
 
-use super::failure::{Failure, reason};
+use super::failure::Failure;
 use super::hints;
-use super::outputs::Outputs;
 use super::terminal::Message;
 
-#[derive(Args)]
-#[command(next_help_heading = "Files")]
-pub(crate) struct FileFlags {
-    /// Keep the workspace in this directory, made if it is not there [default: in memory]
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
-    /// Place a file or directory in the workspace before the run; may be repeated
-    #[arg(long, value_name = "FILE[=NAME]")]
-    input: Vec<OsString>,
-    /// Copy matching files out of the workspace after the run, also one that failed; may be repeated
-    #[arg(long, value_name = "GLOB")]
-    output: Vec<String>,
-    /// Where outputs go, with the paths they have in the workspace
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = ".",
-        hide_default_value = false
-    )]
-    output_dir: PathBuf,
-    /// Let outputs replace files that are there already
-    #[arg(long, requires = "output")]
-    overwrite: bool,
-}
-
-impl FileFlags {
-    /// The workspace with its inputs, and what is to be taken out of it.
-    /// `configuration` is the file that was read, if there was one.
-    pub(crate) fn open(
-        &self,
-        quota: Quota,
-        configuration: Option<&Path>,
-        note: bool,
-    ) -> Result<(Workspace, Outputs), Failure> {
-        // Everything that may be wrong with the flags comes before the disk is
-        // touched.
-        let outputs = Outputs::new(&self.output, &self.output_dir, self.overwrite)?;
-        let inputs = self.input.iter().map(|text| Input::parse(text));
-        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let workspace = match &self.workspace {
-            Some(directory) => open_directory(directory, quota, configuration, note)?,
-            None => Workspace::new(quota),
-        };
-        for input in inputs {
-            input.place(&workspace)?;
-        }
-        Ok((workspace, outputs))
-    }
-}
-
-fn open_directory(
+pub(crate) fn open_directory(
     directory: &Path,
     quota: Quota,
     configuration: Option<&Path>,
@@ -118,193 +61,13 @@ pub(crate) fn relative(path: &str) -> &str {
     }
 }
 
-/// Something of the host to be placed in the workspace.
-struct Input {
-    source: PathBuf,
-    /// Where it goes, relative to the workspace; `.` for what is in a directory.
-    name: String,
-}
-
-impl Input {
-    /// `FILE`, or `FILE=NAME`. A file whose name has a `=` is found first.
-    fn parse(text: &OsStr) -> Result<Self, Failure> {
-        let bytes = text.as_bytes();
-        let split = bytes.iter().rposition(|&byte| byte == b'=');
-        let (source, name) = match split {
-            Some(at) if !Path::new(text).exists() => (
-                Path::new(OsStr::from_bytes(&bytes[..at])),
-                Some(OsStr::from_bytes(&bytes[at + 1..])),
-            ),
-            _ => (Path::new(text), None),
-        };
-        let own = source.file_name();
-        let unnamed = || {
-            Failure::usage(
-                format!(
-                    "the input `{}` needs a name in the workspace",
-                    source.display()
-                ),
-                format!("write `--input {}=NAME`", source.display()),
-            )
-        };
-        let name = match name {
-            Some(name) => name.to_str().ok_or_else(unnamed)?.to_owned(),
-            None => own.and_then(OsStr::to_str).ok_or_else(unnamed)?.to_owned(),
-        };
-        let mut name = relative(&name).to_owned();
-        // As with `cp`: into a directory, under its own name.
-        if name.ends_with('/') {
-            name += own.and_then(OsStr::to_str).ok_or_else(unnamed)?;
-        }
-        Ok(Self {
-            source: source.to_owned(),
-            name,
-        })
-    }
-
-    fn place(&self, workspace: &Workspace) -> Result<(), Failure> {
-        // The operator named it: a link is followed, a pipe is read.
-        let meta = fs::metadata(&self.source).map_err(|error| unreadable(&self.source, &error))?;
-        if meta.is_dir() {
-            place_directory(&self.source, &self.name, workspace)
-        } else {
-            place_file(&self.source, &self.name, workspace)
-        }
-    }
-}
-
-/// What is in a directory. The depth of a workspace ends it.
-fn place_directory(source: &Path, name: &str, workspace: &Workspace) -> Result<(), Failure> {
-    if name != "." {
-        workspace
-            .create_directory(name)
-            .map_err(|error| misplaced(source, &error))?;
-    }
-    let failed = |error: std::io::Error| unreadable(source, &error);
-    let mut entries = fs::read_dir(source)
-        .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
-        .map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        let own = entry.file_name();
-        let own = own.to_str().ok_or_else(|| {
-            Failure::usage(
-                format!("the name of the input `{}` is not UTF-8", path.display()),
-                "rename it",
-            )
-        })?;
-        let below = match name {
-            "." => own.to_owned(),
-            name => format!("{name}/{own}"),
-        };
-        // Nobody named this one: it is what it is.
-        let meta = entry
-            .metadata()
-            .map_err(|error| unreadable(&path, &error))?;
-        if meta.is_dir() {
-            place_directory(&path, &below, workspace)?;
-        } else if meta.is_file() {
-            place_file(&path, &below, workspace)?;
-        } else {
-            return Err(Failure::usage(
-                format!("the input `{}` is {}", path.display(), kind(&meta)),
-                "a workspace has plain files and directories only; name what is meant with `--input`",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn kind(meta: &Metadata) -> &'static str {
-    if meta.is_symlink() {
-        "a symbolic link"
-    } else {
-        "a device, pipe or socket"
-    }
-}
-
-fn place_file(source: &Path, name: &str, workspace: &Workspace) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| unreadable(source, &error);
-    // One byte more than may be: the workspace then says which limit it was.
-    let most = workspace.quota().file_bytes.saturating_add(1);
-    let mut bytes = Vec::new();
-    let file = File::open(source).map_err(failed)?;
-    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
-    workspace
-        .write_file(name, &bytes)
-        .map_err(|error| misplaced(source, &error))
-}
-
-fn unreadable(source: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(
-        format!(
-            "the input `{}` cannot be read: {}",
-            source.display(),
-            reason(error)
-        ),
-        "",
-    )
-}
-
-fn misplaced(source: &Path, error: &PathError) -> Failure {
-    let message = format!(
-        "the input `{}` cannot be placed at `{}`: {}",
-        source.display(),
-        error.path,
-        error.reason
-    );
-    Failure::usage(message, hint(error))
-}
-
 fn refused(error: &PathError) -> Failure {
     Failure::usage(error.to_string(), hint(error))
 }
 
-fn hint(error: &PathError) -> String {
+pub(crate) fn hint(error: &PathError) -> String {
     match &error.reason {
         files::Error::Limit(limit) => hints::of_file_limit(limit),
         _ => String::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, source: &str, name: &str) {
-        let input = Input::parse(OsStr::new(text)).map_err(|failure| failure.message.text);
-        let input = input.unwrap();
-        assert_eq!(
-            (input.source.to_str(), &*input.name),
-            (Some(source), name),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn an_input_has_its_own_name_or_the_one_it_is_given() {
-        check("data/a.csv", "data/a.csv", "a.csv");
-        check("data/", "data/", "data");
-        check("a.csv=b/c.csv", "a.csv", "b/c.csv");
-        check("x/a.csv=b/", "x/a.csv", "b/a.csv");
-        check("a=b=c", "a=b", "c");
-        check("x/=.", "x/", ".");
-        check("a.csv=/workspace/b.csv", "a.csv", "b.csv");
-        check("x=/workspace", "x", ".");
-        check("x=/workspaces", "x", "/workspaces");
-    }
-
-    #[test]
-    fn an_input_without_a_name_is_refused() {
-        for text in ["..", "/", "..=x/"] {
-            let failure = Input::parse(OsStr::new(text)).err().expect(text);
-            assert!(
-                failure.message.text.contains("needs a name"),
-                "{:?}",
-                failure.message
-            );
-        }
     }
 }
