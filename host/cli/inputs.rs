@@ -1,10 +1,17 @@
 //! From the disk to the workspace: what `--input` places before a run.
+//!
+//! What the operator named is opened as it is: a link is followed, a pipe is
+//! read. What is inside a directory is reached through cap-std, which follows
+//! no link there, not even one that appears while the directory is read.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, DirEntry, Metadata, OpenOptions};
 
 use wasm_coordinator::files::{PathError, Workspace};
 
@@ -56,31 +63,36 @@ impl Input {
     }
 
     pub(crate) fn place(&self, workspace: &Workspace) -> Result<(), Failure> {
-        // The operator named it: a link is followed, a pipe is read.
-        let meta = fs::metadata(&self.source).map_err(|error| unreadable(&self.source, &error))?;
-        if meta.is_dir() {
-            place_directory(&self.source, &self.name, workspace)
+        let Self { source, name } = self;
+        let failed = |error: io::Error| unreadable(source, &error);
+        if std::fs::metadata(source).map_err(failed)?.is_dir() {
+            let directory = Dir::open_ambient_dir(source, ambient_authority());
+            place_directory(&directory.map_err(failed)?, source, name, workspace)
         } else {
-            place_file(&self.source, &self.name, workspace)
+            let file = std::fs::File::open(source).map_err(failed)?;
+            place_file(file, source, name, workspace)
         }
     }
 }
 
 /// What is in a directory. The depth of a workspace ends it.
-fn place_directory(source: &Path, name: &str, workspace: &Workspace) -> Result<(), Failure> {
+fn place_directory(
+    directory: &Dir,
+    source: &Path,
+    name: &str,
+    workspace: &Workspace,
+) -> Result<(), Failure> {
     if name != "." {
         workspace
             .create_directory(name)
             .map_err(|error| misplaced(source, &error))?;
     }
-    let failed = |error: std::io::Error| unreadable(source, &error);
-    let mut entries = fs::read_dir(source)
-        .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
-        .map_err(failed)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
+    let entries = directory.entries().and_then(Iterator::collect);
+    let mut entries: Vec<DirEntry> = entries.map_err(|error| unreadable(source, &error))?;
+    entries.sort_by_key(DirEntry::file_name);
     for entry in entries {
-        let path = entry.path();
         let own = entry.file_name();
+        let path = source.join(&own);
         let own = own.to_str().ok_or_else(|| {
             Failure::usage(
                 format!("the name of the input `{}` is not UTF-8", path.display()),
@@ -92,13 +104,16 @@ fn place_directory(source: &Path, name: &str, workspace: &Workspace) -> Result<(
             name => format!("{name}/{own}"),
         };
         // Nobody named this one: it is what it is.
-        let meta = entry
-            .metadata()
-            .map_err(|error| unreadable(&path, &error))?;
+        let failed = |error: io::Error| unreadable(&path, &error);
+        let meta = entry.metadata().map_err(failed)?;
         if meta.is_dir() {
-            place_directory(&path, &below, workspace)?;
+            let inner = directory.open_dir_nofollow(own).map_err(failed)?;
+            place_directory(&inner, &path, &below, workspace)?;
         } else if meta.is_file() {
-            place_file(&path, &below, workspace)?;
+            let mut options = OpenOptions::new();
+            options.read(true).follow(FollowSymlinks::No);
+            let file = directory.open_with(own, &options).map_err(failed)?;
+            place_file(file, &path, &below, workspace)?;
         } else {
             return Err(Failure::usage(
                 format!("the input `{}` is {}", path.display(), kind(&meta)),
@@ -117,19 +132,24 @@ fn kind(meta: &Metadata) -> &'static str {
     }
 }
 
-fn place_file(source: &Path, name: &str, workspace: &Workspace) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| unreadable(source, &error);
+fn place_file(
+    file: impl Read,
+    source: &Path,
+    name: &str,
+    workspace: &Workspace,
+) -> Result<(), Failure> {
     // One byte more than may be: the workspace then says which limit it was.
-    let most = workspace.quota().file_bytes.saturating_add(1);
+    let max = workspace.quota().file_bytes.saturating_add(1);
     let mut bytes = Vec::new();
-    let file = File::open(source).map_err(failed)?;
-    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(max)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(source, &error))?;
     workspace
         .write_file(name, &bytes)
         .map_err(|error| misplaced(source, &error))
 }
 
-fn unreadable(source: &Path, error: &std::io::Error) -> Failure {
+fn unreadable(source: &Path, error: &io::Error) -> Failure {
     Failure::usage(
         format!(
             "the input `{}` cannot be read: {}",

@@ -1,18 +1,21 @@
 //! From the workspace to the disk: what `--output` takes out after a run.
 //!
 //! Names and bytes are the program's, so nothing about them is believed. Files
-//! are made below the chosen directory only: every directory on the way is
-//! opened by name and no link is followed. What is there already stays, unless
-//! the operator said otherwise: patterns are the operator's, but which files
-//! match them is up to the program.
+//! are made below the chosen directory only, through cap-std: every directory
+//! on the way is opened by name and no link is followed. What is there already
+//! stays, unless the operator said otherwise: patterns are the operator's, but
+//! which files match them is up to the program.
+//!
+//! cap-std has no call that makes a file whole or not at all: a file is written
+//! beside the old one and renamed inside its directory.
 
-use std::fs::File;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 use globset::{GlobBuilder, GlobMatcher};
-use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use serde::Serialize;
 use wasm_coordinator::files::{Kind, Workspace};
@@ -59,14 +62,14 @@ pub(crate) enum Refusal {
     Host(String),
 }
 
-impl From<Errno> for Refusal {
-    fn from(error: Errno) -> Self {
-        match error {
-            Errno::EXIST => Self::Rule("it is there already"),
-            Errno::LOOP | Errno::NOTDIR => {
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        match Errno::from_io_error(&error) {
+            Some(Errno::EXIST) => Self::Rule("it is there already"),
+            Some(Errno::LOOP | Errno::NOTDIR) => {
                 Self::Rule("a link or file stands in place of its directory")
             }
-            error => Self::Host(reason(&error.into())),
+            _ => Self::Host(reason(&error)),
         }
     }
 }
@@ -145,7 +148,7 @@ impl Outputs {
         Ok(taken)
     }
 
-    fn copy(&self, workspace: &Workspace, path: &str, root: &OwnedFd) -> Result<u64, Refusal> {
+    fn copy(&self, workspace: &Workspace, path: &str, root: &Dir) -> Result<u64, Refusal> {
         // It would end up on terminals and in scripts.
         if path.chars().any(char::is_control) {
             return Err(Refusal::Rule("its name has control characters"));
@@ -153,15 +156,14 @@ impl Outputs {
         let bytes = workspace
             .read_file(path)
             .map_err(|error| Refusal::Host(error.reason.to_string()))?;
-        let mut directory = rustix::io::dup(root)?;
+        let mut directory = root.try_clone()?;
         let mut rest = path;
         while let Some((name, below)) = rest.split_once('/') {
-            match rustix::fs::mkdirat(&directory, name, Mode::from_raw_mode(0o777)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+            match directory.create_dir(name) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
+                _ => {}
             }
-            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            directory = rustix::fs::openat(&directory, name, flags, Mode::empty())?;
+            directory = directory.open_dir_nofollow(name)?;
             rest = below;
         }
         if self.overwrite {
@@ -182,8 +184,8 @@ fn below(directory: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn open_root(directory: &Path) -> Result<OwnedFd, Failure> {
-    let failed = |error: std::io::Error| {
+fn open_root(directory: &Path) -> Result<Dir, Failure> {
+    let failed = |error: io::Error| {
         Failure::usage(
             format!(
                 "outputs cannot be copied to `{}`: {}",
@@ -193,36 +195,38 @@ fn open_root(directory: &Path) -> Result<OwnedFd, Failure> {
             "choose another `--output-dir`",
         )
     };
+    // The operator named it: a link is followed.
     std::fs::create_dir_all(directory).map_err(failed)?;
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(directory, flags, Mode::empty()).map_err(|error| failed(error.into()))
+    Dir::open_ambient_dir(directory, ambient_authority()).map_err(failed)
 }
 
 /// A file that is not there yet, whole or not at all.
-fn create(directory: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::from_raw_mode(0o666))?;
-    File::from(file).write_all(bytes).map_err(|error| {
-        let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+fn create(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let mut options = OpenOptions::new();
+    let mut file = directory.open_with(name, options.write(true).create_new(true))?;
+    file.write_all(bytes).map_err(|error| {
+        let _ = directory.remove_file(name);
         Refusal::Host(reason(&error))
     })
 }
 
 /// A file in place of another one, if there is one. Nobody sees half of it.
-fn replace(directory: &OwnedFd, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile => {
+fn replace(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    match directory.symlink_metadata(name) {
+        Ok(meta) if !meta.is_file() => {
             return Err(Refusal::Rule("what is there is not a plain file"));
         }
-        Ok(_) | Err(Errno::NOENT) => {}
-        Err(error) => return Err(error.into()),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
     }
     let temporary = format!(".wasm-coordinator-{}.new", std::process::id());
     create(directory, &temporary, bytes)?;
-    rustix::fs::renameat(directory, &*temporary, directory, name).map_err(|error| {
-        let _ = rustix::fs::unlinkat(directory, &*temporary, AtFlags::empty());
-        error.into()
-    })
+    directory
+        .rename(&temporary, directory, name)
+        .map_err(|error| {
+            let _ = directory.remove_file(&temporary);
+            error.into()
+        })
 }
 
 /// Which files are taken.

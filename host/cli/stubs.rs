@@ -1,10 +1,15 @@
 //! `stubs`: the tree that programs see at `/servers`, written to disk.
+//!
+//! Written through cap-std: whatever links the folder holds, nothing outside of
+//! it is changed.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -63,20 +68,32 @@ impl Stubs {
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         };
         let root = self.out.join("servers");
-        write(&root, &stubs_root(&all)).map_err(|error| {
-            Failure::usage(format!("cannot write {}: {error}", root.display()), "")
-        })?;
+        let folder = self
+            .folder()
+            .and_then(|folder| write(&folder, &stubs_root(&all)).map(|()| folder))
+            .map_err(|error| {
+                Failure::usage(format!("cannot write {}: {error}", root.display()), "")
+            })?;
         let written: Vec<Written> = names
             .into_iter()
             .zip(answers)
             .map(|((name, identifier), answer)| Written {
                 name,
-                result: keep(&root.join(identifier), answer),
+                result: keep(&folder, &root, &identifier, answer),
             })
             .collect();
         let failed = written.iter().any(|written| written.result.is_err());
         self.print(&root, &written);
         Ok(ExitCode::from(u8::from(failed)))
+    }
+
+    /// The folder `servers`.
+    fn folder(&self) -> io::Result<Dir> {
+        // The user named it: a link is followed.
+        std::fs::create_dir_all(&self.out)?;
+        let out = Dir::open_ambient_dir(&self.out, ambient_authority())?;
+        out.create_dir_all("servers")?;
+        out.open_dir("servers")
     }
 
     /// Names and identifiers of the servers that are asked for.
@@ -120,12 +137,14 @@ fn unknown(error: CallError) -> Failure {
 }
 
 fn keep(
-    folder: &Path,
+    root: &Dir,
+    shown: &Path,
+    identifier: &str,
     answer: Result<std::sync::Arc<[StubFile]>, CallError>,
 ) -> Result<usize, String> {
     let files = answer.map_err(|error| error.message)?;
-    replace(folder, &files)
-        .map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
+    replace(root, identifier, &files)
+        .map_err(|error| format!("cannot write {}: {error}", shown.join(identifier).display()))?;
     Ok(files.len())
 }
 
@@ -133,33 +152,38 @@ fn keep(
 const MARK: &str = ".server.json";
 
 /// Replaces the folder of a server; one that is not of ours is left alone.
-fn replace(folder: &Path, files: &[StubFile]) -> io::Result<()> {
-    match fs::symlink_metadata(folder) {
+fn replace(root: &Dir, name: &str, files: &[StubFile]) -> io::Result<()> {
+    match root.symlink_metadata(name) {
         Ok(meta) if !meta.is_dir() => {
             return Err(io::Error::other("it is there and is not a folder"));
         }
-        Ok(_) if folder.read_dir()?.next().is_some() && !folder.join(MARK).is_file() => {
-            return Err(io::Error::other(
-                "it has files that were not written by this command; remove it first",
-            ));
+        Ok(_) => {
+            let folder = root.open_dir_nofollow(name)?;
+            if folder.entries()?.next().is_some() && !folder.is_file(MARK) {
+                return Err(io::Error::other(
+                    "it has files that were not written by this command; remove it first",
+                ));
+            }
+            folder.remove_open_dir_all()?;
         }
-        Ok(_) => fs::remove_dir_all(folder)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    root.create_dir(name)?;
+    let folder = root.open_dir_nofollow(name)?;
     // The mark first: what was begun can be replaced.
     let (marks, others): (Vec<_>, Vec<_>) = files.iter().partition(|file| file.path == MARK);
-    write(folder, marks)?;
-    write(folder, others)
+    write(&folder, marks)?;
+    write(&folder, others)
 }
 
-fn write<'a>(folder: &Path, files: impl IntoIterator<Item = &'a StubFile>) -> io::Result<()> {
+fn write<'a>(folder: &Dir, files: impl IntoIterator<Item = &'a StubFile>) -> io::Result<()> {
     for file in files {
-        let path = folder.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
+        let parent = Path::new(&file.path).parent();
+        if let Some(parent) = parent.filter(|parent| *parent != Path::new("")) {
+            folder.create_dir_all(parent)?;
         }
-        fs::write(path, &file.text)?;
+        folder.write(&file.path, &file.text)?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use clap::Args;
 use wasm_coordinator::CallErrorKind;
 
@@ -67,9 +69,12 @@ impl Wit {
             let _ = std::io::stdout().write_all(wit.text.as_bytes());
             return Ok(ExitCode::SUCCESS);
         };
-        let path = folder.join(format!("mcp-{}.wit", wit.package));
+        let name = format!("mcp-{}.wit", wit.package);
+        let path = folder.join(&name);
+        // The user named the folder: a link to it is followed.
         std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, wit.text))
+            .and_then(|()| Dir::open_ambient_dir(folder, ambient_authority()))
+            .and_then(|folder| folder.write(&name, wit.text))
             .map_err(|error| {
                 Failure::usage(format!("cannot write `{}`: {error}", path.display()), "")
             })?;

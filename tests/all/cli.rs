@@ -237,6 +237,46 @@ fn completions_come_for_the_common_shells() {
 }
 
 #[test]
+fn stubs_are_written_below_the_folder_and_nowhere_else() {
+    let place = Place::with_fixture(&[]);
+    place.write("elsewhere/mine.txt", "mine");
+    place.write("out/note.txt", "note");
+    let link = place.path().join("out/servers");
+    std::os::unix::fs::symlink(place.path().join("elsewhere"), &link).unwrap();
+    let ran = place.run(&["stubs", "--out", "out"]).fails_with(2);
+    assert!(
+        ran.stderr.contains("cannot write out/servers"),
+        "{}",
+        ran.stderr
+    );
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(place.path().join(folder)).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("elsewhere"), ["mine.txt"]);
+
+    // A link in place of a server's folder is left alone, too.
+    std::fs::remove_file(&link).unwrap();
+    std::fs::create_dir(&link).unwrap();
+    let inner = link.join("fixture");
+    std::os::unix::fs::symlink(place.path().join("elsewhere"), &inner).unwrap();
+    let ran = place.run(&["stubs", "--out", "out"]).fails_with(1);
+    assert!(ran.stderr.contains("is not a folder"), "{}", ran.stderr);
+    assert_eq!(names("elsewhere"), ["mine.txt"]);
+
+    std::fs::remove_file(&inner).unwrap();
+    place.run(&["stubs", "--out", "out"]).succeeds();
+    assert!(inner.join(".server.json").is_file());
+    // Once more: what is ours is replaced.
+    place.run(&["stubs", "--out", "out"]).succeeds();
+    // The folder itself may be a link: the user named it.
+    std::os::unix::fs::symlink(place.path().join("out"), place.path().join("link")).unwrap();
+    place.run(&["stubs", "--out", "link"]).succeeds();
+}
+
+#[test]
 fn help_teaches() {
     let ran = Place::new().run(&["--help"]).succeeds();
     for word in ["exec", "servers", "init", "warm", "Exit codes"] {
