@@ -1,5 +1,7 @@
 //! `exec`: run one program and say what came of it.
 
+// CONTRIBUTING.md, "To add a flag".
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;

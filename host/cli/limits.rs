@@ -1,6 +1,8 @@
 //! The flags for limits. A flag wins over the configuration, which wins over
 //! the default.
 
+// CONTRIBUTING.md, "To add a limit".
+
 use std::time::Duration;
 
 use clap::Args;

@@ -1,6 +1,8 @@
 //! From what was named on the command line to a program: a file, standard
 //! input, or code in an argument.
 
+// CONTRIBUTING.md, "To add a guest language".
+
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;

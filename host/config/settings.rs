@@ -5,6 +5,9 @@
 //!
 //! Each section is a table of its keys. A new setting is one line here.
 
+// CONTRIBUTING.md, "To add a limit".
+// CONTRIBUTING.md, "To add a flag".
+
 use std::time::Duration;
 
 use contract::limits::Limits;

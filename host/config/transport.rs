@@ -1,6 +1,8 @@
 //! How the server of an entry is reached: what to start or where to connect,
 //! and the values that go there.
 
+// CONTRIBUTING.md, "To add a transport".
+
 use std::path::Path;
 
 use contract::text::quoted;
