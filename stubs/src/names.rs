@@ -15,14 +15,14 @@
 //! a digest of the raw name is appended.
 //!
 //! Invariants: the result matches `[A-Za-z_][A-Za-z0-9_]*`, is at most
-//! [`LONGEST`] bytes long, is no keyword, no dunder name and no name that a
+//! [`MAX_NAME`] bytes long, is no keyword, no dunder name and no name that a
 //! language calls by itself (`then`, `constructor`). It depends on the raw
 //! names alone, never on their order, so it is the same in every session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest identifier. Longer ones help nobody and bloat every listing.
-pub const LONGEST: usize = 64;
+pub const MAX_NAME: usize = 64;
 
 /// The module that a server is, the same in every language.
 ///
@@ -166,7 +166,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let wanted = shortened(name);
     let mut close: Vec<_> = candidates
         .into_iter()
-        .take(MOST_CANDIDATES)
+        .take(MAX_CANDIDATES)
         .filter_map(|candidate| Some((remoteness(&wanted, &shortened(candidate))?, candidate)))
         .collect();
     close.sort();
@@ -175,7 +175,7 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// Names compared for one suggestion: a bound on the work of an error message.
-const MOST_CANDIDATES: usize = 10_000;
+const MAX_CANDIDATES: usize = 10_000;
 
 fn python_function(name: &str) -> String {
     let words: Vec<_> = words(name).iter().map(|w| w.to_ascii_lowercase()).collect();
@@ -214,9 +214,10 @@ fn parameter_identifier(name: &str) -> String {
         .collect();
     // Dunder names mean something to Python, and a trailing underscore is how
     // a keyword is told apart.
-    let trimmed = match replaced.starts_with("__") || !replaced.contains(|c| c != '_') {
-        true => replaced.trim_matches('_').to_owned(),
-        false => replaced,
+    let trimmed = if replaced.starts_with("__") || !replaced.contains(|c| c != '_') {
+        replaced.trim_matches('_').to_owned()
+    } else {
+        replaced
     };
     finish(name, trimmed, "parameter", is_reserved_in_python)
 }
@@ -237,7 +238,7 @@ fn finish(raw: &str, words: String, kind: &str, is_reserved: impl Fn(&str) -> bo
     if is_reserved(&identifier) {
         identifier.push('_');
     }
-    if identifier.len() > LONGEST {
+    if identifier.len() > MAX_NAME {
         return with_digest(&identifier, raw, SHORT_DIGEST);
     }
     identifier
@@ -289,16 +290,17 @@ const LONG_DIGEST: usize = 16;
 
 fn with_digest(identifier: &str, raw: &str, digits: usize) -> String {
     let digest = digest(raw);
-    let identifier = match identifier.starts_with(|c: char| c.is_ascii_digit()) {
-        true => format!("_{identifier}"),
-        false => identifier.to_owned(),
+    let identifier = if identifier.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("_{identifier}")
+    } else {
+        identifier.to_owned()
     };
     with_suffix(&identifier, &digest[..digits])
 }
 
 fn with_suffix(identifier: &str, suffix: &str) -> String {
     // Identifiers are ASCII, so any cut is at a character.
-    let room = LONGEST - suffix.len() - 1;
+    let room = MAX_NAME - suffix.len() - 1;
     let kept = &identifier[..identifier.len().min(room)];
     format!("{}_{suffix}", kept.trim_end_matches('_'))
 }
@@ -450,22 +452,23 @@ const JAVASCRIPT: &[&str] = &[
 ];
 
 /// A folded name, cut so that comparing two takes bounded time.
-fn shortened(name: &str) -> Vec<char> {
+fn shortened(name: &str) -> String {
     name.chars()
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
-        .take(LONGEST)
+        .take(MAX_NAME)
         .collect()
 }
 
 /// How far a candidate is from what was wanted, or `None` for too far.
-fn remoteness(wanted: &[char], candidate: &[char]) -> Option<usize> {
+fn remoteness(wanted: &str, candidate: &str) -> Option<usize> {
     if wanted.is_empty() || candidate.is_empty() {
         return None;
     }
-    let distance = distance(wanted, candidate);
+    let distance = strsim::osa_distance(wanted, candidate);
+    let (wanted_chars, candidate_chars) = (wanted.chars().count(), candidate.chars().count());
     // Any two letters are one edit apart.
-    let tolerated = match wanted.len() {
+    let tolerated = match wanted_chars {
         0..3 => 0,
         long => long / 3,
     };
@@ -473,33 +476,9 @@ fn remoteness(wanted: &[char], candidate: &[char]) -> Option<usize> {
         return Some(distance);
     }
     // `issues` for `list_issues`: part of the name, but not just a letter.
-    let (short, long) = match wanted.len() < candidate.len() {
-        true => (wanted, candidate),
-        false => (candidate, wanted),
-    };
-    let is_part = short.len() >= 3 && long.windows(short.len()).any(|window| window == short);
-    is_part.then_some(LONGEST + distance)
-}
-
-/// Edits (insert, delete, replace, swap neighbours) from one to the other.
-fn distance(left: &[char], right: &[char]) -> usize {
-    let mut before_last = Vec::new();
-    let mut last: Vec<usize> = (0..=right.len()).collect();
-    for (i, &a) in left.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, &b) in right.iter().enumerate() {
-            let mut cost = (last[j] + usize::from(a != b))
-                .min(last[j + 1] + 1)
-                .min(row[j] + 1);
-            if i > 0 && j > 0 && a == right[j - 1] && left[i - 1] == b {
-                let swapped: usize = before_last[j - 1];
-                cost = cost.min(swapped + 1);
-            }
-            row.push(cost);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[right.len()]
+    let is_part = wanted_chars.min(candidate_chars) >= 3
+        && (candidate.contains(wanted) || wanted.contains(candidate));
+    is_part.then_some(MAX_NAME + distance)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::{
     schema::{Field, Literal, Object, Schema, Type},
     text::{self, python_comment, python_docstring, python_string},
     tool::Tool,
-    types::{LONGEST_DESCRIPTION, TypeNames, fits, remark, singular, uses},
+    types::{MAX_DESCRIPTION, TypeNames, fits, remark, singular, uses},
 };
 
 /// The longest line with all parameters on it.
@@ -83,14 +83,14 @@ pub fn file(tool: &Tool<'_>) -> String {
 
 /// How a program calls a tool, on one line: `list_issues(owner, repo, state=)`.
 pub(crate) fn call(tool: &Tool<'_>) -> String {
-    const MOST_SHOWN: usize = 8;
+    const MAX_SHOWN: usize = 8;
     let schema = tool.parameters();
     let fields = ordered(&schema);
     let names = parameter_identifiers(fields.iter().map(|field| field.name.as_str()));
     let mut shown: Vec<String> = fields
         .iter()
         .zip(names)
-        .take(MOST_SHOWN)
+        .take(MAX_SHOWN)
         .map(|(field, name)| {
             if field.required {
                 name
@@ -116,11 +116,12 @@ fn ordered(schema: &Schema) -> Vec<&Field> {
 }
 
 fn docstring(tool: &Tool<'_>, remarks: &[String]) -> String {
-    let description = match tool.description.trim().is_empty() {
-        true => tool.title,
-        false => tool.description,
+    let description = if tool.description.trim().is_empty() {
+        tool.title
+    } else {
+        tool.description
     };
-    let mut out = text::prose(description, LONGEST_DESCRIPTION);
+    let mut out = text::prose(description, MAX_DESCRIPTION);
     if !remarks.is_empty() {
         if !out.is_empty() {
             out.push_str("\n\n");
@@ -188,9 +189,10 @@ struct Expression {
 impl Expression {
     /// As an annotation. Forward references are quoted as a whole.
     fn annotation(self) -> String {
-        match self.is_forward {
-            true => python_string(&self.text),
-            false => self.text,
+        if self.is_forward {
+            python_string(&self.text)
+        } else {
+            self.text
         }
     }
 }
@@ -324,9 +326,10 @@ impl File<'_> {
         }
         let schema = scope.schema;
         let named = &schema.definitions[index];
-        let hint = match named.name.is_empty() {
-            true => hint,
-            false => &named.name,
+        let hint = if named.name.is_empty() {
+            hint
+        } else {
+            &named.name
         };
         let is_object = matches!(&named.ty, Type::Object(object) if !object.fields.is_empty());
         if !is_object && scope.uses[index] < 2 {
@@ -340,13 +343,12 @@ impl File<'_> {
             }
             ty => {
                 let ty = self.expression(scope, ty, hint);
-                let comment = comment(&text::line(&named.description, LONGEST_DESCRIPTION));
-                self.blocks.push(match ty.is_forward {
-                    false => format!("{name} = {}{comment}\n", ty.text),
-                    true => {
-                        self.imports.insert("TypeAlias");
-                        format!("{name}: TypeAlias = {}{comment}\n", ty.annotation())
-                    }
+                let comment = comment(&text::line(&named.description, MAX_DESCRIPTION));
+                self.blocks.push(if ty.is_forward {
+                    self.imports.insert("TypeAlias");
+                    format!("{name}: TypeAlias = {}{comment}\n", ty.annotation())
+                } else {
+                    format!("{name} = {}{comment}\n", ty.text)
                 });
             }
         }
@@ -386,28 +388,27 @@ impl File<'_> {
             let default = field.default.as_ref().filter(|_| !field.required);
             let comment = comment(&remark(field, default));
             let ty = ty.annotation();
-            body.push_str(&match is_class {
-                true => format!("    {}: {ty}{comment}\n", field.name),
-                false => format!("    {}: {ty},{comment}\n", python_string(&field.name)),
+            body.push_str(&if is_class {
+                format!("    {}: {ty}{comment}\n", field.name)
+            } else {
+                format!("    {}: {ty},{comment}\n", python_string(&field.name))
             });
         }
         if object.rest.is_some() {
             body.push_str("    # and other keys\n");
         }
         let total = if is_total { "" } else { ", total=False" };
-        let description = text::prose(description, LONGEST_DESCRIPTION);
-        self.blocks.push(match is_class {
-            true => {
-                let docstring = match description.is_empty() {
-                    true => String::new(),
-                    false => python_docstring(&description),
-                };
-                format!("class {name}(TypedDict{total}):\n{docstring}{body}")
-            }
-            false => {
-                let comment = comment(&text::line(&description, LONGEST_DESCRIPTION));
-                format!("{name} = TypedDict({name:?}, {{{comment}\n{body}}}{total})\n")
-            }
+        let description = text::prose(description, MAX_DESCRIPTION);
+        self.blocks.push(if is_class {
+            let docstring = if description.is_empty() {
+                String::new()
+            } else {
+                python_docstring(&description)
+            };
+            format!("class {name}(TypedDict{total}):\n{docstring}{body}")
+        } else {
+            let comment = comment(&text::line(&description, MAX_DESCRIPTION));
+            format!("{name} = TypedDict({name:?}, {{{comment}\n{body}}}{total})\n")
         });
     }
 
@@ -444,20 +445,20 @@ impl File<'_> {
 
     /// A type of the language, also where the tool took its name.
     fn builtin(&mut self, name: &str) -> String {
-        match self.function == name {
-            true => {
-                self.imports.insert("builtins");
-                format!("builtins.{name}")
-            }
-            false => name.to_owned(),
+        if self.function == name {
+            self.imports.insert("builtins");
+            format!("builtins.{name}")
+        } else {
+            name.to_owned()
         }
     }
 }
 
 fn comment(line: &str) -> String {
-    match line.is_empty() {
-        true => String::new(),
-        false => python_comment(line),
+    if line.is_empty() {
+        String::new()
+    } else {
+        python_comment(line)
     }
 }
 

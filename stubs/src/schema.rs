@@ -6,8 +6,8 @@
 //! is marked as partial. The result is at least as wide as the schema; checking
 //! values against the schema itself is somebody else's work.
 //!
-//! Invariants: a type nests at most [`DEEPEST`] levels, a schema has at most
-//! [`MOST_TYPES`] types and [`MOST_TEXT`] bytes of text; recursion is only in
+//! Invariants: a type nests at most [`MAX_DEPTH`] levels, a schema has at most
+//! [`MAX_TYPES`] types and [`MAX_TEXT`] bytes of text; recursion is only in
 //! [`Type::Reference`], and no chain of references leads back to itself without
 //! an array, map, tuple or object between. Text is raw: whoever prints it
 //! has to escape it.
@@ -25,50 +25,50 @@ pub(crate) use reader::shortened;
 
 /// Levels of arrays, objects and unions. Honest schemas have a dozen; beyond
 /// that nobody reads a type, and recursion here must not exhaust the stack.
-pub const DEEPEST: usize = 24;
+pub const MAX_DEPTH: usize = 24;
 
 /// Types in one schema: the work of reading it, and a screenful many times
 /// over. The largest of the honest ones have some hundred.
-pub const MOST_TYPES: usize = 2_048;
+pub const MAX_TYPES: usize = 2_048;
 
 /// Schemas and properties looked at for one schema. Parts of an `allOf` that is
 /// used many times are looked at each time.
-pub const MOST_WORK: usize = 32_768;
+pub const MAX_WORK: usize = 32_768;
 
 /// Types with a name of their own in one schema.
-pub const MOST_DEFINITIONS: usize = 256;
+pub const MAX_DEFINITIONS: usize = 256;
 
 /// Fields of one object. The same as the parameters that a call is told about.
-pub const MOST_FIELDS: usize = 256;
+pub const MAX_FIELDS: usize = 256;
 
 /// Alternatives of one union. More say nothing to a reader.
-pub const MOST_ALTERNATIVES: usize = 48;
+pub const MAX_ALTERNATIVES: usize = 48;
 
 /// Values of one enumeration. Lists of currencies and time zones are longer,
 /// and belong in a tool's result rather than in its type.
-pub const MOST_LITERALS: usize = 128;
+pub const MAX_LITERALS: usize = 128;
 
 /// The longest value of an enumeration in bytes.
-pub const LONGEST_LITERAL: usize = 256;
+pub const MAX_LITERAL: usize = 256;
 
 /// Schemas that hold at the same time (`allOf` and `$ref` with neighbours).
 /// Each is looked at once however many ways lead to it.
-pub const MOST_PARTS: usize = 64;
+pub const MAX_PARTS: usize = 64;
 
 /// The longest name of a field in bytes. Longer ones are no names.
-pub const LONGEST_NAME: usize = 128;
+pub const MAX_NAME: usize = 128;
 
 /// The longest description of a field or definition in bytes.
-pub const LONGEST_DESCRIPTION: usize = 4 << 10;
+pub const MAX_DESCRIPTION: usize = 4 << 10;
 
 /// The longest default in bytes of JSON. Longer ones are data.
-pub const LONGEST_DEFAULT: usize = 256;
+pub const MAX_DEFAULT: usize = 256;
 
 /// The longest pattern, format and the like in bytes.
-pub const LONGEST_NOTE: usize = 128;
+pub const MAX_NOTE: usize = 128;
 
 /// All text of one schema in bytes, so that small pieces used often stay small.
-pub const MOST_TEXT: usize = 128 << 10;
+pub const MAX_TEXT: usize = 128 << 10;
 
 /// A schema as types.
 #[derive(Debug, Clone, PartialEq)]
@@ -133,7 +133,7 @@ pub enum Literal {
     Boolean(bool),
     /// A number as the schema spells it.
     Number(Number),
-    /// A text of at most [`LONGEST_LITERAL`] bytes.
+    /// A text of at most [`MAX_LITERAL`] bytes.
     String(String),
 }
 
@@ -158,7 +158,7 @@ pub struct Field {
     pub ty: Type,
     /// What the schema says about it; may be empty.
     pub description: String,
-    /// What holds if it is not there, at most [`LONGEST_DEFAULT`] bytes.
+    /// What holds if it is not there, at most [`MAX_DEFAULT`] bytes.
     pub default: Option<Value>,
     /// What the type does not say.
     pub notes: Vec<Note>,

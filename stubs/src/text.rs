@@ -61,9 +61,10 @@ pub(crate) fn prose(text: &str, longest: usize) -> String {
 
 fn visible(text: &str, out: &mut String) {
     for c in text.chars() {
-        match is_hidden(c) {
-            true => escape(c, out),
-            false => out.push(c),
+        if is_hidden(c) {
+            escape(c, out)
+        } else {
+            out.push(c)
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// The longest description of a tool that goes into its file, in bytes. Longer
 /// ones are manuals, and cost every reader.
-pub(crate) const LONGEST_DESCRIPTION: usize = 16 << 10;
+pub(crate) const MAX_DESCRIPTION: usize = 16 << 10;
 
 /// Gives types of one file names of their own.
 pub(crate) struct TypeNames(HashSet<String>);
@@ -25,14 +25,14 @@ impl TypeNames {
 
     /// A name in the manner of `PullRequest`, from a raw one.
     pub(crate) fn take(&mut self, hint: &str) -> String {
-        const LONGEST: usize = 48;
+        const MAX_SHOWN: usize = 48;
         let mut name = String::new();
         for word in words(hint) {
             let (first, rest) = word.split_at(1);
             name.push_str(&first.to_ascii_uppercase());
             name.push_str(rest);
         }
-        name.truncate(LONGEST);
+        name.truncate(MAX_SHOWN);
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
             name.insert_str(0, "Type");
         }
@@ -53,9 +53,10 @@ pub(crate) fn singular(name: &str) -> String {
         _ => {}
     }
     let is_plural = name.ends_with('s') && !["ss", "us", "is"].iter().any(|e| name.ends_with(e));
-    match is_plural && name.len() > 3 {
-        true => name[..name.len() - 1].to_owned(),
-        false => name.to_owned(),
+    if is_plural && name.len() > 3 {
+        name[..name.len() - 1].to_owned()
+    } else {
+        name.to_owned()
     }
 }
 
@@ -120,7 +121,7 @@ pub(crate) fn remark(field: &Field, default: Option<&Value>) -> String {
     {
         notes.push(format!("default {}", text::line(&default.to_string(), 512)));
     }
-    let description = text::line(&field.description, crate::schema::LONGEST_DESCRIPTION);
+    let description = text::line(&field.description, crate::schema::MAX_DESCRIPTION);
     match (description.is_empty(), notes.is_empty()) {
         (_, true) => description,
         (true, false) => notes.join(", "),

@@ -7,7 +7,7 @@ use crate::{
     schema::{Field, Literal, Object, Schema, Type},
     text::{self, jsdoc, typescript_string},
     tool::Tool,
-    types::{LONGEST_DESCRIPTION, TypeNames, remark, uses},
+    types::{MAX_DESCRIPTION, TypeNames, remark, uses},
 };
 
 /// Names that types need.
@@ -35,11 +35,12 @@ pub fn file(tool: &Tool<'_>) -> String {
         None => "any".to_owned(),
     };
     let mut out: String = file.blocks.concat();
-    let description = match tool.description.trim().is_empty() {
-        true => tool.title,
-        false => tool.description,
+    let description = if tool.description.trim().is_empty() {
+        tool.title
+    } else {
+        tool.description
     };
-    let description = text::prose(description, LONGEST_DESCRIPTION);
+    let description = text::prose(description, MAX_DESCRIPTION);
     if !description.is_empty() {
         out.push_str(&jsdoc(&description, ""));
     }
@@ -112,9 +113,10 @@ impl File {
                     Type::Reference(_) => items.contains(" | "),
                     _ => false,
                 };
-                match is_union {
-                    true => format!("({items})[]"),
-                    false => format!("{items}[]"),
+                if is_union {
+                    format!("({items})[]")
+                } else {
+                    format!("{items}[]")
                 }
             }
             Type::Tuple(types) => {
@@ -126,9 +128,10 @@ impl File {
             }
             Type::Map(ty) => {
                 let values = self.expression(scope, ty, indent, in_alias);
-                match in_alias {
-                    true => format!("{{ [key: string]: {values} }}"),
-                    false => format!("Record<string, {values}>"),
+                if in_alias {
+                    format!("{{ [key: string]: {values} }}")
+                } else {
+                    format!("Record<string, {values}>")
                 }
             }
             Type::Union(types) => {
@@ -195,10 +198,11 @@ impl File {
     }
 
     fn declare(&mut self, description: &str, declaration: String) {
-        let description = text::prose(description, LONGEST_DESCRIPTION);
-        self.blocks.push(match description.is_empty() {
-            true => format!("{declaration}\n"),
-            false => format!("{}{declaration}\n", jsdoc(&description, "")),
+        let description = text::prose(description, MAX_DESCRIPTION);
+        self.blocks.push(if description.is_empty() {
+            format!("{declaration}\n")
+        } else {
+            format!("{}{declaration}\n", jsdoc(&description, ""))
         });
     }
 
@@ -237,9 +241,10 @@ fn key(field: &Field) -> String {
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_' || b == b'$')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$');
-    match is_identifier {
-        true => field.name.clone(),
-        false => typescript_string(&field.name),
+    if is_identifier {
+        field.name.clone()
+    } else {
+        typescript_string(&field.name)
     }
 }
 

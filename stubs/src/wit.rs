@@ -30,19 +30,19 @@ use types::{Mapped, Walk, Writer};
 
 /// Types in one function. A tool that takes more than this is described by its
 /// own documentation, not by types.
-pub const MOST_NODES: usize = 1_000;
+pub const MAX_NODES: usize = 1_000;
 
 /// Types inside each other in one function.
-pub const DEEPEST: usize = 16;
+pub const MAX_DEPTH: usize = 16;
 
 /// Required parameters of a function; with more, the arguments are one text.
-const MOST_PARAMETERS: usize = 24;
+const MAX_PARAMETERS: usize = 24;
 
 /// Bytes of a tool's description in the text.
-const LONGEST_DESCRIPTION: usize = 2_000;
+const MAX_DESCRIPTION: usize = 2_000;
 
 /// Bytes of a field's description in the text.
-const LONGEST_NOTE: usize = 400;
+const MAX_NOTE: usize = 400;
 
 /// The one interface of a package.
 pub const INTERFACE: &str = "tools";
@@ -191,10 +191,10 @@ fn function(writer: &mut Writer, body: &mut String, tool: &Tool<'_>, name: Strin
         "" => tool.title,
         description => description,
     };
-    writer.comment(body, 4, description, LONGEST_DESCRIPTION);
+    writer.comment(body, 4, description, MAX_DESCRIPTION);
     for (parameter, note) in &notes {
         if !note.is_empty() {
-            writer.comment(body, 4, &format!("- `{parameter}`: {note}"), LONGEST_NOTE);
+            writer.comment(body, 4, &format!("- `{parameter}`: {note}"), MAX_NOTE);
         }
     }
     let list = parameters.join(", ");
@@ -203,14 +203,15 @@ fn function(writer: &mut Writer, body: &mut String, tool: &Tool<'_>, name: Strin
         written(&name),
         result.text
     );
-    body.push_str(&match signature.len() <= 96 || parameters.is_empty() {
-        true => format!("    {signature}\n"),
-        false => format!(
+    body.push_str(&if signature.len() <= 96 || parameters.is_empty() {
+        format!("    {signature}\n")
+    } else {
+        format!(
             "    {}: func(\n        {},\n    ) -> result<{}, tool-error>;\n",
             written(&name),
             parameters.join(",\n        "),
             result.text
-        ),
+        )
     });
     body.push_str(&std::mem::take(&mut writer.declarations));
     Function {
@@ -231,7 +232,7 @@ impl Walk<'_, '_> {
             Some(object) => object.fields.iter().partition(|field| field.required),
             None => Default::default(),
         };
-        if required.len() > MOST_PARAMETERS || !self.affords(required.len()) {
+        if required.len() > MAX_PARAMETERS || !self.affords(required.len()) {
             self.writer.uses_json = true;
             parameters.push("arguments: json".to_owned());
             return Arguments::Json("arguments".to_owned());

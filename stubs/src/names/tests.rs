@@ -16,7 +16,7 @@ fn is_identifier(text: &str) -> bool {
         .next()
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        && text.len() <= LONGEST
+        && text.len() <= MAX_NAME
 }
 
 #[test]

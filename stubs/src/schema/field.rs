@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Number, Value};
 
-use super::LONGEST_NOTE;
+use super::MAX_NOTE;
 
 /// What a type does not say about the values of a field. Printed it is a few
 /// words of raw text.
@@ -43,7 +43,7 @@ pub struct Limits {
 pub(super) fn notes(schema: &Map<String, Value>) -> Vec<Note> {
     let text = |key| {
         let text = schema.get(key).and_then(Value::as_str)?;
-        (!text.is_empty() && text.len() <= LONGEST_NOTE).then(|| text.to_owned())
+        (!text.is_empty() && text.len() <= MAX_NOTE).then(|| text.to_owned())
     };
     let notes = [
         text("format").map(Note::Format),
@@ -105,9 +105,10 @@ impl fmt::Display for Limits {
         let below = if self.excludes_most { "<" } else { "<=" };
         match (&self.least, &self.most) {
             (Some(least), Some(most)) if !self.excludes_least && !self.excludes_most => {
-                match least == most {
-                    true => write!(f, "{least}"),
-                    false => write!(f, "{least}-{most}"),
+                if least == most {
+                    write!(f, "{least}")
+                } else {
+                    write!(f, "{least}-{most}")
                 }
             }
             (Some(least), Some(most)) => write!(f, "{above}{least}, {below}{most}"),

@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-use super::{MOST_PARTS, MOST_WORK};
+use super::{MAX_PARTS, MAX_WORK};
 
 /// The longest `$ref` that is followed, in bytes.
-const LONGEST_REFERENCE: usize = 512;
+const MAX_REFERENCE: usize = 512;
 
 /// References to references that are followed.
-const MOST_HOPS: usize = 32;
+const MAX_HOPS: usize = 32;
 
 /// What holds at the same time.
 pub(super) enum Flat<'s> {
@@ -71,13 +71,13 @@ impl<'s> Document<'s> {
         let mut looked_at = 0;
         while let Some(value) = open.pop() {
             looked_at += 1;
-            if looked_at > MOST_WORK {
+            if looked_at > MAX_WORK {
                 break;
             }
             match value {
-                Value::Array(items) => open.extend(items.iter().take(MOST_WORK - looked_at)),
+                Value::Array(items) => open.extend(items.iter().take(MAX_WORK - looked_at)),
                 Value::Object(fields) => {
-                    open.extend(fields.values().take(MOST_WORK - looked_at));
+                    open.extend(fields.values().take(MAX_WORK - looked_at));
                     if let Some(Value::String(reference)) = fields.get("$ref")
                         && let Some(target) = self.target(reference)
                     {
@@ -105,7 +105,7 @@ impl<'s> Document<'s> {
             if !seen.insert(std::ptr::from_ref(schema)) {
                 continue;
             }
-            if seen.len() > MOST_PARTS {
+            if seen.len() > MAX_PARTS {
                 *is_partial = true;
                 break;
             }
@@ -134,8 +134,8 @@ impl<'s> Document<'s> {
             }
             match part.get("allOf") {
                 Some(Value::Array(all)) => {
-                    *is_partial |= all.len() > MOST_PARTS;
-                    queue.extend(all.iter().take(MOST_PARTS));
+                    *is_partial |= all.len() > MAX_PARTS;
+                    queue.extend(all.iter().take(MAX_PARTS));
                 }
                 Some(_) => *is_partial = true,
                 None => {}
@@ -147,7 +147,7 @@ impl<'s> Document<'s> {
     /// Where a chain of plain references ends. `None` if it does not.
     fn last(self, target: &'s Value) -> Option<&'s Value> {
         let mut target = target;
-        for _ in 0..MOST_HOPS {
+        for _ in 0..MAX_HOPS {
             let Value::Object(part) = target else {
                 return Some(target);
             };
@@ -163,7 +163,7 @@ impl<'s> Document<'s> {
 
     /// The schema a reference means. Never outside the document.
     fn target(self, reference: &str) -> Option<&'s Value> {
-        if reference.len() > LONGEST_REFERENCE {
+        if reference.len() > MAX_REFERENCE {
             return None;
         }
         let fragment = match reference.split_once('#') {
@@ -190,14 +190,14 @@ impl<'s> Document<'s> {
     /// The definition, or the document, that is called something.
     fn identified(self, is_it: impl Fn(&Value) -> bool) -> Option<&'s Value> {
         // Looked for at every reference, so not far.
-        const MOST_LOOKED_AT: usize = 64;
+        const MAX_LOOKED_AT: usize = 64;
         let definitions = ["$defs", "definitions"]
             .iter()
             .filter_map(|key| self.root.get(key).and_then(Value::as_object))
             .flat_map(Map::values);
         std::iter::once(self.root)
             .chain(definitions)
-            .take(MOST_LOOKED_AT)
+            .take(MAX_LOOKED_AT)
             .find(|schema| is_it(schema))
     }
 }

@@ -12,9 +12,9 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
-    DEEPEST, Field, LONGEST_DEFAULT, LONGEST_DESCRIPTION, LONGEST_LITERAL, LONGEST_NAME, Literal,
-    MOST_ALTERNATIVES, MOST_DEFINITIONS, MOST_FIELDS, MOST_LITERALS, MOST_TEXT, MOST_TYPES,
-    MOST_WORK, Named, Object, Schema, Type, field,
+    Field, Literal, MAX_ALTERNATIVES, MAX_DEFAULT, MAX_DEFINITIONS, MAX_DEPTH, MAX_DESCRIPTION,
+    MAX_FIELDS, MAX_LITERAL, MAX_LITERALS, MAX_NAME, MAX_TEXT, MAX_TYPES, MAX_WORK, Named, Object,
+    Schema, Type, field,
     flatten::{Document, Flat, is_nullable},
 };
 use crate::names::folded;
@@ -33,18 +33,18 @@ pub(super) fn read(schema: &Value, as_parameters: bool) -> Schema {
         queue: VecDeque::new(),
         is_partial: false,
     };
-    let mut root = match as_parameters {
-        true => {
-            let parts = reader.parts(schema);
-            Type::Object(reader.object(&parts, &[], 0))
-        }
-        false => reader.read(&[schema], &[], 0),
+    let mut root = if as_parameters {
+        let parts = reader.parts(schema);
+        Type::Object(reader.object(&parts, &[], 0))
+    } else {
+        reader.read(&[schema], &[], 0)
     };
     while let Some((index, target)) = reader.queue.pop_front() {
         // Where the root refers to itself it is a definition, too.
-        let ty = match std::ptr::eq(target, schema) && !as_parameters {
-            true => std::mem::replace(&mut root, Type::Reference(index)),
-            false => reader.read_definition(target),
+        let ty = if std::ptr::eq(target, schema) && !as_parameters {
+            std::mem::replace(&mut root, Type::Reference(index))
+        } else {
+            reader.read_definition(target)
         };
         reader.definitions[index].ty = ty;
     }
@@ -80,7 +80,7 @@ impl<'s> Reader<'s> {
     /// What several schemas say together. `required` are keys that a schema
     /// around an alternative demands.
     fn read(&mut self, schemas: &[&'s Value], required: &[&'s str], depth: usize) -> Type {
-        if depth > DEEPEST || self.is_exhausted() {
+        if depth > MAX_DEPTH || self.is_exhausted() {
             return self.unknown();
         }
         if let [schema] = schemas
@@ -92,9 +92,10 @@ impl<'s> Reader<'s> {
         match self.flat(schemas) {
             Flat::Reference { target, nullable } => {
                 let ty = self.reference(target, depth);
-                match nullable {
-                    true => Type::union([ty, Type::Null]),
-                    false => ty,
+                if nullable {
+                    Type::union([ty, Type::Null])
+                } else {
+                    ty
                 }
             }
             Flat::Parts(parts) => self.read_parts(&parts, required, depth),
@@ -108,7 +109,7 @@ impl<'s> Reader<'s> {
     }
 
     fn is_exhausted(&self) -> bool {
-        self.types >= MOST_TYPES || self.work >= MOST_WORK
+        self.types >= MAX_TYPES || self.work >= MAX_WORK
     }
 
     fn flat(&mut self, schemas: &[&'s Value]) -> Flat<'s> {
@@ -148,19 +149,19 @@ impl<'s> Reader<'s> {
         if let Some(&index) = self.indices.get(&std::ptr::from_ref(target)) {
             return Type::Reference(index);
         }
-        if next == MOST_DEFINITIONS {
+        if next == MAX_DEFINITIONS {
             return self.unknown();
         }
         let (name, description) = match self.name_of(target) {
             Some(name) => {
-                let description = self.text_of(target, "description", LONGEST_DESCRIPTION);
+                let description = self.text_of(target, "description", MAX_DESCRIPTION);
                 (name, description)
             }
             // Described where it stands.
             None => {
                 let hint = self.targets.get(&std::ptr::from_ref(target));
                 let hint = hint.copied().unwrap_or_default();
-                (shortened(hint, LONGEST_NAME).into_owned(), String::new())
+                (shortened(hint, MAX_NAME).into_owned(), String::new())
             }
         };
         self.indices.insert(target, next);
@@ -203,10 +204,10 @@ impl<'s> Reader<'s> {
             .iter()
             .filter_map(|key| self.document.root.get(key)?.as_object())
             .flatten()
-            .take(MOST_DEFINITIONS);
+            .take(MAX_DEFINITIONS);
         let mut found = definitions.filter(|(_, schema)| std::ptr::eq(*schema, target));
         let (name, _) = found.next()?;
-        Some(shortened(name, LONGEST_NAME).into_owned())
+        Some(shortened(name, MAX_NAME).into_owned())
     }
 
     fn read_parts(&mut self, parts: &[Part<'s>], required: &[&'s str], depth: usize) -> Type {
@@ -217,9 +218,10 @@ impl<'s> Reader<'s> {
                 None => self.plain(parts, required, depth),
             },
         };
-        match parts.iter().any(|part| is_nullable(part)) && ty != Type::Any {
-            true => Type::union([ty, Type::Null]),
-            false => ty,
+        if parts.iter().any(|part| is_nullable(part)) && ty != Type::Any {
+            Type::union([ty, Type::Null])
+        } else {
+            ty
         }
     }
 
@@ -233,16 +235,16 @@ impl<'s> Reader<'s> {
         if values.is_empty() {
             return Some(self.unknown());
         }
-        let is_long = values.len() > MOST_LITERALS;
+        let is_long = values.len() > MAX_LITERALS;
         self.is_partial |= is_long;
         let mut types = Vec::new();
-        for value in values.iter().take(MOST_LITERALS) {
+        for value in values.iter().take(MAX_LITERALS) {
             let ty = match value {
                 Value::Null => Type::Literals(vec![Literal::Null]),
                 Value::Bool(_) | Value::Number(_) if is_long => kind_of(value),
                 Value::Bool(flag) => Type::Literals(vec![Literal::Boolean(*flag)]),
                 Value::Number(number) => Type::Literals(vec![Literal::Number(number.clone())]),
-                Value::String(text) if is_long || !self.takes(text, LONGEST_LITERAL) => {
+                Value::String(text) if is_long || !self.takes(text, MAX_LITERAL) => {
                     self.is_partial = true;
                     Type::String
                 }
@@ -278,7 +280,7 @@ impl<'s> Reader<'s> {
                 .find_map(|key| part.get(*key)?.as_array())
                 .filter(|all| !all.is_empty())
         })?;
-        if alternatives.len() > MOST_ALTERNATIVES {
+        if alternatives.len() > MAX_ALTERNATIVES {
             self.is_partial = true;
             return None;
         }
@@ -375,12 +377,13 @@ impl<'s> Reader<'s> {
         };
         let Some((places, rest)) = tuple else {
             let items: Vec<&Value> = parts.iter().filter_map(|part| part.get("items")).collect();
-            return Type::Array(Box::new(match items.is_empty() {
-                true => Type::Any,
-                false => self.read(&items, &[], depth + 1),
+            return Type::Array(Box::new(if items.is_empty() {
+                Type::Any
+            } else {
+                self.read(&items, &[], depth + 1)
             }));
         };
-        if places.len() > MOST_ALTERNATIVES {
+        if places.len() > MAX_ALTERNATIVES {
             self.is_partial = true;
             return Type::Array(Box::new(Type::Any));
         }
@@ -420,7 +423,7 @@ impl<'s> Reader<'s> {
                 left_out = true;
                 break;
             }
-            if !self.takes(name, LONGEST_NAME) {
+            if !self.takes(name, MAX_NAME) {
                 left_out = true;
                 continue;
             }
@@ -428,9 +431,10 @@ impl<'s> Reader<'s> {
             fields.push(self.field(name, schemas, is_required, depth));
         }
         self.is_partial |= left_out;
-        let rest = match left_out {
-            true => Some(Type::Any),
-            false => self.rest(parts, depth),
+        let rest = if left_out {
+            Some(Type::Any)
+        } else {
+            self.rest(parts, depth)
         };
         Object {
             fields,
@@ -445,15 +449,15 @@ impl<'s> Reader<'s> {
             // Only what stands beside the reference.
             Flat::Reference { .. } => schemas.iter().filter_map(|s| s.as_object()).collect(),
         };
-        let mut description = self.text_in(&parts, "description", LONGEST_DESCRIPTION);
+        let mut description = self.text_in(&parts, "description", MAX_DESCRIPTION);
         if description.is_empty() {
             // Some say it of the one alternative that is not `null`, or of
             // what a list holds.
             let inside = inside(&parts);
-            description = self.text_in(&inside, "description", LONGEST_DESCRIPTION);
+            description = self.text_in(&inside, "description", MAX_DESCRIPTION);
         }
         if description.is_empty() {
-            let title = self.text_in(&parts, "title", LONGEST_NAME);
+            let title = self.text_in(&parts, "title", MAX_NAME);
             // Libraries make titles of names.
             if folded(&title) != folded(name) {
                 description = title;
@@ -479,8 +483,8 @@ impl<'s> Reader<'s> {
         let mut types = Vec::new();
         for part in parts {
             if let Some(Value::Object(patterns)) = part.get("patternProperties") {
-                self.is_partial |= patterns.len() > MOST_ALTERNATIVES;
-                for schema in patterns.values().take(MOST_ALTERNATIVES) {
+                self.is_partial |= patterns.len() > MAX_ALTERNATIVES;
+                for schema in patterns.values().take(MAX_ALTERNATIVES) {
                     types.push(self.read(&[schema], &[], depth + 1));
                 }
             }
@@ -498,23 +502,20 @@ impl<'s> Reader<'s> {
     fn default(&mut self, value: &Value) -> Option<Value> {
         // Printing a large one only to measure it would be work for nothing.
         let is_plausible = match value {
-            Value::Array(items) => items.len() <= LONGEST_DEFAULT / 2,
-            Value::Object(fields) => fields.len() <= LONGEST_DEFAULT / 4,
+            Value::Array(items) => items.len() <= MAX_DEFAULT / 2,
+            Value::Object(fields) => fields.len() <= MAX_DEFAULT / 4,
             _ => true,
         };
         let is_short = is_plausible && {
-            let mut left = Left(LONGEST_DEFAULT);
+            let mut left = Left(MAX_DEFAULT);
             serde_json::to_writer(&mut left, value).is_ok()
         };
-        match is_short {
-            true => {
-                self.text += LONGEST_DEFAULT / 4;
-                (self.text <= MOST_TEXT).then(|| value.clone())
-            }
-            false => {
-                self.is_partial = true;
-                None
-            }
+        if is_short {
+            self.text += MAX_DEFAULT / 4;
+            (self.text <= MAX_TEXT).then(|| value.clone())
+        } else {
+            self.is_partial = true;
+            None
         }
     }
 
@@ -533,18 +534,17 @@ impl<'s> Reader<'s> {
             .unwrap_or_default()
             .trim();
         let text = shortened(text, longest);
-        match self.takes(&text, text.len()) {
-            true => text.into_owned(),
-            false => {
-                self.is_partial = true;
-                String::new()
-            }
+        if self.takes(&text, text.len()) {
+            text.into_owned()
+        } else {
+            self.is_partial = true;
+            String::new()
         }
     }
 
     /// Accounts for a text. `false` if it is too long or there is too much.
     fn takes(&mut self, text: &str, longest: usize) -> bool {
-        if text.len() > longest || self.text + text.len() > MOST_TEXT {
+        if text.len() > longest || self.text + text.len() > MAX_TEXT {
             return false;
         }
         self.text += text.len();
@@ -587,8 +587,8 @@ impl<'s> Properties<'s> {
             .filter_map(|part| part.get("properties")?.as_object());
         let mut entries = Vec::new();
         for map in maps {
-            self.is_cut |= map.len() > MOST_FIELDS;
-            entries.extend(map.iter().take(MOST_FIELDS).map(|(n, s)| (n.as_str(), s)));
+            self.is_cut |= map.len() > MAX_FIELDS;
+            entries.extend(map.iter().take(MAX_FIELDS).map(|(n, s)| (n.as_str(), s)));
         }
         self.looked_at += entries.len();
         entries
@@ -596,7 +596,7 @@ impl<'s> Properties<'s> {
 
     fn slot(&mut self, name: &'s str) -> Option<&mut Vec<&'s Value>> {
         if !self.schemas.contains_key(name) {
-            if self.names.len() == MOST_FIELDS {
+            if self.names.len() == MAX_FIELDS {
                 self.is_cut = true;
                 return None;
             }
@@ -624,7 +624,7 @@ fn conditional<'s>(parts: &[Part<'s>]) -> Vec<&'s Value> {
         let lists = parts
             .iter()
             .filter_map(move |part| part.get(key)?.as_array());
-        lists.flatten().take(MOST_ALTERNATIVES).collect::<Vec<_>>()
+        lists.flatten().take(MAX_ALTERNATIVES).collect::<Vec<_>>()
     });
     let branches = ["then", "else"]
         .iter()
@@ -632,12 +632,12 @@ fn conditional<'s>(parts: &[Part<'s>]) -> Vec<&'s Value> {
     let dependent = parts
         .iter()
         .filter_map(|part| part.get("dependentSchemas")?.as_object())
-        .flat_map(|schemas| schemas.values().take(MOST_ALTERNATIVES));
+        .flat_map(|schemas| schemas.values().take(MAX_ALTERNATIVES));
     let lists = lists.into_iter().flatten();
     lists
         .chain(branches)
         .chain(dependent)
-        .take(MOST_ALTERNATIVES)
+        .take(MAX_ALTERNATIVES)
         .collect()
 }
 
@@ -647,7 +647,7 @@ fn demanded<'s>(parts: &[Part<'s>]) -> impl Iterator<Item = &'s str> {
         .iter()
         .filter_map(|part| part.get("required")?.as_array());
     lists
-        .flat_map(|names| names.iter().take(MOST_FIELDS))
+        .flat_map(|names| names.iter().take(MAX_FIELDS))
         .filter_map(Value::as_str)
         .collect::<Vec<_>>()
         .into_iter()
@@ -748,7 +748,7 @@ fn inside<'s>(parts: &[Part<'s>]) -> Vec<Part<'s>> {
         let lists = ["anyOf", "oneOf"]
             .into_iter()
             .filter_map(|key| part.get(key)?.as_array());
-        lists.flatten().take(MOST_ALTERNATIVES)
+        lists.flatten().take(MAX_ALTERNATIVES)
     });
     let items = parts.iter().filter_map(|part| part.get("items"));
     alternatives

@@ -151,18 +151,18 @@ fn enumerations_are_read() {
 
 #[test]
 fn long_enumerations_are_their_type() {
-    let values: Vec<_> = (0..=MOST_LITERALS).map(|n| format!("v{n}")).collect();
+    let values: Vec<_> = (0..=MAX_LITERALS).map(|n| format!("v{n}")).collect();
     check(json!({"enum": values}), "str; partial");
     check(
-        json!({"enum": (0..=MOST_LITERALS).collect::<Vec<_>>()}),
+        json!({"enum": (0..=MAX_LITERALS).collect::<Vec<_>>()}),
         "int; partial",
     );
     check(
-        json!({"enum": ["a", "b".repeat(LONGEST_LITERAL + 1)]}),
+        json!({"enum": ["a", "b".repeat(MAX_LITERAL + 1)]}),
         "str; partial",
     );
-    let schema = Schema::read(&json!({"enum": values[..MOST_LITERALS]}));
-    assert!(matches!(&schema.root, Type::Literals(v) if v.len() == MOST_LITERALS));
+    let schema = Schema::read(&json!({"enum": values[..MAX_LITERALS]}));
+    assert!(matches!(&schema.root, Type::Literals(v) if v.len() == MAX_LITERALS));
     assert!(!schema.is_partial);
 }
 
@@ -212,7 +212,7 @@ fn alternatives_are_unions() {
         json!({"properties": {"a": {}}, "if": {}, "then": {"properties": {"t": {"type": "null"}}}}),
         "{a?:any,t?:null}",
     );
-    let many: Vec<_> = (0..=MOST_ALTERNATIVES)
+    let many: Vec<_> = (0..=MAX_ALTERNATIVES)
         .map(|n| json!({"type": "array", "items": {"const": n}}))
         .collect();
     check(json!({"anyOf": many}), "any; partial");
@@ -456,7 +456,7 @@ fn fields_carry_what_their_type_does_not_say() {
 /// Counts types, and checks the promises about them on the way.
 fn types(schema: &Schema) -> usize {
     fn walk(ty: &Type, depth: usize, definitions: usize) -> usize {
-        assert!(depth <= 2 * DEEPEST, "nested too deep");
+        assert!(depth <= 2 * MAX_DEPTH, "nested too deep");
         let parts: Vec<&Type> = match ty {
             Type::Array(ty) | Type::Map(ty) => vec![ty],
             Type::Tuple(types) => types.iter().collect(),
@@ -479,7 +479,7 @@ fn types(schema: &Schema) -> usize {
                     .collect()
             }
             Type::Literals(values) => {
-                assert!((1..=MOST_LITERALS * MOST_ALTERNATIVES).contains(&values.len()));
+                assert!((1..=MAX_LITERALS * MAX_ALTERNATIVES).contains(&values.len()));
                 Vec::new()
             }
             Type::Reference(index) => {
@@ -527,8 +527,8 @@ fn bombs_stay_small() {
         })
         .collect();
     let chain = json!({"$ref": "#/$defs/d0", "$defs": chain});
-    let text = "x".repeat(LONGEST_DESCRIPTION);
-    let texts = json!({"properties": (0..MOST_FIELDS)
+    let text = "x".repeat(MAX_DESCRIPTION);
+    let texts = json!({"properties": (0..MAX_FIELDS)
         .map(|n| (format!("p{n}"), json!({"description": text})))
         .collect::<serde_json::Map<_, _>>()});
     // Every object reads every object again.
@@ -558,7 +558,7 @@ fn bombs_stay_small() {
         for read in [Schema::read, Schema::read_parameters] {
             let read = read(&schema);
             let types = types(&read);
-            assert!(types <= 4 * MOST_TYPES, "{types} types");
+            assert!(types <= 4 * MAX_TYPES, "{types} types");
             assert!(read.is_partial || types < 1000, "{types} types");
         }
     }

@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::names::{LONGEST, digest, words};
+use crate::names::{MAX_NAME, digest, words};
 
 /// Digits of a digest.
 const DIGEST: usize = 6;
@@ -18,15 +18,16 @@ const DIGEST: usize = 6;
 /// without words.
 pub fn kebab(raw: &str, kind: &str) -> String {
     // Longer names are cut anyway.
-    let start = &raw[..raw.floor_char_boundary(8 * LONGEST)];
+    let start = &raw[..raw.floor_char_boundary(8 * MAX_NAME)];
     let name = joined(start);
     let lost_letters = raw.chars().any(|c| !c.is_ascii() && c.is_alphanumeric());
     if name.is_empty() {
         return with_digest(kind, raw);
     }
-    match lost_letters || name.len() > LONGEST || start.len() < raw.len() {
-        true => with_digest(&name, raw),
-        false => name,
+    if lost_letters || name.len() > MAX_NAME || start.len() < raw.len() {
+        with_digest(&name, raw)
+    } else {
+        name
     }
 }
 
@@ -111,7 +112,7 @@ fn with_digest(name: &str, raw: &str) -> String {
 }
 
 fn with_suffix(name: &str, suffix: &str) -> String {
-    let room = LONGEST - suffix.len() - 1;
+    let room = MAX_NAME - suffix.len() - 1;
     let kept = &name[..name.len().min(room)];
     format!("{}-{suffix}", kept.trim_end_matches('-'))
 }
@@ -188,7 +189,7 @@ mod tests {
             "{}",
             kebab("größe", "value")
         );
-        assert_eq!(kebab(&"a".repeat(1000), "value").len(), LONGEST);
+        assert_eq!(kebab(&"a".repeat(1000), "value").len(), MAX_NAME);
         assert_ne!(
             kebab(&"a".repeat(1000), "value"),
             kebab(&"a".repeat(1001), "value")

@@ -2,8 +2,8 @@
 //! value, so that a host can turn typed values into JSON and back.
 //!
 //! Made in the same walk as the text ([`super::interface`]), so the two cannot
-//! drift apart. Everything here is bounded: at most [`super::MOST_NODES`] types
-//! in a function, at most [`super::DEEPEST`] inside each other.
+//! drift apart. Everything here is bounded: at most [`super::MAX_NODES`] types
+//! in a function, at most [`super::MAX_DEPTH`] inside each other.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -137,9 +137,10 @@ fn same(resolve: &Resolve, plan: &Type, parsed: &Parsed, all_optional: bool) {
         (Type::Record(plan), TypeDefKind::Record(parsed)) => {
             let mut fields: Vec<(String, Type)> = Vec::new();
             for field in &plan.fields {
-                let ty = match field.required {
-                    true => field.ty.clone(),
-                    false => Type::Option(Box::new(field.ty.clone())),
+                let ty = if field.required {
+                    field.ty.clone()
+                } else {
+                    Type::Option(Box::new(field.ty.clone()))
                 };
                 fields.push((field.name.clone(), ty));
             }

@@ -5,21 +5,21 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::names::{Names, kebab, unique, written};
 use super::plan::{Alternative, Case, Field, Record, Rest, Type};
-use super::{DEEPEST, LONGEST_NOTE, MOST_NODES, prose};
-use crate::names::LONGEST;
+use super::{MAX_DEPTH, MAX_NODES, MAX_NOTE, prose};
+use crate::names::MAX_NAME;
 use crate::schema::{self, Literal, Schema};
 
 /// Fields of a record.
-const MOST_FIELDS: usize = 128;
+const MAX_FIELDS: usize = 128;
 /// Cases of an enum.
-const MOST_CASES: usize = 256;
+const MAX_CASES: usize = 256;
 /// Cases of a variant.
-const MOST_ALTERNATIVES: usize = 32;
+const MAX_ALTERNATIVES: usize = 32;
 /// Elements of a tuple: what generated Rust can print and compare.
-const LONGEST_TUPLE: usize = 12;
+const MAX_TUPLE: usize = 12;
 /// Types in a whole interface, and bytes of strangers' text in it.
-const MOST_NODES_IN_ALL: usize = 100_000;
-const MOST_PROSE_IN_ALL: usize = 2 << 20;
+const MAX_NODES_IN_ALL: usize = 100_000;
+const MAX_PROSE_IN_ALL: usize = 2 << 20;
 
 /// Names of types that generated code takes for something else: those of the
 /// prelude in Rust, those that are imported in Python. And `options`, which
@@ -70,8 +70,8 @@ impl Writer {
             declarations: String::new(),
             uses_json: false,
             declared: HashMap::new(),
-            nodes_left: MOST_NODES_IN_ALL,
-            prose_left: MOST_PROSE_IN_ALL,
+            nodes_left: MAX_NODES_IN_ALL,
+            prose_left: MAX_PROSE_IN_ALL,
         }
     }
 
@@ -107,7 +107,7 @@ impl<'w, 's> Walk<'w, 's> {
             schema,
             function,
             // Half for what goes in, half for what comes out.
-            nodes_left: MOST_NODES / 2,
+            nodes_left: MAX_NODES / 2,
         }
     }
 
@@ -166,7 +166,7 @@ impl<'w, 's> Walk<'w, 's> {
         members: &mut Vec<Member<'s>>,
         is_nullable: &mut bool,
     ) -> Result<(), ()> {
-        if depth > DEEPEST || members.len() >= MOST_ALTERNATIVES || !self.affords(1) {
+        if depth > MAX_DEPTH || members.len() >= MAX_ALTERNATIVES || !self.affords(1) {
             return Err(());
         }
         match ty {
@@ -229,7 +229,7 @@ impl<'w, 's> Walk<'w, 's> {
             schema::Type::Tuple(items) => items.len(),
             _ => 0,
         };
-        if depth > DEEPEST || !self.affords(lines) {
+        if depth > MAX_DEPTH || !self.affords(lines) {
             return self.json();
         }
         let named = member.definition.map(|name| kebab(name, "type"));
@@ -254,7 +254,7 @@ impl<'w, 's> Walk<'w, 's> {
                     format!("list<tuple<string, {}>>", value.text),
                 )
             }
-            schema::Type::Tuple(items) if !items.is_empty() && items.len() <= LONGEST_TUPLE => {
+            schema::Type::Tuple(items) if !items.is_empty() && items.len() <= MAX_TUPLE => {
                 let items: Vec<_> = items
                     .iter()
                     .enumerate()
@@ -300,7 +300,7 @@ impl<'w, 's> Walk<'w, 's> {
         if in_union && let (1, Some(&text)) = (texts.len(), texts.first()) {
             return Mapped::new(Type::Constant(text.into()), String::new());
         }
-        if texts.is_empty() || texts.len() > MOST_CASES {
+        if texts.is_empty() || texts.len() > MAX_CASES {
             return Mapped::new(Type::String, "string");
         }
         // In the order of the schema: it often means something.
@@ -351,14 +351,15 @@ impl<'w, 's> Walk<'w, 's> {
             .into_iter()
             .filter_map(|field| Some((field.name.clone(), constant(&field.ty)?.into())))
             .collect();
-        if fields.len() > MOST_FIELDS || fields.is_empty() && constants.is_empty() {
+        if fields.len() > MAX_FIELDS || fields.is_empty() && constants.is_empty() {
             return self.json();
         }
         let (mut record, text) = self.record(&fields, object.rest.as_deref(), depth, false);
         record.constants = constants;
-        match record.is_constant() {
-            true => Mapped::new(Type::Record(record), String::new()),
-            false => self.declare("record", hint, Type::Record(record), &text),
+        if record.is_constant() {
+            Mapped::new(Type::Record(record), String::new())
+        } else {
+            self.declare("record", hint, Type::Record(record), &text)
         }
     }
 
@@ -368,7 +369,7 @@ impl<'w, 's> Walk<'w, 's> {
         fields: &[&'s schema::Field],
         rest: Option<&'s schema::Type>,
     ) -> Option<(Record, String)> {
-        let shown = &fields[..fields.len().min(MOST_FIELDS)];
+        let shown = &fields[..fields.len().min(MAX_FIELDS)];
         if shown.is_empty() && rest.is_none() || !self.affords(shown.len()) {
             return None;
         }
@@ -395,17 +396,18 @@ impl<'w, 's> Walk<'w, 's> {
         let mut record = Record::default();
         for (field, name) in fields.iter().zip(names) {
             let (mapped, is_nullable) = self.nullable(&field.ty, &name, depth + 1);
-            let ty = match field.required && is_nullable && mapped.ty != Type::Json {
-                true => Type::Option(Box::new(mapped.ty)),
-                false => mapped.ty,
+            let ty = if field.required && is_nullable && mapped.ty != Type::Json {
+                Type::Option(Box::new(mapped.ty))
+            } else {
+                mapped.ty
             };
             let is_option = !field.required || matches!(ty, Type::Option(_));
-            self.writer
-                .comment(&mut text, 8, &note(field), LONGEST_NOTE);
+            self.writer.comment(&mut text, 8, &note(field), MAX_NOTE);
             let written = written(&name);
-            text.push_str(&match is_option {
-                true => format!("        {written}: option<{}>,\n", mapped.text),
-                false => format!("        {written}: {},\n", mapped.text),
+            text.push_str(&if is_option {
+                format!("        {written}: option<{}>,\n", mapped.text)
+            } else {
+                format!("        {written}: {},\n", mapped.text)
             });
             record.fields.push(Field {
                 name,
@@ -418,9 +420,10 @@ impl<'w, 's> Walk<'w, 's> {
             let name = taken.take("other-fields".to_owned(), "other-fields");
             let value = self.map(rest, &singular("other-fields"), depth + 1);
             let list = format!("list<tuple<string, {}>>", value.text);
-            let list = match all_optional {
-                true => format!("option<{list}>"),
-                false => list,
+            let list = if all_optional {
+                format!("option<{list}>")
+            } else {
+                list
             };
             text.push_str(&format!(
                 "        /// Other keys and their values.\n        {name}: {list},\n"
@@ -507,7 +510,7 @@ impl<'w, 's> Walk<'w, 's> {
     /// before under the same name is shared.
     fn declare(&mut self, keyword: &str, hint: &str, ty: Type, text: &str) -> Mapped {
         let long = kebab(&format!("{}-{hint}", self.function), "type");
-        let is_short = |hint: &&str| !AVOIDED.contains(hint) && hint.len() <= LONGEST;
+        let is_short = |hint: &&str| !AVOIDED.contains(hint) && hint.len() <= MAX_NAME;
         let short = Some(hint).filter(is_short);
         for name in short.into_iter().chain([long.as_str()]) {
             if self.writer.declared.get(name) == Some(&ty) {
