@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::faults::Http;
 use crate::harness::{Place, contains, fixture, guest_cache, real_servers, root};
-use crate::vices::Http;
 
 /// How long a client may take for all it has to say.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -203,8 +203,8 @@ impl Crowd {
                 "git": real("git", &[]),
                 "remote": { "url": remote.url() },
                 "local": fixture(&["--log", log.to_str().unwrap()]),
-                "broken": fixture(&["--vice", "exit-at-start=3"]),
-                "rude": fixture(&["--vice", "bad-handshake"]),
+                "broken": fixture(&["--fault", "exit-at-start=3"]),
+                "rude": fixture(&["--fault", "bad-handshake"]),
             },
             "coordinator": {
                 "tools": { "ask": ["remote.add"], "allow": ["*"] },

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Answering, Approval, Attendant, Bounds, Engine, EngineOptions, FinishedCall, Grants,
-    LocalTools, Program, Report, ServerSpec, Session, SessionOptions, Status, Toolbox, Verdict,
+    Answering, Approval, Engine, EngineOptions, FinishedCall, Grants, HostCallbacks, LocalTools,
+    Program, Report, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox, Verdict,
 };
 
 use crate::harness::{Place, fixture, guest_cache, ok, real_servers};
@@ -30,7 +30,7 @@ impl Person {
     }
 }
 
-impl Attendant for Person {
+impl HostCallbacks for Person {
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         self.asked.lock().unwrap().push(approval);
         Box::pin(async {
@@ -52,7 +52,11 @@ fn session(grants: Grants, timeout: Duration) -> Session {
     })
     .unwrap();
     let tools = LocalTools::new().tool("push", "", json!({}), |arguments| async { Ok(arguments) });
-    let tools = Toolbox::new(vec![ServerSpec::local("git", tools)], Bounds::default()).unwrap();
+    let tools = Toolbox::new(
+        vec![ServerSpec::local("git", tools)],
+        ServerLimits::default(),
+    )
+    .unwrap();
     let mut options = SessionOptions {
         grants,
         ..SessionOptions::default()
@@ -62,7 +66,7 @@ fn session(grants: Grants, timeout: Duration) -> Session {
 }
 
 async fn push(session: &mut Session, person: &Arc<Person>) -> Report {
-    session.attend(Some(Arc::clone(person) as Arc<dyn Attendant>));
+    session.set_callbacks(Some(Arc::clone(person) as Arc<dyn HostCallbacks>));
     let code = "await call_tool('git.push', {'force': True})";
     session.run(Program::python(code)).await
 }
@@ -106,7 +110,7 @@ async fn the_time_a_person_takes_is_not_the_programs() {
     let report = push(&mut session, &person).await;
     assert_eq!(report.status, Status::Ok, "{report:?}");
     // A program that goes on meanwhile pays for its own time.
-    session.attend(Some(Arc::clone(&person) as Arc<dyn Attendant>));
+    session.set_callbacks(Some(Arc::clone(&person) as Arc<dyn HostCallbacks>));
     let code = "import asyncio
 asking = asyncio.create_task(call_tool('git.push', {}))
 await asyncio.sleep(0)

@@ -12,7 +12,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use wasm_coordinator::files::{Quota, Workspace};
 use wasm_coordinator::{
-    Bounds, Files, LocalTools, Program, ServerSpec, Session, SessionOptions, Status, Toolbox,
+    Files, LocalTools, Program, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
 use crate::harness::root;
@@ -150,7 +150,11 @@ fn changed_by_others() -> Seen {
 /// The mounts that nobody writes: one is empty, one is made while looked at.
 fn read_only() -> Seen {
     let shop = LocalTools::new().tool("price", "A price.", json!({}), |_| async { Ok(json!(1)) });
-    let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default()).unwrap();
+    let tools = Toolbox::new(
+        vec![ServerSpec::local("shop", shop)],
+        ServerLimits::default(),
+    )
+    .unwrap();
     let mut session = Session::new(engine(), tools, SessionOptions::default());
     let mut seen = run(&mut session, "read-only", "/skills");
     seen.extend(run(&mut session, "read-only", "/servers"));

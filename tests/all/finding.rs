@@ -266,7 +266,7 @@ names[0]";
 #[test]
 fn a_server_that_cannot_be_used_is_left_out_and_named() {
     let place = Place::with_config(json!({
-        "mcpServers": { "good": fixture(&[]), "bad": fixture(&["--vice", "exit-at-start"]) },
+        "mcpServers": { "good": fixture(&[]), "bad": fixture(&["--fault", "exit-at-start"]) },
         "coordinator": { "startTimeout": "3s" },
     }));
     let source = "found = search_tools('add')\n[found[0]['name'], found.message]";
@@ -318,11 +318,11 @@ const result = await callTool(found.name, { timezone: 'Europe/Zurich' });
 #[test]
 fn hostile_definitions_are_found_as_data_and_within_bounds() {
     let place = Place::with_fixture(&[
-        "--vice",
+        "--fault",
         "breakers",
-        "--vice",
+        "--fault",
         "names",
-        "--vice",
+        "--fault",
         "bad-schemas",
     ]);
     let source = "\
@@ -338,14 +338,14 @@ sorted(p['name'] for p in breaker['parameters'])[-3:]";
         ok(place.python(source)),
         json!(["self", "timeout", "value"])
     );
-    let huge = Place::with_fixture(&["--vice", "huge-description=100000"]);
+    let huge = Place::with_fixture(&["--fault", "huge-description=100000"]);
     let found: Value = ok(huge.python("[len(str(search_tools(limit=1000, detail='full'))) < 2_000_000, len(search_tools()[0]['description']) < 300]"));
     assert_eq!(found, json!([true, true]));
 }
 
 #[test]
 fn an_answer_that_would_be_too_large_is_cut_and_says_so() {
-    let place = Place::with_fixture(&["--vice", "huge-schema=1500000"]);
+    let place = Place::with_fixture(&["--fault", "huge-schema=1500000"]);
     let source = "\
 found = search_tools('', detail='full', limit=1000)
 brief = search_tools('', limit=1000)

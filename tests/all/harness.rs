@@ -26,7 +26,7 @@ pub fn guest_cache() -> PathBuf {
     built().join("test-guests")
 }
 
-/// The server of ours with switchable vices.
+/// The server of ours with switchable faults.
 pub fn fixture_server() -> PathBuf {
     built().join("examples/fixture-server")
 }

@@ -1,7 +1,7 @@
 //! Names, definitions and servers that attack: what each case must come to, in
 //! Python and JavaScript alike, with a healthy server beside that goes on.
 //!
-//! The cases of the tool layer, and where each is tested; `vices` and so on are
+//! The cases of the tool layer, and where each is tested; `faults` and so on are
 //! modules beside this one, paths begin in `host/` unless they say otherwise.
 //!
 //! | case | | tests |
@@ -27,12 +27,12 @@
 //! | H29 | death in a call | `death_in_a_call_is_an_unknown_outcome_in_both_languages` |
 //! | H30 | crashing for ever | `a_server_that_always_crashes_is_started_with_pauses` |
 //! | H31 | a server that does not read | `a_server_that_does_not_read_times_out_alone` |
-//! | H33 | HTTP that misbehaves | `http_that_misbehaves_is_an_error`, `vices::servers_over_http_that_misbehave_are_errors`; `upstream/http_client.rs` |
+//! | H33 | HTTP that misbehaves | `http_that_misbehaves_is_an_error`, `faults::servers_over_http_that_misbehave_are_errors`; `upstream/http_client.rs` |
 //! | H34 | shell syntax in the configuration | `nothing_of_the_configuration_reaches_a_shell` |
 //! | H36 | `mcp.json` of a cloned repository | not here: `serve` does not exist yet |
 //! | H37 | a guest that edits servers | no such message: `message.rs` |
 //! | H39 | addresses to log in at | `no_address_that_a_server_names_is_opened` |
-//! | H40 | children left behind | `children_in_sessions_of_their_own_end_too`, `vices::nothing_is_left_running` |
+//! | H40 | children left behind | `children_in_sessions_of_their_own_end_too`, `faults::nothing_is_left_running` |
 //! | H42 | requests to the client | `requests_to_the_client_are_refused_however_many` |
 //! | H43 | one policy on every route | `a_denied_tool_is_denied_on_every_route` |
 //! | H45 | a thousand calls at once | `a_thousand_calls_at_once_all_end` |
@@ -44,8 +44,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
+use crate::faults::Http;
 use crate::harness::{Place, contains, ends, error, fixture, ok};
-use crate::vices::Http;
 
 /// A place with a healthy server `good`, and one with these arguments, `bad`.
 fn bad(arguments: &[&str]) -> Place {
@@ -156,7 +156,7 @@ impl Trap {
     }
 }
 
-/// What the fixture server's vice `names` adds and a client may take: each
+/// What the fixture server's fault `names` adds and a client may take: each
 /// without control characters.
 const NAMES: &[&str] = &[
     "a.b",
@@ -206,7 +206,7 @@ const NAMES: &[&str] = &[
 
 #[test]
 fn every_name_is_reached_under_an_identifier_of_its_own() {
-    let place = bad(&["--vice", "names"]);
+    let place = bad(&["--fault", "names"]);
     let python = format!(
         "\
 import json, re, servers.bad, mcp_tools.bad
@@ -255,7 +255,7 @@ for (const raw of {names}) {{
 
 #[test]
 fn importing_calls_nothing() {
-    let place = bad(&["--vice", "names", "--log", "log"]);
+    let place = bad(&["--fault", "names", "--log", "log"]);
     for source in [
         "const module = await import('servers/bad'); await module; JSON.stringify(module); `${typeof module.then}`",
         "import * as bad from 'servers/bad'; import bad2 from 'servers/bad'; const all = await Promise.all([bad, bad2]); typeof all",
@@ -308,7 +308,7 @@ fn servers_named_like_paths_are_refused_or_renamed() {
 
 #[test]
 fn text_of_definitions_is_data_in_programs() {
-    let place = bad(&["--vice", "breakers"]);
+    let place = bad(&["--fault", "breakers"]);
     let python = "\
 import io, contextlib, inspect
 import servers.bad, mcp_tools.bad
@@ -341,7 +341,7 @@ console.log(breaker, searchTools('breaker', { detail: 'full' }));
 
 #[test]
 fn parameters_of_any_name_arrive_under_that_name() {
-    let place = bad(&["--vice", "breakers"]);
+    let place = bad(&["--fault", "breakers"]);
     let python = "\
 from servers.bad import breaker
 from mcp_tools.bad import breaker as breaker_sync
@@ -375,7 +375,7 @@ one['arguments']";
 
 #[test]
 fn of_two_tools_of_one_name_the_first_is_kept_and_the_other_reported() {
-    let place = bad(&["--vice", "duplicates"]);
+    let place = bad(&["--fault", "duplicates"]);
     echoes(&place, "bad.echo");
     let source =
         "[t['description'] for t in search_tools('echo', server='bad') if t['name'] == 'bad.echo']";
@@ -393,7 +393,7 @@ fn of_two_tools_of_one_name_the_first_is_kept_and_the_other_reported() {
 fn ten_thousand_tools_are_bounded_and_the_rest_is_reported() {
     for arguments in [
         &["--tools", "10000"][..],
-        &["--tools", "10000", "--vice", "page=100"],
+        &["--tools", "10000", "--fault", "page=100"],
     ] {
         let place = bad(arguments);
         echoes(&place, "bad.tool_0001");
@@ -413,11 +413,11 @@ fn ten_thousand_tools_are_bounded_and_the_rest_is_reported() {
 
 #[test]
 fn pages_without_end_are_bounded_or_a_reason() {
-    let place = bad(&["--vice", "endless-pages"]);
+    let place = bad(&["--fault", "endless-pages"]);
     for outcome in outcomes(&place, "bad.page_7", &json!({})) {
         assert_eq!(outcome[0], "ok", "{outcome}");
     }
-    let place = bad(&["--vice", "repeat-cursor"]);
+    let place = bad(&["--fault", "repeat-cursor"]);
     for outcome in outcomes(&place, "bad.echo", &json!({})) {
         assert_eq!(outcome[0], "unavailable");
         contains(&outcome[1], "goes in a circle");
@@ -426,23 +426,23 @@ fn pages_without_end_are_bounded_or_a_reason() {
 
 #[test]
 fn definitions_of_megabytes_are_a_reason_and_harm_nobody_else() {
-    for vice in ["huge-schema", "huge-description=400000"] {
-        let place = bad(&["--vice", vice]);
+    for fault in ["huge-schema", "huge-description=400000"] {
+        let place = bad(&["--fault", fault]);
         for outcome in outcomes(&place, "bad.echo", &json!({})) {
-            assert_eq!(outcome[0], "unavailable", "{vice}: {outcome}");
+            assert_eq!(outcome[0], "unavailable", "{fault}: {outcome}");
             contains(&outcome[1], "8388608 bytes");
         }
     }
     // Twins within the bounds.
-    for vice in ["huge-schema=4000000", "huge-description=100000"] {
-        let place = bad(&["--vice", vice]);
+    for fault in ["huge-schema=4000000", "huge-description=100000"] {
+        let place = bad(&["--fault", fault]);
         echoes(&place, "bad.echo");
     }
 }
 
 #[test]
 fn tools_with_senseless_schemas_can_be_called_or_are_left_out() {
-    let place = bad(&["--vice", "bad-schemas"]);
+    let place = bad(&["--fault", "bad-schemas"]);
     let names = "[t['name'] for t in search_tools('schema', server='bad', limit=1000) if t['name'].startswith('bad.schema_')]";
     let names = ok(place.python(names));
     let names: Vec<&str> = names
@@ -473,7 +473,7 @@ fn tools_with_senseless_schemas_can_be_called_or_are_left_out() {
 #[test]
 fn schemas_are_never_fetched() {
     let trap = Trap::new(|_| "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}".to_owned());
-    let place = bad(&["--vice", &format!("ref={}schema.json", trap.url)]);
+    let place = bad(&["--fault", &format!("ref={}schema.json", trap.url)]);
     for tool in ["network_ref", "file_ref", "share_ref", "network_schema"] {
         for outcome in outcomes(
             &place,
@@ -494,7 +494,7 @@ fn schemas_are_never_fetched() {
 
 #[test]
 fn a_tool_that_changed_is_refused_and_what_it_says_now_is_not_shown() {
-    let place = bad(&["--vice", "rug-pull", "--log", "log"]);
+    let place = bad(&["--fault", "rug-pull", "--log", "log"]);
     let python = "\
 from servers.bad import echo
 out = [(await echo(text='a'))['arguments']]
@@ -538,7 +538,7 @@ out";
 #[test]
 fn a_tool_that_changed_is_checked_as_what_it_is_now_where_changes_are_accepted() {
     let place = Place::with_config(json!({
-        "mcpServers": { "bad": fixture(&["--vice", "rug-pull", "--log", "log"]) },
+        "mcpServers": { "bad": fixture(&["--fault", "rug-pull", "--log", "log"]) },
         "coordinator": { "tools": { "changes": "accept" } },
     }));
     let python = "\
@@ -598,7 +598,7 @@ fn annotations_decide_nothing() {
 fn silence_at_any_stage_ends_in_time() {
     for stage in ["all", "initialize", "list"] {
         // The old handshake, so that each stage is reached.
-        let place = bad(&["--vice", &format!("silent={stage}"), "--vice", "old"]);
+        let place = bad(&["--fault", &format!("silent={stage}"), "--fault", "old"]);
         let expected = match stage {
             "list" => "did not list its tools within 3s",
             _ => "did not start within 3s",
@@ -608,7 +608,7 @@ fn silence_at_any_stage_ends_in_time() {
             contains(&outcome[1], expected);
         }
     }
-    let place = bad(&["--vice", "silent=call"]);
+    let place = bad(&["--fault", "silent=call"]);
     for outcome in outcomes(&place, "bad.echo", &json!({})) {
         assert_eq!(outcome[0], "timed_out", "{outcome}");
         contains(&outcome[1], "may have taken effect");
@@ -617,7 +617,7 @@ fn silence_at_any_stage_ends_in_time() {
 
 #[test]
 fn a_late_answer_is_dropped_and_not_given_to_the_next_call() {
-    let mut bad = fixture(&["--vice", "ignore-cancel"]);
+    let mut bad = fixture(&["--fault", "ignore-cancel"]);
     bad["callTimeout"] = json!("500ms");
     let place = beside_good(bad);
     let python = "\
@@ -677,10 +677,10 @@ fn lines_without_end_are_cut() {
 
 #[test]
 fn a_flood_on_standard_error_blocks_nothing() {
-    let place = bad(&["--vice", "stderr-flood=100000000"]);
+    let place = bad(&["--fault", "stderr-flood=100000000"]);
     echoes(&place, "bad.echo");
     // What was kept of it is little, also where it is shown.
-    let place = bad(&["--vice", "stderr-flood=100000000", "--vice", "silent=all"]);
+    let place = bad(&["--fault", "stderr-flood=100000000", "--fault", "silent=all"]);
     for outcome in outcomes(&place, "bad.echo", &json!({})) {
         assert_eq!(outcome[0], "unavailable");
         let message = outcome[1].as_str().unwrap();
@@ -741,7 +741,7 @@ fn death_in_a_call_is_an_unknown_outcome_in_both_languages() {
 
 #[test]
 fn a_server_that_always_crashes_is_started_with_pauses() {
-    let place = bad(&["--vice", "exit-at-start", "--log", "log"]);
+    let place = bad(&["--fault", "exit-at-start", "--log", "log"]);
     let python = "\
 kinds = set()
 for _ in range(50):
@@ -781,8 +781,8 @@ for (let i = 0; i < 50; i++) {
 fn a_server_that_does_not_read_times_out_alone() {
     // It reads the handshake and the request for the list; a pipe takes the
     // smaller of the calls.
-    for (vice, size) in [("no-read=2", 15_000), ("no-read=2", 3_000_000)] {
-        let place = bad(&["--vice", vice, "--vice", "new"]);
+    for (fault, size) in [("no-read=2", 15_000), ("no-read=2", 3_000_000)] {
+        let place = bad(&["--fault", fault, "--fault", "new"]);
         let arguments = json!({ "text": "x".repeat(size) });
         for outcome in outcomes(&place, "bad.echo", &arguments) {
             let kind = outcome[0].as_str().unwrap();
@@ -803,7 +803,7 @@ fn a_server_that_does_not_read_times_out_alone() {
 
 #[test]
 fn http_that_misbehaves_is_an_error() {
-    for (vice, kinds) in [
+    for (fault, kinds) in [
         ("http-endless", &["timed_out", "unavailable"][..]),
         (
             "http-event=50000000",
@@ -824,11 +824,11 @@ fn http_that_misbehaves_is_an_error() {
         ("http-tail", &["ok", "outcome_unknown", "unavailable"]),
         ("http-session-lost", &["ok"]),
     ] {
-        let server = Http::start(&["--vice", vice]);
+        let server = Http::start(&["--fault", fault]);
         for outcome in outcomes(&server.place(json!({})), "bad.echo", &json!({})) {
             assert!(
                 kinds.contains(&outcome[0].as_str().unwrap()),
-                "{vice}: {outcome}"
+                "{fault}: {outcome}"
             );
             assert!(!outcome.to_string().contains("127.0.0.1"), "{outcome}");
         }
@@ -892,7 +892,7 @@ fn no_address_that_a_server_names_is_opened() {
     }
     assert!(login.visitors() > 0);
     assert_eq!(elsewhere.visitors(), 0);
-    let redirecting = Http::start(&["--vice", &format!("http-redirect={}", elsewhere.url)]);
+    let redirecting = Http::start(&["--fault", &format!("http-redirect={}", elsewhere.url)]);
     for outcome in outcomes(
         &redirecting.place(json!({ "Authorization": "Bearer secret-canary" })),
         "bad.echo",
@@ -908,9 +908,9 @@ fn children_in_sessions_of_their_own_end_too() {
     let place = bad(&[
         "--log",
         "log",
-        "--vice",
+        "--fault",
         "fork-detached=8",
-        "--vice",
+        "--fault",
         "fork=8",
     ]);
     ok(place.python("await call_tool('bad.echo', {})"));
@@ -1094,7 +1094,7 @@ results.every((r, n) => r.arguments.n === n)";
 fn headers_named_by_schemas_stay_in_their_own_namespace() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let path = log.path().to_str().unwrap();
-    let server = Http::start(&["--vice", "header-names", "--log", path]);
+    let server = Http::start(&["--fault", "header-names", "--log", path]);
     let place = server.place(json!({}));
     for tool in [
         "header_reserved",

@@ -113,7 +113,7 @@ fn a_tool_that_is_not_there_is_an_import_error_by_its_file_too() {
 
 #[test]
 fn every_tool_of_a_hostile_server_can_be_imported_by_its_file() {
-    let place = Place::with_fixture(&["--vice", "names"]);
+    let place = Place::with_fixture(&["--fault", "names"]);
     let source = "\
 import importlib, inspect
 all = search_tools(limit=1000, detail='detailed')
@@ -192,7 +192,7 @@ result";
 
 #[test]
 fn every_file_below_servers_can_be_imported_with_all_it_names() {
-    let place = Place::with_fixture(&["--vice", "names", "--vice", "breakers"]);
+    let place = Place::with_fixture(&["--fault", "names", "--fault", "breakers"]);
     let source = "\
 import ast, importlib, inspect, os
 files = [name for name in sorted(os.listdir('/servers/fixture')) if name.endswith('.py') and name != '__init__.py']

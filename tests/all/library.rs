@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wasm_coordinator::files::{self, Quota, Workspace};
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Files, Limits, LocalTools, Program, Report, ServerSpec, Session,
-    SessionOptions, Status, Toolbox,
+    Engine, EngineOptions, Files, Limits, LocalTools, Program, Report, ServerLimits, ServerSpec,
+    Session, SessionOptions, Status, Toolbox,
 };
 
 use crate::harness::guest_cache;
@@ -275,7 +275,11 @@ fn rust_functions_are_tools_of_programs() {
     };
     let schema = json!({ "type": "object", "properties": { "text": { "type": "string" } }, "required": ["text"] });
     let voice = LocalTools::new().tool("shout", "Shouts.", schema, shout);
-    let tools = Toolbox::new(vec![ServerSpec::local("voice", voice)], Bounds::default()).unwrap();
+    let tools = Toolbox::new(
+        vec![ServerSpec::local("voice", voice)],
+        ServerLimits::default(),
+    )
+    .unwrap();
     tokio().block_on(async {
         let mut session = session(tools, Limits::default());
         let source = "from servers.voice import shout\n(await shout(text='hey'))['loud']";

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Answering, Attendant, Bounds, Declined, Http, LogEntry, LogLevel, PassThrough, Program,
-    Progress, RequestKind, ServerRequest, ServerSpec, Session, SessionOptions, Stdio, Toolbox,
+    Answering, Declined, HostCallbacks, Http, LogEntry, LogLevel, PassThrough, Program, Progress,
+    RequestKind, ServerLimits, ServerRequest, ServerSpec, Session, SessionOptions, Stdio, Toolbox,
     Transport,
 };
 
+use crate::faults;
 use crate::harness::{fixture_server, real_servers};
 use crate::library::{engine, tokio};
-use crate::vices;
 
 /// Writes down what it hears, and answers everything in the same way.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Recording {
     }
 }
 
-impl Attendant for Recording {
+impl HostCallbacks for Recording {
     fn answer(&self, request: ServerRequest) -> Answering<'_, Result<Value, Declined>> {
         self.asked.lock().unwrap().push(request);
         Box::pin(async {
@@ -67,7 +67,7 @@ impl Attendant for Recording {
 }
 
 /// The fixture server of the older era and of the new one.
-const ERAS: [&[&str]; 2] = [&["--vice", "old"], &[]];
+const ERAS: [&[&str]; 2] = [&["--fault", "old"], &[]];
 
 fn fixture(arguments: &[&str]) -> ServerSpec {
     let stdio = Stdio {
@@ -79,12 +79,13 @@ fn fixture(arguments: &[&str]) -> ServerSpec {
 }
 
 fn toolbox(server: ServerSpec) -> Arc<Toolbox> {
-    Arc::new(Toolbox::new(vec![server], Bounds::default()).unwrap())
+    Arc::new(Toolbox::new(vec![server], ServerLimits::default()).unwrap())
 }
 
 fn session(toolbox: &Arc<Toolbox>, attendant: Option<&Arc<Recording>>) -> Session {
     let mut session = Session::new(engine(), Arc::clone(toolbox), SessionOptions::default());
-    session.attend(attendant.map(|attendant| Arc::clone(attendant) as Arc<dyn Attendant>));
+    session
+        .set_callbacks(attendant.map(|attendant| Arc::clone(attendant) as Arc<dyn HostCallbacks>));
     session
 }
 
@@ -111,7 +112,7 @@ fn call(tool: &str, arguments: &Value) -> String {
 #[test]
 fn progress_reaches_the_run_that_made_the_call_and_no_other() {
     tokio().block_on(async {
-        let server = vices::Http::start(&["--sse"]);
+        let server = faults::Http::start(&["--sse"]);
         let http = Http {
             url: server.url().to_owned(),
             ..Http::default()
@@ -192,7 +193,7 @@ fn a_flood_of_progress_is_cut_and_extends_nothing() {
         .await
         .unwrap();
         assert_eq!(attendant.progress().len(), before);
-        let state = &toolbox.upstream().states()[0];
+        let state = &toolbox.states()[0];
         assert!(state.stray_progress > 0, "{state:?}");
     });
 }
@@ -202,7 +203,7 @@ fn a_question_is_answered_in_both_eras_and_over_http() {
     tokio().block_on(async {
         let answer = json!({ "action": "accept", "content": { "colour": "red" } });
         let mut servers = ERAS.map(fixture).to_vec();
-        let http = vices::Http::start(&["--sse", "--session", "--vice", "old"]);
+        let http = faults::Http::start(&["--sse", "--session", "--fault", "old"]);
         let spec = Http {
             url: http.url().to_owned(),
             ..Http::default()
@@ -322,7 +323,7 @@ fn nobody_is_sent_to_an_address_that_is_not_of_the_web() {
 #[test]
 fn a_question_that_may_be_anybodys_is_nobodys() {
     tokio().block_on(async {
-        let toolbox = toolbox(fixture(&["--vice", "old"]));
+        let toolbox = toolbox(fixture(&["--fault", "old"]));
         let answer = json!({ "action": "accept", "content": { "colour": "red" } });
         let attendant = Recording::answering(answer);
         let stranger = Arc::default();
@@ -351,7 +352,7 @@ fn questions_without_end_are_declined_and_bounded() {
         assert_eq!(attendant.asked().len(), 10);
 
         let attendant = Recording::answering(json!({ "action": "accept", "content": {} }));
-        let toolbox = toolbox(fixture(&["--vice", "old"]));
+        let toolbox = toolbox(fixture(&["--fault", "old"]));
         let many = call("ask", &json!({ "count": 100_000 }));
         assert_eq!(
             run(&toolbox, Some(&attendant), &many).await,

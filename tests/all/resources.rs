@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Bounds, LocalTools, Program, Report, ServerSpec, Session, SessionOptions, Status, Toolbox,
+    LocalTools, Program, Report, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
 use crate::library::{engine, tokio};
@@ -32,7 +32,7 @@ fn run(programs: &[Program]) -> (Vec<Report>, Vec<(&'static str, Value)>) {
         });
     }
     let tools = vec![ServerSpec::local("my-docs", tools)];
-    let tools = Toolbox::new(tools, Bounds::default()).unwrap();
+    let tools = Toolbox::new(tools, ServerLimits::default()).unwrap();
     let reports = tokio().block_on(async {
         let mut session = Session::new(engine(), tools, SessionOptions::default());
         let mut reports = Vec::new();

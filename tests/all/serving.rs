@@ -609,8 +609,8 @@ fn a_server_that_misbehaves_leaves_the_others_alone() {
         "memory": real("memory", &[]),
         "time": real("time", &[]),
         "git": real("git", &[]),
-        "broken": fixture(&["--vice", "exit-at-start=3"]),
-        "mute": fixture(&["--vice", "silent"]),
+        "broken": fixture(&["--fault", "exit-at-start=3"]),
+        "mute": fixture(&["--fault", "silent"]),
     } });
     place.write("mcp.json", config.to_string());
     let mut client = Client::start(&place, &[]);

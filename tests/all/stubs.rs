@@ -1,4 +1,4 @@
-//! The stubs of real, of vicious and of recorded tools, under type checkers.
+//! The stubs of real, of faulty and of recorded tools, under type checkers.
 
 use std::path::Path;
 use std::process::Command;
@@ -161,7 +161,7 @@ fn stubs_of_the_test_servers_are_accepted() {
 
 #[test]
 fn stubs_of_vicious_tools_are_accepted() {
-    let vices = [
+    let faults = [
         "breakers",
         "names",
         "bad-schemas",
@@ -171,11 +171,11 @@ fn stubs_of_vicious_tools_are_accepted() {
         "huge-schema=200000",
         "huge-description=200000",
     ];
-    let servers: Map<String, Value> = vices
+    let servers: Map<String, Value> = faults
         .iter()
-        .map(|vice| {
-            let name = vice.split('=').next().unwrap_or(vice);
-            (name.to_owned(), fixture(&["--vice", vice]))
+        .map(|fault| {
+            let name = fault.split('=').next().unwrap_or(fault);
+            (name.to_owned(), fixture(&["--fault", fault]))
         })
         .collect();
     let place = Place::with_servers(Value::Object(servers));

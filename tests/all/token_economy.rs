@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Bounds, Detail, Grants, Program, ServerSpec, Session, SessionOptions, Stdio, Toolbox,
+    Detail, Grants, Program, ServerLimits, ServerSpec, Session, SessionOptions, Stdio, Toolbox,
     Transport, stubs_root,
 };
 
@@ -92,7 +92,8 @@ impl Row {
 }
 
 async fn measure(label: &str, specs: Vec<ServerSpec>) -> Row {
-    let toolbox = Toolbox::new(specs, Bounds::default()).expect("the servers can be used together");
+    let toolbox =
+        Toolbox::new(specs, ServerLimits::default()).expect("the servers can be used together");
     let grants = Grants::default();
     let servers = toolbox.servers();
     let readme = stubs_root(&servers);
@@ -103,12 +104,8 @@ async fn measure(label: &str, specs: Vec<ServerSpec>) -> Row {
     let readme = tokens(std::str::from_utf8(&readme.text).unwrap());
     let mut names = Vec::new();
     let mut each = Vec::new();
-    for (index, server) in servers.iter().enumerate() {
-        let listing = toolbox
-            .upstream()
-            .tools(index)
-            .await
-            .expect("the server lists its tools");
+    for (server, listing) in servers.iter().zip(toolbox.listings().await) {
+        let listing = listing.expect("the server lists its tools");
         for tool in &listing.tools {
             let name = format!("{}.{}", server.name, tool.name);
             let page = toolbox
@@ -203,7 +200,7 @@ async fn rows() -> [usize; 3] {
         env!("CARGO_BIN_EXE_wasm-coordinator"),
         vec!["demo-server".into()],
     );
-    let toolbox = Toolbox::new(vec![demo], Bounds::default()).unwrap();
+    let toolbox = Toolbox::new(vec![demo], ServerLimits::default()).unwrap();
     let table = toolbox
         .call(&Grants::default(), "demo.list_orders", "{}")
         .await

@@ -183,7 +183,7 @@ fn secrets_of_the_configuration_are_in_no_file() {
 
 #[test]
 fn new_tools_appear_while_a_program_runs() {
-    let place = Place::with_fixture(&["--vice", "changing"]);
+    let place = Place::with_fixture(&["--fault", "changing"]);
     let source = r#"
 import os, time
 from servers.fixture import echo

@@ -90,18 +90,18 @@ impl Site {
         request: Request,
         output: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<After> {
-        let vices = &self.server.vices;
+        let faults = &self.server.faults;
         // Without their values, which may be secrets.
         let names: Vec<_> = request.headers.keys().collect();
         self.server
             .record(&json!({ "event": "request", "headers": names }));
-        if vices.has("http-hang") {
+        if faults.has("http-hang") {
             return std::future::pending().await;
         }
-        if let Some(status) = vices.value("http-status") {
+        if let Some(status) = faults.value("http-status") {
             return plain(output, &format!("{status} As Asked"), "", "").await;
         }
-        if let Some(target) = vices.value("http-redirect") {
+        if let Some(target) = faults.value("http-redirect") {
             return plain(
                 output,
                 "307 Elsewhere",
@@ -148,7 +148,7 @@ impl Site {
         }
         let needs_stream = ["http-retry", "http-endless", "http-event"]
             .iter()
-            .any(|vice| vices.has(vice));
+            .any(|fault| faults.has(fault));
         match self.options.event_stream || needs_stream {
             true => self.stream(pieces, &headers, output).await,
             false => self.single(pieces, &headers, output).await,
@@ -182,7 +182,7 @@ impl Site {
             Some(id) if *id != known => Err("404 Not Found"),
             Some(_) => {
                 let count = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
-                match self.server.vices.number("http-session-lost") {
+                match self.server.faults.number("http-session-lost") {
                     Some(limit) if count > limit => Err("404 Not Found"),
                     _ => Ok(()),
                 }
@@ -198,7 +198,7 @@ impl Site {
         headers: &str,
         output: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<After> {
-        let vices = &self.server.vices;
+        let faults = &self.server.faults;
         let mut body = None;
         while body.is_none() {
             match pieces.recv().await {
@@ -224,12 +224,12 @@ impl Site {
             }
         }
         let mut body = body.unwrap_or_default();
-        let mut content_type = vices.value("http-type").unwrap_or("application/json");
-        if vices.has("http-html") {
+        let mut content_type = faults.value("http-type").unwrap_or("application/json");
+        if faults.has("http-html") {
             content_type = "text/html";
             body = "<!doctype html><title>Welcome</title><p>Please log in.".to_owned();
         }
-        let encoding = match vices.has("http-gzip") {
+        let encoding = match faults.has("http-gzip") {
             true => "content-encoding: gzip\r\n",
             false => "",
         };
@@ -238,12 +238,12 @@ impl Site {
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\n{encoding}{headers}\r\n"
         );
         output.write_all(head.as_bytes()).await?;
-        if vices.has("http-cut") {
+        if faults.has("http-cut") {
             output.write_all(&body.as_bytes()[..length / 2]).await?;
             return Ok(After::Close);
         }
         output.write_all(body.as_bytes()).await?;
-        if vices.has("http-tail") {
+        if faults.has("http-tail") {
             output.write_all(b"}}} and this too").await?;
         }
         Ok(After::KeepOpen)
@@ -256,24 +256,24 @@ impl Site {
         headers: &str,
         output: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<After> {
-        let vices = &self.server.vices;
-        let content_type = vices.value("http-type").unwrap_or("text/event-stream");
+        let faults = &self.server.faults;
+        let content_type = faults.value("http-type").unwrap_or("text/event-stream");
         let head = format!(
             "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncache-control: no-cache\r\ntransfer-encoding: chunked\r\n{headers}\r\n"
         );
         output.write_all(head.as_bytes()).await?;
-        if vices.has("http-endless") {
+        if faults.has("http-endless") {
             loop {
                 chunk(output, b": still here\n\n").await?;
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
-        if vices.has("http-retry") {
+        if faults.has("http-retry") {
             chunk(output, b"id: 1\nretry: 0\ndata:\n\n").await?;
             output.write_all(b"0\r\n\r\n").await?;
             return Ok(After::KeepOpen);
         }
-        if let Some(bytes) = vices.number("http-event") {
+        if let Some(bytes) = faults.number("http-event") {
             chunk(output, b"event: message\ndata: ").await?;
             for _ in 0..bytes.div_ceil(64 << 10) {
                 chunk(output, &[b'x'; 64 << 10]).await?;
@@ -290,16 +290,16 @@ impl Site {
                 Piece::Raw(bytes) => bytes,
                 Piece::Close => return Ok(After::Close),
             };
-            if vices.has("http-cut") {
+            if faults.has("http-cut") {
                 chunk(output, &event[..event.len() / 2]).await?;
                 return Ok(After::Close);
             }
             chunk(output, &event).await?;
-            if is_answer && !vices.has("twice") {
+            if is_answer && !faults.has("twice") {
                 break;
             }
         }
-        if vices.has("http-tail") {
+        if faults.has("http-tail") {
             chunk(output, b"data: }}} and this too\n\nevent: \xff\xfe\n\n").await?;
         }
         output.write_all(b"0\r\n\r\n").await?;

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! fixture-server [--http [--sse] [--session] [--token TOKEN]] [--name NAME]
-//!                [--tools N] [--resources N] [--log FILE] [--vice NAME[=VALUE]]...
+//!                [--tools N] [--resources N] [--log FILE] [--fault NAME[=VALUE]]...
 //! ```
 //!
 //! - `--http` listens on a free port of 127.0.0.1 and prints the address as
@@ -14,22 +14,22 @@
 //!   `--session` hands out session ids in the old era, `--token` refuses
 //!   requests without that bearer token.
 //! - `--tools N` adds `tool_0001` … to the list; they echo.
-//! - `--resources N` has resources and prompts: see `material.rs`.
+//! - `--resources N` has resources and prompts: see `resources.rs`.
 //! - `--log FILE` appends one JSON line for each start, for each message
 //!   received, and over HTTP for the names of each request's headers, so that a test can check "at most once". The file outlives
 //!   restarts.
-//! - `--vice` is one of the table in `vices.rs`, which `--help` prints. Vices
+//! - `--fault` is one of the table in `faults.rs`, which `--help` prints. Faults
 //!   concern starting, listing and transport. What goes wrong inside one call
 //!   is a tool, called by name: see `tools.rs`.
 //!
 //! It holds no secrets and listens on loopback only; it is never shipped.
 
+mod faults;
 mod http;
-mod material;
 mod protocol;
+mod resources;
 mod stdio;
 mod tools;
-mod vices;
 
 use std::{
     fs::OpenOptions,
@@ -40,8 +40,8 @@ use std::{
 
 use serde_json::json;
 
+use faults::Faults;
 use protocol::Server;
-use vices::Vices;
 
 fn main() {
     let options = Options::from_arguments(std::env::args().skip(1)).unwrap_or_else(|problem| {
@@ -68,7 +68,7 @@ async fn run(options: Options) {
         options.name,
         options.tools,
         options.resources,
-        options.vices,
+        options.faults,
         log,
     ));
     server.record(&json!({ "event": "start", "pid": std::process::id() }));
@@ -79,15 +79,15 @@ async fn run(options: Options) {
     }
 }
 
-/// The vices that need no client.
+/// The faults that need no client.
 async fn misbehave_at_start(server: &Arc<Server>) {
-    let vices = &server.vices;
-    if let Some(code) = vices.number("exit-at-start") {
+    let faults = &server.faults;
+    if let Some(code) = faults.number("exit-at-start") {
         eprintln!("fixture-server: cannot start, by request");
         std::process::exit(i32::try_from(code).unwrap_or(1));
     }
-    for (vice, program) in [("fork", "sleep"), ("fork-detached", "setsid")] {
-        for _ in 0..vices.number(vice).unwrap_or(0) {
+    for (fault, program) in [("fork", "sleep"), ("fork-detached", "setsid")] {
+        for _ in 0..faults.number(fault).unwrap_or(0) {
             let mut command = Command::new(program);
             if program == "setsid" {
                 command.arg("sleep");
@@ -99,12 +99,12 @@ async fn misbehave_at_start(server: &Arc<Server>) {
             std::thread::spawn(move || child.wait());
         }
     }
-    if vices.has("stubborn") {
+    if faults.has("stubborn") {
         let kind = tokio::signal::unix::SignalKind::terminate();
         let mut terminate = tokio::signal::unix::signal(kind).expect("a signal handler");
         tokio::spawn(async move { while terminate.recv().await.is_some() {} });
     }
-    if let Some(bytes) = vices.number("stderr-flood") {
+    if let Some(bytes) = faults.number("stderr-flood") {
         std::thread::spawn(move || {
             let line = format!("{}\n", "stderr ".repeat(1000));
             for _ in 0..bytes / line.len() as u64 + 1 {
@@ -112,7 +112,7 @@ async fn misbehave_at_start(server: &Arc<Server>) {
             }
         });
     }
-    if let Some(delay) = vices.number("slow-start") {
+    if let Some(delay) = faults.number("slow-start") {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
 }
@@ -123,7 +123,7 @@ struct Options {
     tools: usize,
     resources: Option<usize>,
     log: Option<String>,
-    vices: Vices,
+    faults: Faults,
 }
 
 impl Options {
@@ -134,7 +134,7 @@ impl Options {
             tools: 0,
             resources: None,
             log: None,
-            vices: Vices::default(),
+            faults: Faults::default(),
         };
         let mut http = http::Options::default();
         while let Some(argument) = arguments.next() {
@@ -159,9 +159,9 @@ impl Options {
                     options.resources = Some(number);
                 }
                 "--log" => options.log = Some(value()?),
-                "--vice" => options.vices.add(&value()?)?,
+                "--fault" => options.faults.add(&value()?)?,
                 "--help" => {
-                    print!("{}", vices::help());
+                    print!("{}", faults::help());
                     std::process::exit(0);
                 }
                 _ => return Err(format!("unknown argument `{argument}`")),

@@ -19,7 +19,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{material, tools, vices::Vices};
+use crate::{faults::Faults, resources, tools};
 
 /// Where the answers to one message go.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub(crate) struct Server {
     name: String,
     extra_tools: usize,
     resources: Option<usize>,
-    pub(crate) vices: Vices,
+    pub(crate) faults: Faults,
     log: Option<Mutex<File>>,
     calls: AtomicU64,
     lists: AtomicU64,
@@ -89,14 +89,14 @@ impl Server {
         name: String,
         extra_tools: usize,
         resources: Option<usize>,
-        vices: Vices,
+        faults: Faults,
         log: Option<File>,
     ) -> Self {
         Self {
             name,
             extra_tools,
             resources,
-            vices,
+            faults,
             log: log.map(Mutex::new),
             calls: AtomicU64::new(0),
             lists: AtomicU64::new(0),
@@ -147,7 +147,7 @@ impl Server {
         }
         let id = message.get("id").cloned();
         let key = id.as_ref().map(Value::to_string);
-        if message["method"] == "notifications/cancelled" && !self.vices.has("ignore-cancel") {
+        if message["method"] == "notifications/cancelled" && !self.faults.has("ignore-cancel") {
             let cancelled = message["params"]["requestId"].to_string();
             let task = self.running.lock().expect("no panic").remove(&cancelled);
             if let Some(task) = task {
@@ -186,20 +186,20 @@ impl Server {
             "tools/call" => "call",
             _ => "other",
         };
-        if let Some(silent) = self.vices.value("silent")
+        if let Some(silent) = self.faults.value("silent")
             && (silent == "all" || silent == stage)
         {
             return std::future::pending().await;
         }
-        if let Some(delay) = self.vices.number("delay") {
+        if let Some(delay) = self.faults.number("delay") {
             tokio::time::sleep(Duration::from_millis(delay)).await;
         }
         let is_new = self.is_new(params);
         let answer = match method {
-            "server/discover" if self.vices.has("exit-on-discover") => exit(1),
-            "server/discover" if self.vices.has("old") => method_not_found(method),
+            "server/discover" if self.faults.has("exit-on-discover") => exit(1),
+            "server/discover" if self.faults.has("old") => method_not_found(method),
             "server/discover" => self.discover(params),
-            "initialize" if self.vices.has("new") => method_not_found(method),
+            "initialize" if self.faults.has("new") => method_not_found(method),
             "initialize" => self.initialize(params),
             "ping" => Ok(json!({})),
             "tools/list" => self.list(params),
@@ -216,7 +216,7 @@ impl Server {
                     state: params["requestState"].clone(),
                 };
                 let answer = tools::call(self, &call, out).await;
-                if self.vices.has("changing") || self.vices.has("rug-pull") {
+                if self.faults.has("changing") || self.faults.has("rug-pull") {
                     let method = "notifications/tools/list_changed";
                     out.message(json!({ "jsonrpc": "2.0", "method": method }))
                         .await;
@@ -228,7 +228,7 @@ impl Server {
             }
             _ => {
                 let count = self.resources;
-                let answer = count.and_then(|count| material::answer(method, params, count));
+                let answer = count.and_then(|count| resources::answer(method, params, count));
                 answer.unwrap_or_else(|| method_not_found(method))
             }
         };
@@ -256,11 +256,11 @@ impl Server {
             }
             Err(error) => json!({ "jsonrpc": "2.0", "id": id, "error": error }),
         };
-        if self.vices.has("rubbish") {
+        if self.faults.has("malformed") {
             out.send(Piece::Raw(b"DEBUG about to answer\n".to_vec()))
                 .await;
         }
-        if self.vices.has("twice") {
+        if self.faults.has("twice") {
             out.message(message.clone()).await;
         }
         out.message(message).await;
@@ -275,10 +275,10 @@ impl Server {
     }
 
     fn discover(&self, params: &Value) -> Result<Value, Value> {
-        if self.vices.has("bad-handshake") {
+        if self.faults.has("bad-handshake") {
             return Ok(json!({ "supportedVersions": 7, "capabilities": "many" }));
         }
-        let supported = self.vices.value("version").unwrap_or(NEW_VERSION);
+        let supported = self.faults.value("version").unwrap_or(NEW_VERSION);
         let asked = &params["_meta"]["io.modelcontextprotocol/protocolVersion"];
         if asked != supported {
             return Err(json!({
@@ -297,11 +297,11 @@ impl Server {
     }
 
     fn initialize(&self, params: &Value) -> Result<Value, Value> {
-        if self.vices.has("bad-handshake") {
+        if self.faults.has("bad-handshake") {
             return Ok(json!({ "protocolVersion": 7 }));
         }
         let asked = params["protocolVersion"].as_str().unwrap_or_default();
-        let version = match self.vices.value("version") {
+        let version = match self.faults.value("version") {
             Some(version) => version,
             None if OLD_VERSIONS.contains(&asked) => asked,
             None => OLD_VERSIONS[0],
@@ -328,34 +328,34 @@ impl Server {
     }
 
     fn list(&self, params: &Value) -> Result<Value, Value> {
-        if self.vices.has("list-error") {
+        if self.faults.has("list-error") {
             return Err(json!({ "code": -32603, "message": "no list today" }));
         }
-        if self.vices.has("bad-list") {
+        if self.faults.has("bad-list") {
             return Ok(json!({ "tools": "all of them" }));
         }
-        let extra = match self.vices.has("changing") {
+        let extra = match self.faults.has("changing") {
             true => self.lists.fetch_add(1, Ordering::SeqCst) + 1,
             false => 0,
         };
-        let mut tools = tools::definitions(&self.vices, self.extra_tools, extra);
-        if self.vices.has("rug-pull") && self.calls() > 0 {
+        let mut tools = tools::definitions(&self.faults, self.extra_tools, extra);
+        if self.faults.has("rug-pull") && self.calls() > 0 {
             tools::pull_the_rug(&mut tools);
         }
         let cursor = params["cursor"].as_str().unwrap_or("0");
         let start: usize = cursor.parse().unwrap_or(0);
-        if self.vices.has("endless-pages") {
+        if self.faults.has("endless-pages") {
             let name = format!("page_{start}");
             return Ok(json!({
                 "tools": [tools::plain(&name)],
                 "nextCursor": (start + 1).to_string(),
             }));
         }
-        if self.vices.has("repeat-cursor") {
+        if self.faults.has("repeat-cursor") {
             return Ok(json!({ "tools": tools, "nextCursor": "again" }));
         }
         let size = self
-            .vices
+            .faults
             .number("page")
             .map_or(usize::MAX, |size| size as usize);
         let end = start.saturating_add(size).min(tools.len());

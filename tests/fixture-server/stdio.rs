@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 
 use crate::protocol::{Out, Piece, Server};
 
-/// Rubbish of every kind that is seen in the wild, and some that is not.
-const RUBBISH: &[&[u8]] = &[
+/// Malformed lines of every kind that is seen in the wild, and some that is not.
+const MALFORMED: &[&[u8]] = &[
     b"Welcome to the server!\n",
     b"\n",
     b"null\n",
@@ -29,24 +29,24 @@ const RUBBISH: &[&[u8]] = &[
 pub(crate) async fn serve(server: Arc<Server>) {
     let (out, pieces) = Out::new();
     std::thread::spawn(move || write(pieces));
-    if server.vices.has("rubbish") {
-        for rubbish in RUBBISH {
-            out.send(Piece::Raw(rubbish.to_vec())).await;
+    if server.faults.has("malformed") {
+        for line in MALFORMED {
+            out.send(Piece::Raw(line.to_vec())).await;
         }
     }
-    for id in 1..=server.vices.number("early-answers").unwrap_or(0) {
+    for id in 1..=server.faults.number("early-answers").unwrap_or(0) {
         let result = json!({ "content": [{ "type": "text", "text": "too early" }] });
         out.message(json!({ "jsonrpc": "2.0", "id": id, "result": result }))
             .await;
     }
 
     let (sender, mut messages) = mpsc::channel(64);
-    let stop_after = server.vices.number("no-read");
+    let stop_after = server.faults.number("no-read");
     std::thread::spawn(move || read(&sender, stop_after));
     while let Some(message) = messages.recv().await {
         server.receive(message, out.clone());
     }
-    if server.vices.has("stubborn") {
+    if server.faults.has("stubborn") {
         std::future::pending::<()>().await;
     }
     exit(0);

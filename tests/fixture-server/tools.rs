@@ -5,15 +5,15 @@
 //! `silent`, `flood`, `trickle`, `progress`, `ask`, `answer`, `result`,
 //! `input_required`.
 
-mod vicious;
+mod faulty;
 
 use std::{os::fd::FromRawFd, process::exit, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
 use crate::{
+    faults::Faults,
     protocol::{Call, Out, Piece, Server},
-    vices::Vices,
 };
 
 /// A picture of one pixel.
@@ -106,7 +106,7 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
             } },
             "requestState": "again",
         }),
-        // `echo`, and every tool that a vice added.
+        // `echo`, and every tool that a fault added.
         _ => text(&json!({ "tool": call.tool, "arguments": arguments }).to_string()),
     };
     Some(Ok(result))
@@ -374,8 +374,8 @@ fn error(message: &str) -> Value {
     json!({ "content": [{ "type": "text", "text": message }], "isError": true })
 }
 
-/// The list of tools: those above, and what the vices add.
-pub(crate) fn definitions(vices: &Vices, extra: usize, changed: u64) -> Vec<Value> {
+/// The list of tools: those above, and what the faults add.
+pub(crate) fn definitions(faults: &Faults, extra: usize, changed: u64) -> Vec<Value> {
     let mut tools = vec![
         json!({
             "name": "echo",
@@ -516,7 +516,7 @@ pub(crate) fn definitions(vices: &Vices, extra: usize, changed: u64) -> Vec<Valu
     ];
     tools.extend((1..=extra).map(|number| plain(&format!("tool_{number:04}"))));
     tools.extend((1..=changed).map(|number| plain(&format!("changed_{number}"))));
-    vicious::add(vices, &mut tools);
+    faulty::add(faults, &mut tools);
     tools
 }
 

@@ -1,5 +1,5 @@
-//! The client that the official conformance suite talks to: our connection to
-//! one server, and somebody who attends it.
+//! The client that the official conformance suite talks to: our client of one
+//! server, with somebody who answers its questions.
 //!
 //! ```text
 //! conformance-client URL
@@ -7,21 +7,21 @@
 //!
 //! It lists the tools of the server and calls all of them at once, with what
 //! the suite wants to be sent (`$MCP_CONFORMANCE_CONTEXT`) or else with values
-//! that fit their schemas; then it reads a resource and fills in a prompt. Forms are filled in with their defaults. It is never
+//! that fit their schemas; then it reads a resource
+//! and fills in a prompt. Forms are filled in with their defaults. It is never
 //! shipped.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use wasm_coordinator::{
-    Answering, Attendant, Bounds, Declined, Http, List, Listing, PassThrough, RequestKind,
-    ServerRequest, ServerSpec, Transport, Upstream,
+    Answering, CallLog, Declined, Grants, HostCallbacks, Http, Listing, PassThrough, RequestKind,
+    ServerLimits, ServerRequest, ServerSpec, Toolbox, Transport,
 };
+
+/// What the server is called here.
+const SERVER: &str = "suite";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -32,25 +32,25 @@ async fn main() -> ExitCode {
         url,
         ..Http::default()
     };
-    let mut server = ServerSpec::new("suite", Transport::Http(http));
+    let mut server = ServerSpec::new(SERVER, Transport::Http(http));
     server.pass_through = PassThrough {
         sampling: true,
         roots: true,
     };
-    let upstream = match Upstream::new(vec![server], Bounds::default()) {
-        Ok(upstream) => upstream,
+    let toolbox = match Toolbox::new(vec![server], ServerLimits::default()) {
+        Ok(toolbox) => toolbox,
         Err(error) => {
             eprintln!("{error}");
             return ExitCode::from(2);
         }
     };
-    let status = converse(&upstream).await;
-    upstream.shutdown().await;
+    let status = converse(&toolbox).await;
+    toolbox.shutdown().await;
     status
 }
 
-async fn converse(upstream: &Upstream) -> ExitCode {
-    let tools = match upstream.tools(0).await {
+async fn converse(toolbox: &Toolbox) -> ExitCode {
+    let tools = match toolbox.listings().await.remove(0) {
         Ok(tools) => tools,
         Err(fault) => {
             eprintln!("{}: {:?}", fault.message, fault.detail);
@@ -61,7 +61,6 @@ async fn converse(upstream: &Upstream) -> ExitCode {
     // suite's servers answers a call on whichever stream is opened next. What
     // it wants to see is the one that takes up the call again.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let attendant: Arc<dyn Attendant> = Arc::new(Person);
     let mut wanted = wanted_calls();
     wanted.extend(echoed(&tools));
     let calls = tools.tools.iter().flat_map(|tool| {
@@ -73,45 +72,40 @@ async fn converse(upstream: &Upstream) -> ExitCode {
         let named = arguments.into_iter();
         named.map(|arguments| (tool.name.as_str(), arguments))
     });
-    let attendant = &attendant;
     let calls = calls.map(|(tool, arguments)| async move {
-        let sent = AtomicBool::new(false);
-        let answer = upstream.call(0, tool, arguments, Some(attendant), &sent);
-        (tool, answer.await)
+        // Some of them are there to be refused.
+        println!("{tool}: {:?}", call(toolbox, tool, &arguments).await);
     });
-    for (tool, answer) in join_all(calls).await {
-        match answer {
-            Ok(answer) => println!("{tool}: {answer:?}"),
-            // Some of them are there to be refused.
-            Err(fault) => println!("{tool}: {}: {:?}", fault.message, fault.detail),
-        }
-    }
-    read_and_fill(upstream, attendant).await;
+    join_all(calls).await;
+    read_and_fill(toolbox).await;
     ExitCode::SUCCESS
 }
 
+/// Calls a tool, or what the client calls like one, as a program would.
+async fn call(toolbox: &Toolbox, tool: &str, arguments: &Value) -> Result<Value, String> {
+    let grants = Grants::new(["*"], [""; 0]).expect("it is a pattern");
+    let callbacks: Arc<dyn HostCallbacks> = Arc::new(Person);
+    let name = format!("{SERVER}.{tool}");
+    let (arguments, log) = (arguments.to_string(), CallLog::default());
+    let result = toolbox
+        .call_with_callbacks(&grants, &callbacks, &name, &arguments, &log)
+        .await
+        .map_err(|error| error.message)?;
+    serde_json::from_str(&result).map_err(|error| error.to_string())
+}
+
 /// Lists, and takes the first of each.
-async fn read_and_fill(upstream: &Upstream, attendant: &Arc<dyn Attendant>) {
-    let has = upstream.material(0);
-    let sent = AtomicBool::new(false);
-    let first = async |list: List, key: &str| {
-        let listed = upstream.list(0, list, Some(attendant), &sent).await;
-        let first: Value = serde_json::from_str(listed.ok()?.first()?.get()).ok()?;
-        Some(first[key].as_str()?.to_owned())
+async fn read_and_fill(toolbox: &Toolbox) {
+    let first = async |list: &str, key: &str| {
+        let listed = call(toolbox, list, &json!({})).await.ok()?;
+        Some(listed[0][key].as_str()?.to_owned())
     };
-    if has.resources
-        && let Some(uri) = first(List::Resources, "uri").await
-    {
-        let read = upstream.resource(0, &uri, Some(attendant), &sent).await;
+    if let Some(uri) = first("resources/list", "uri").await {
+        let read = call(toolbox, "resources/read", &json!({ "uri": uri })).await;
         println!("{uri}: {read:?}");
     }
-    if has.prompts
-        && let Some(name) = first(List::Prompts, "name").await
-    {
-        let none = Map::new();
-        let prompt = upstream
-            .prompt(0, &name, none, Some(attendant), &sent)
-            .await;
+    if let Some(name) = first("prompts/list", "name").await {
+        let prompt = call(toolbox, "prompts/get", &json!({ "name": name })).await;
         println!("{name}: {prompt:?}");
     }
 }
@@ -152,7 +146,7 @@ fn fitting(schema: &Value) -> Value {
 /// Says yes to everything.
 struct Person;
 
-impl Attendant for Person {
+impl HostCallbacks for Person {
     fn answer(&self, request: ServerRequest) -> Answering<'_, Result<Value, Declined>> {
         Box::pin(async move {
             Ok(match request.kind {

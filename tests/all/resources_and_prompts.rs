@@ -18,7 +18,7 @@ fn asked(place: &Place, method: &str) -> usize {
 
 #[test]
 fn programs_list_and_read_what_a_server_has_in_both_languages_and_eras() {
-    for era in [&[][..], &["--vice", "old"]] {
+    for era in [&[][..], &["--fault", "old"]] {
         let place = Place::with_fixture(&[&["--resources", "60"], era].concat());
         let python = "\
 async def call(name, /, **arguments):

@@ -48,17 +48,17 @@ const ECHO: &str = "call_tool('bad.echo', {'text': 'x'})";
 
 #[test]
 fn servers_that_never_start_are_unavailable() {
-    for vice in ["exit-at-start", "silent=all", "bad-handshake", "version"] {
-        let outcome = misbehaves(&["--vice", vice], ECHO);
-        assert_eq!(outcome[0], "unavailable", "{vice}: {outcome}");
+    for fault in ["exit-at-start", "silent=all", "bad-handshake", "version"] {
+        let outcome = misbehaves(&["--fault", fault], ECHO);
+        assert_eq!(outcome[0], "unavailable", "{fault}: {outcome}");
         contains(&outcome[1], "bad");
     }
 }
 
 #[test]
 fn oddities_of_speech_do_not_matter() {
-    for vice in [
-        "rubbish",
+    for fault in [
+        "malformed",
         "early-answers",
         "old",
         "new",
@@ -76,18 +76,18 @@ fn oddities_of_speech_do_not_matter() {
         "header-names",
         "changing",
     ] {
-        let outcome = misbehaves(&["--vice", vice], ECHO);
+        let outcome = misbehaves(&["--fault", fault], ECHO);
         assert_eq!(
             outcome,
             json!(["ok", { "tool": "echo", "arguments": { "text": "x" } }]),
-            "{vice}"
+            "{fault}"
         );
     }
 }
 
 #[test]
 fn lists_that_never_end_or_make_no_sense_are_errors_or_bounded() {
-    for vice in [
+    for fault in [
         "endless-pages",
         "repeat-cursor",
         "list-error",
@@ -95,11 +95,11 @@ fn lists_that_never_end_or_make_no_sense_are_errors_or_bounded() {
         "silent=list",
         "huge-description",
     ] {
-        let outcome = misbehaves(&["--vice", vice], ECHO);
+        let outcome = misbehaves(&["--fault", fault], ECHO);
         let kind = outcome[0].as_str().unwrap();
         assert!(
             ["ok", "unavailable", "unknown_tool"].contains(&kind),
-            "{vice}: {outcome}"
+            "{fault}: {outcome}"
         );
     }
 }
@@ -220,8 +220,8 @@ fn errors_of_the_protocol_reach_the_program() {
 
 #[test]
 fn nothing_is_left_running() {
-    for vice in ["fork=3", "stubborn"] {
-        let place = place(&["--log", "log", "--vice", vice]);
+    for fault in ["fork=3", "stubborn"] {
+        let place = place(&["--log", "log", "--fault", fault]);
         assert_eq!(
             ok(place.python("await call_tool('bad.echo', {'text': 'x'})"))["tool"],
             "echo"
@@ -301,9 +301,9 @@ fn servers_over_http_work_in_every_form() {
         &[][..],
         &["--sse"],
         &["--session"],
-        &["--sse", "--session", "--vice", "old"],
-        &["--vice", "old"],
-        &["--vice", "new"],
+        &["--sse", "--session", "--fault", "old"],
+        &["--fault", "old"],
+        &["--fault", "new"],
     ] {
         let server = Http::start(arguments);
         let report = server
@@ -331,7 +331,7 @@ fn servers_over_http_work_in_every_form() {
 
 #[test]
 fn servers_over_http_that_misbehave_are_errors() {
-    for vice in [
+    for fault in [
         "http-status",
         "http-html",
         "http-type",
@@ -339,7 +339,7 @@ fn servers_over_http_that_misbehave_are_errors() {
         "http-hang",
         "http-cut",
     ] {
-        let server = Http::start(&["--vice", vice]);
+        let server = Http::start(&["--fault", fault]);
         let source = "\
 try:
     kind = ['ok', await call_tool('bad.echo', {'text': 'x'})]
@@ -348,7 +348,7 @@ except ToolError as e:
 assert await call_tool('good.add', {'a': 1, 'b': 2}) == {'sum': 3}
 kind";
         let outcome = ok(server.place(json!({})).python(source));
-        assert_ne!(outcome[0], "ok", "{vice}: {outcome}");
+        assert_ne!(outcome[0], "ok", "{fault}: {outcome}");
         assert!(
             !outcome[1].as_str().unwrap().contains("127.0.0.1"),
             "an address reached a program: {outcome}"

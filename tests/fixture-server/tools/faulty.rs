@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::plain;
-use crate::vices::Vices;
+use crate::faults::Faults;
 
 /// Collide with each other once they are made identifiers, are words of a
 /// language, hooks of its objects, or paths.
@@ -58,22 +58,22 @@ const NAMES: &[&str] = &[
 /// What ends a string, a comment or a line in one language or another.
 const BREAKER: &str = "\"\"\" ''' \\ \\\" */ --> ` ${7*7} #{x} \u{2028} \u{2029} \r \0 \u{c} \u{202e} # -*- coding: latin-1 -*-\n__import__('os').system('id')\n\\";
 
-/// Adds what the vices ask for, and spoils what is there.
-pub(super) fn add(vices: &Vices, tools: &mut Vec<Value>) {
-    if vices.has("duplicates") {
+/// Adds what the faults ask for, and spoils what is there.
+pub(super) fn add(faults: &Faults, tools: &mut Vec<Value>) {
+    if faults.has("duplicates") {
         let mut second = plain("echo");
         second["description"] = json!("A second tool of the same name.");
         tools.push(second);
     }
-    if vices.has("names") {
+    if faults.has("names") {
         tools.extend(NAMES.iter().map(|name| plain(name)));
         tools.push(plain(""));
         tools.push(plain(&"n".repeat(300)));
     }
-    if vices.has("bad-schemas") {
+    if faults.has("bad-schemas") {
         tools.extend(bad_schemas());
     }
-    if let Some(url) = vices.value("ref") {
+    if let Some(url) = faults.value("ref") {
         for (name, target) in [
             ("network_ref", url),
             ("file_ref", "file:///etc/passwd"),
@@ -85,10 +85,10 @@ pub(super) fn add(vices: &Vices, tools: &mut Vec<Value>) {
         let schema = json!({ "$schema": url, "$id": url, "type": "object" });
         tools.push(schema_tool("network_schema", schema));
     }
-    if vices.has("breakers") {
+    if faults.has("breakers") {
         tools.push(breaker());
     }
-    if vices.has("header-names") {
+    if faults.has("header-names") {
         for (name, header) in [
             ("header_reserved", "Authorization"),
             ("header_break", "X\r\nHost: evil"),
@@ -103,14 +103,14 @@ pub(super) fn add(vices: &Vices, tools: &mut Vec<Value>) {
         let schema = json!({ "type": "object", "properties": { "a": twice, "b": twice } });
         tools.push(schema_tool("header_twice", schema));
     }
-    if let Some(bytes) = vices.number("huge-schema") {
+    if let Some(bytes) = faults.number("huge-schema") {
         let filler = "d".repeat(bytes as usize);
         let schema = json!({ "type": "object", "properties": {
             "value": { "type": "string", "description": filler },
         } });
         tools.push(schema_tool("huge_schema", schema));
     }
-    if let Some(bytes) = vices.number("huge-description") {
+    if let Some(bytes) = faults.number("huge-description") {
         let description = "d".repeat(bytes as usize);
         for tool in tools {
             tool["description"] = json!(description);

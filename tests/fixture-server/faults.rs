@@ -1,8 +1,8 @@
-//! The vices: what the server can be told to do wrong.
+//! The faults: what the server can be told to do wrong.
 
 use std::collections::BTreeMap;
 
-/// Every vice: its name, the value it has when none is given, and what it
+/// Every fault: its name, the value it has when none is given, and what it
 /// does.
 const TABLE: &[(&str, &str, &str)] = &[
     // Starting and stopping.
@@ -18,7 +18,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("stubborn", "", "survive SIGTERM and the end of stdin"),
     ("no-read", "2", "stop reading stdin after VALUE messages"),
     (
-        "rubbish",
+        "malformed",
         "",
         "write lines that are not JSON-RPC, at the start and before each answer",
     ),
@@ -129,7 +129,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "redirect every request to VALUE",
     ),
     ("http-gzip", "", "claim that the answer is compressed"),
-    ("http-tail", "", "send rubbish after the answer"),
+    ("http-tail", "", "send more than the answer"),
     (
         "http-cut",
         "",
@@ -157,11 +157,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// The vices chosen for this process.
+/// The faults chosen for this process.
 #[derive(Default)]
-pub(crate) struct Vices(BTreeMap<&'static str, String>);
+pub(crate) struct Faults(BTreeMap<&'static str, String>);
 
-impl Vices {
+impl Faults {
     /// Adds `NAME` or `NAME=VALUE`.
     pub(crate) fn add(&mut self, text: &str) -> Result<(), String> {
         let (name, value) = match text.split_once('=') {
@@ -169,7 +169,7 @@ impl Vices {
             None => (text, None),
         };
         let known = TABLE.iter().find(|(known, _, _)| *known == name);
-        let (name, default, _) = known.ok_or_else(|| format!("unknown vice `{name}`"))?;
+        let (name, default, _) = known.ok_or_else(|| format!("unknown fault `{name}`"))?;
         self.0.insert(name, value.unwrap_or(default).to_owned());
         Ok(())
     }
@@ -179,19 +179,19 @@ impl Vices {
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        // A misspelt vice in the source would be a test that tests nothing.
+        // A misspelt fault in the source would be a test that tests nothing.
         assert!(TABLE.iter().any(|(known, _, _)| *known == name), "{name}");
         self.0.get(name).map(String::as_str)
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         let value = self.value(name)?;
-        Some(value.parse().expect("the value of the vice is a number"))
+        Some(value.parse().expect("the value of the fault is a number"))
     }
 }
 
 pub(crate) fn help() -> String {
-    let mut text = String::from("--vice NAME[=VALUE]:\n");
+    let mut text = String::from("--fault NAME[=VALUE]:\n");
     for (name, default, what) in TABLE {
         let default = match default.is_empty() {
             true => String::new(),
