@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerSpec,
+    Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerLimits, ServerSpec,
     Session, SessionOptions, Status, Toolbox,
 };
 
@@ -99,8 +99,11 @@ fn toolbox() -> Toolbox {
             let rows = rows.clone();
             async move { Ok(rows) }
         });
-    Toolbox::new(vec![ServerSpec::local("bench", tools)], Bounds::default())
-        .expect("the tools are well-formed")
+    Toolbox::new(
+        vec![ServerSpec::local("bench", tools)],
+        ServerLimits::default(),
+    )
+    .expect("the tools are well-formed")
 }
 
 fn session(engine: &Engine) -> Session {

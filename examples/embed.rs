@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wasm_coordinator::{
-    Bounds, Engine, EngineOptions, LocalTools, Program, ServerSpec, Session, SessionOptions,
+    Engine, EngineOptions, LocalTools, Program, ServerLimits, ServerSpec, Session, SessionOptions,
     Toolbox,
 };
 
@@ -19,7 +19,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         },
     );
-    let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default())?;
+    let tools = Toolbox::new(
+        vec![ServerSpec::local("shop", shop)],
+        ServerLimits::default(),
+    )?;
 
     // An engine for the process; its cache keeps what was compiled.
     let cache = std::env::temp_dir().join("wasm-coordinator-example");

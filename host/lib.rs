@@ -5,7 +5,7 @@
 //! ```no_run
 //! use serde_json::json;
 //! use wasm_coordinator::{
-//!     Bounds, Engine, EngineOptions, LocalTools, Program, ServerSpec, Session, SessionOptions, Toolbox,
+//!     ServerLimits, Engine, EngineOptions, LocalTools, Program, ServerSpec, Session, SessionOptions, Toolbox,
 //! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,7 @@
 //!     json!({ "type": "object", "properties": { "article": { "type": "string" } }, "required": ["article"] }),
 //!     |arguments| async move { Ok(json!(arguments["article"].as_str().unwrap_or_default().len() * 100)) },
 //! );
-//! let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], Bounds::default())?;
+//! let tools = Toolbox::new(vec![ServerSpec::local("shop", shop)], ServerLimits::default())?;
 //!
 //! let engine = Engine::new(EngineOptions::default())?; // once per process
 //! let mut session = Session::new(&engine, tools, SessionOptions::default());
@@ -62,7 +62,7 @@ pub mod files {
 
 /// Finding tools by what they do.
 pub mod search {
-    pub use tools::search::{Document, Found, Hit, Index, MOST_HITS, Query};
+    pub use tools::search::{Document, Found, Hit, Index, MAX_HITS, Query};
 }
 
 pub use contract::call_record::{CallRecord, CallStatus};
@@ -80,11 +80,12 @@ pub use sandbox::{
 };
 pub use session::{Files, Session, SessionOptions};
 pub use tools::servers::{
-    Bounds, CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, List, Listing, LocalTools,
-    Material, PassThrough, START_TIMEOUT, ServerSpec, ServerState, ServerStatus, Stdio, Transport,
-    Upstream,
+    CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools, PassThrough,
+    START_TIMEOUT, ServerLimits, ServerSpec, ServerState, ServerStatus, SpecError, Stdio,
+    Transport,
 };
 pub use tools::{
-    Answering, Approval, Attendant, BadPattern, Declined, FinishedCall, Grants, LogEntry, LogLevel,
-    Progress, RequestKind, ServerRequest, SetupError, ToolPage, Toolbox, Verdict, Wit,
+    Answering, Approval, BadPattern, CallLog, Declined, FinishedCall, Grants, HostCallbacks,
+    LogEntry, LogLevel, Progress, RequestKind, ServerRequest, SetupError, ToolPage, Toolbox,
+    Verdict, Wit,
 };

@@ -13,7 +13,7 @@ use contract::report::Report;
 use sandbox::files::{Archive, Mounts, Quota, Workspace};
 use sandbox::{Channel, ContentWatcher, Engine, Sandbox, Watcher};
 use tokio::sync::mpsc::unbounded_channel;
-use tools::{Attendant, CallLog, Grants, Toolbox};
+use tools::{CallLog, Grants, HostCallbacks, Toolbox};
 
 use crate::verdict::report;
 
@@ -83,7 +83,7 @@ pub struct Session {
     workspace: Workspace,
     tools: Arc<Toolbox>,
     options: SessionOptions,
-    attendant: Option<Arc<dyn Attendant>>,
+    callbacks: Option<Arc<dyn HostCallbacks>>,
 }
 
 impl Session {
@@ -102,7 +102,7 @@ impl Session {
             workspace,
             tools,
             options,
-            attendant: None,
+            callbacks: None,
         }
     }
 
@@ -127,11 +127,10 @@ impl Session {
         self.sandbox.console().watch_content(Some(watcher));
     }
 
-    /// Names who attends the next runs: who is asked when a call needs consent,
-    /// and hears what happens. Nobody does by default, so such calls are
-    /// refused.
-    pub fn attend(&mut self, attendant: Option<Arc<dyn Attendant>>) {
-        self.attendant = attendant;
+    /// Sets who is asked when a call of the next runs needs consent, and hears
+    /// what happens. Nobody is by default, so such calls are refused.
+    pub fn set_callbacks(&mut self, callbacks: Option<Arc<dyn HostCallbacks>>) {
+        self.callbacks = callbacks;
     }
 
     /// Runs a program to its end or to a limit.
@@ -143,13 +142,13 @@ impl Session {
         let started = Instant::now();
         let log = CallLog::default();
         let grants = &self.options.grants;
-        let attendant = self.attendant.as_ref();
+        let callbacks = self.callbacks.as_ref();
         let (requests, to_coordinator) = unbounded_channel();
         let (to_sandbox, answers) = unbounded_channel();
         let outcome = {
             let run = tools::Run {
                 grants,
-                attendant,
+                callbacks,
                 log: &log,
                 render_hint: self.options.render_hint,
             };

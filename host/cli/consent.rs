@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use contract::text::{shortened, visible};
 use tokio::sync::Mutex;
-use wasm_coordinator::{Answering, Approval, Attendant, Verdict};
+use wasm_coordinator::{Answering, Approval, HostCallbacks, Verdict};
 
 /// Bytes of the arguments that are shown; a person cannot judge more.
 const MAX_SHOWN: usize = 2_000;
 
 /// The person at the terminal, if there is one.
-pub(crate) fn person() -> Option<Arc<dyn Attendant>> {
+pub(crate) fn person() -> Option<Arc<dyn HostCallbacks>> {
     let terminal = std::io::stderr().is_terminal() && File::open("/dev/tty").is_ok();
-    terminal.then(|| Arc::new(Person::default()) as Arc<dyn Attendant>)
+    terminal.then(|| Arc::new(Person::default()) as Arc<dyn HostCallbacks>)
 }
 
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Person {
     always: Mutex<HashSet<(String, String)>>,
 }
 
-impl Attendant for Person {
+impl HostCallbacks for Person {
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         Box::pin(async move {
             let mut always = self.always.lock().await;

@@ -139,7 +139,7 @@ impl Exec {
                 ..options
             };
             let mut session = Session::new(&engine, tools.clone(), options);
-            session.attend(consent::person());
+            session.set_callbacks(consent::person());
             if !self.json {
                 session.watch(Box::new(show()));
                 session.watch_content(Box::new(show_content));

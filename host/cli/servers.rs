@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::Args;
 use contract::text::visible;
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use wasm_coordinator::Toolbox;
 
@@ -65,10 +64,8 @@ struct Answer {
 
 /// Starts all servers at once and lists their tools.
 async fn ask(tools: &Toolbox) -> Vec<Answer> {
-    let upstream = tools.upstream();
-    let places = 0..upstream.names().len();
-    let listed = join_all(places.map(|place| upstream.tools(place))).await;
-    upstream
+    let listed = tools.listings().await;
+    tools
         .states()
         .into_iter()
         .zip(listed)

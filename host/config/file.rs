@@ -113,7 +113,7 @@ pub(crate) fn parse(
         disabled: servers.disabled,
         limits: settings.limits,
         quota: settings.quota,
-        bounds: settings.bounds,
+        server_limits: settings.server_limits,
         tools: settings.tools,
         serve: settings.serve,
         warnings: report.warnings,

@@ -15,7 +15,7 @@ use contract::limits::Limits;
 use sandbox::files::Quota;
 use tools::{
     BadPattern, Grants, SetupError, Toolbox,
-    servers::{Bounds, ServerSpec},
+    servers::{ServerLimits, ServerSpec},
 };
 
 #[cfg(feature = "serve")]
@@ -56,7 +56,7 @@ pub struct Configuration {
     /// What a workspace may hold.
     pub quota: Quota,
     /// What all servers together may take.
-    pub bounds: Bounds,
+    pub server_limits: ServerLimits,
     /// Which tools programs may call.
     pub tools: Tools,
     /// How `serve` serves.
@@ -141,7 +141,7 @@ impl Configuration {
     /// not tell apart.
     pub fn toolbox(&self) -> Result<Toolbox, SetupError> {
         let servers = self.servers.iter().map(|server| server.spec.clone());
-        let toolbox = Toolbox::new(servers.collect(), self.bounds)?;
+        let toolbox = Toolbox::new(servers.collect(), self.server_limits)?;
         Ok(match self.tools.changes {
             Changes::Refuse => toolbox,
             Changes::Accept => toolbox.accepting_changes(),

@@ -15,7 +15,7 @@ use contract::text::quoted;
 use globset::Glob;
 use jsonc_parser::{ast::Value, common::Range};
 use sandbox::files::Quota;
-use tools::servers::{Bounds, CALL_TIMEOUT, START_TIMEOUT};
+use tools::servers::{CALL_TIMEOUT, START_TIMEOUT, ServerLimits};
 
 use super::{Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
 
@@ -24,7 +24,7 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     pub(super) quota: Quota,
     pub(super) tools: Tools,
-    pub(super) bounds: Bounds,
+    pub(super) server_limits: ServerLimits,
     pub(super) serve: Serve,
     /// For servers that do not say otherwise.
     pub(super) call_timeout: Duration,
@@ -41,7 +41,7 @@ impl Default for Settings {
             limits: Limits::default(),
             quota: Quota::default(),
             tools: Tools::default(),
-            bounds: Bounds::default(),
+            server_limits: ServerLimits::default(),
             serve: Serve::default(),
             call_timeout: CALL_TIMEOUT,
             start_timeout: START_TIMEOUT,
@@ -66,10 +66,12 @@ const COORDINATOR: &[Key] = &[
         value.span().set(&mut to.start_timeout)
     }),
     ("maxInFlight", |to, value| {
-        value.in_flight().set(&mut to.bounds.in_flight)
+        value.in_flight().set(&mut to.server_limits.in_flight)
     }),
     ("maxInFlightPerServer", |to, value| {
-        value.in_flight().set(&mut to.bounds.in_flight_per_server);
+        value
+            .in_flight()
+            .set(&mut to.server_limits.in_flight_per_server);
     }),
 ];
 

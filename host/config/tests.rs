@@ -187,8 +187,8 @@ fn our_own_section_is_read() {
             deny: vec!["*.delete_*".to_owned(), "gh.rm[*]".to_owned()],
         }
     );
-    let bounds = configuration.bounds;
-    assert_eq!((bounds.in_flight, bounds.in_flight_per_server), (128, 16));
+    let limits = configuration.server_limits;
+    assert_eq!((limits.in_flight, limits.in_flight_per_server), (128, 16));
     let spec = &configuration.servers[0].spec;
     assert_eq!(spec.call_timeout, Duration::from_secs(60));
     assert_eq!(spec.start_timeout, Duration::from_secs(120));

@@ -19,5 +19,6 @@ pub mod media_type;
 pub mod message;
 pub mod outcome;
 pub mod program;
+pub mod rate;
 pub mod report;
 pub mod text;

@@ -22,7 +22,7 @@ use super::{
     tokens,
     tools::result::failure,
 };
-use ::tools::Attendant;
+use ::tools::HostCallbacks;
 use contract::{
     program::{Language, Program},
     report::{Report, Status},
@@ -87,10 +87,10 @@ impl Run {
         drop(queued);
         let started = Instant::now();
         session.limits_mut().timeout = self.timeout();
-        session.attend(Some(Arc::clone(&self.hooks) as Arc<dyn Attendant>));
+        session.set_callbacks(Some(Arc::clone(&self.hooks) as Arc<dyn HostCallbacks>));
         let program = Program::new(self.request.language, self.request.code.clone());
         let report = session.run(program).await;
-        session.attend(None);
+        session.set_callbacks(None);
         drop(session);
         let memory = report.usage.memory_peak_bytes;
         slot.memory.fetch_max(memory, Ordering::Relaxed);

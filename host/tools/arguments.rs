@@ -5,19 +5,20 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use stubs::names::{folded, nearest};
 
-use super::{
+use crate::{
     catalog::Tool,
     schema::{Parameter, Problem},
 };
+use contract::text::quoted;
 
 /// The longest arguments in bytes: what most servers accept as one message.
-const LONGEST: usize = 8 << 20;
+const MAX_ARGUMENTS: usize = 8 << 20;
 
 /// Problems that are reported at once.
-const MOST_PROBLEMS: usize = 5;
+const MAX_PROBLEMS: usize = 5;
 
 /// Parameters that an error message lists.
-const MOST_LISTED: usize = 30;
+const MAX_LISTED: usize = 30;
 
 /// Arguments that cannot be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,11 +33,13 @@ pub(super) struct Unfit {
 /// `null` counts as absent for an optional parameter that cannot be `null`:
 /// that is what Python programs mean by `None`.
 pub(super) fn read(tool: &Tool, text: &str) -> Result<Value, Unfit> {
-    if text.len() > LONGEST {
+    if text.len() > MAX_ARGUMENTS {
         let size = text.len();
         return Err(unfit(
             tool,
-            &[format!("they are {size} bytes long, more than {LONGEST}")],
+            &[format!(
+                "they are {size} bytes long, more than {MAX_ARGUMENTS}"
+            )],
         ));
     }
     let text = if text.trim().is_empty() { "{}" } else { text };
@@ -53,9 +56,10 @@ pub(super) fn read(tool: &Tool, text: &str) -> Result<Value, Unfit> {
     };
     let arguments = Value::Object(renamed(tool, fields));
     let problems = problems(tool, &arguments);
-    match problems.is_empty() {
-        true => Ok(arguments),
-        false => Err(unfit(tool, &problems)),
+    if problems.is_empty() {
+        Ok(arguments)
+    } else {
+        Err(unfit(tool, &problems))
     }
 }
 
@@ -75,16 +79,17 @@ fn renamed(tool: &Tool, fields: Map<String, Value>) -> Map<String, Value> {
     let given: Vec<String> = fields.keys().cloned().collect();
     let mut result = Map::new();
     for (name, value) in fields {
-        let name = match knows(&name) {
-            true => name,
-            false => match meant(tool, &name) {
+        let name = if knows(&name) {
+            name
+        } else {
+            match meant(tool, &name) {
                 Some(raw)
                     if !given.iter().any(|given| given == raw) && !result.contains_key(raw) =>
                 {
                     raw.to_owned()
                 }
                 _ => name,
-            },
+            }
         };
         if !is_absent(&name, &value) {
             result.insert(name, value);
@@ -116,22 +121,23 @@ fn problems(tool: &Tool, arguments: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     let is_strange = |name: &&str| !tool.parameters.iter().any(|p| p.name == **name);
     let names = fields.keys().map(String::as_str);
-    let strange: Vec<&str> = match tool.welcomes_other_names || tool.parameters.is_empty() {
-        true => Vec::new(),
-        false => names.filter(is_strange).collect(),
+    let strange: Vec<&str> = if tool.welcomes_other_names || tool.parameters.is_empty() {
+        Vec::new()
+    } else {
+        names.filter(is_strange).collect()
     };
     // A misspelt optional name would be ignored by most servers, silently.
     let is_misspelt = |name: &&str| suggestion(tool, fields, name).is_some();
     let mut unknown: Vec<&str> = strange.iter().copied().filter(is_misspelt).collect();
     if let Some(check) = tool.check() {
-        for problem in check.problems(arguments, MOST_PROBLEMS) {
+        for problem in check.problems(arguments, MAX_PROBLEMS) {
             match problem {
                 Problem::Unknown(name) => {
                     let given = fields.get_key_value(&name);
                     unknown.extend(given.map(|(name, _)| name.as_str()));
                 }
                 Problem::Missing(name) => {
-                    problems.push(format!("`{}` is missing", shown(&name)));
+                    problems.push(format!("{} is missing", quoted(&name)));
                     // One of these was probably meant to be it.
                     unknown.extend(&strange);
                 }
@@ -145,15 +151,15 @@ fn problems(tool: &Tool, arguments: &Value) -> Vec<String> {
         .into_iter()
         .map(|name| match suggestion(tool, fields, name) {
             Some(meant) => format!(
-                "`{}` is not a parameter (did you mean `{}`?)",
-                shown(name),
-                shown(meant)
+                "{} is not a parameter (did you mean {}?)",
+                quoted(name),
+                quoted(meant)
             ),
-            None => format!("`{}` is not a parameter", shown(name)),
+            None => format!("{} is not a parameter", quoted(name)),
         });
     let mut all: Vec<_> = unknown.collect();
     all.extend(problems);
-    all.truncate(MOST_PROBLEMS);
+    all.truncate(MAX_PROBLEMS);
     all
 }
 
@@ -170,8 +176,8 @@ fn suggestion<'t>(tool: &'t Tool, fields: &Map<String, Value>, name: &str) -> Op
 fn unfit(tool: &Tool, problems: &[String]) -> Unfit {
     let problems = problems.join("; ");
     let message = format!(
-        "the arguments of `{}` do not fit: {problems}; {}",
-        shown(&tool.definition().name),
+        "the arguments of {} do not fit: {problems}; {}",
+        quoted(&tool.definition().name),
         signature(&tool.parameters)
     );
     Unfit { message }
@@ -184,26 +190,18 @@ fn signature(parameters: &[Parameter]) -> String {
     }
     let shown: Vec<_> = parameters
         .iter()
-        .take(MOST_LISTED)
+        .take(MAX_LISTED)
         .map(|parameter| {
             let optional = if parameter.required { "" } else { ", optional" };
-            format!(
-                "`{}` ({}{optional})",
-                shown(&parameter.name),
-                parameter.kind
-            )
+            format!("{} ({}{optional})", quoted(&parameter.name), parameter.kind)
         })
         .collect();
-    let more = match parameters.len() > shown.len() {
-        true => format!(" and {} more", parameters.len() - shown.len()),
-        false => String::new(),
+    let more = if parameters.len() > shown.len() {
+        format!(" and {} more", parameters.len() - shown.len())
+    } else {
+        String::new()
     };
     format!("its parameters are {}{more}", shown.join(", "))
-}
-
-fn shown(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    name.chars().take(80).map(plain).collect()
 }
 
 #[cfg(test)]

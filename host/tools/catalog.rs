@@ -13,15 +13,16 @@ use std::{
 
 use bytes::Bytes;
 use stubs::names::{ToolNames, folded, parameter_identifiers, tool_names};
+use stubs::wit;
 
-use super::{
-    interface::Interface,
-    pins::Checked,
+use crate::servers::{Definition, Listing};
+use crate::{
+    definition_pins::Checked,
+    policy::{Denial, Grants, Permission, Target},
     results::is_wrapper,
     schema::{self, Check, Parameter},
 };
-use crate::servers::{Definition, Listing};
-use contract::message::StubFile;
+use contract::message::{Server, StubFile};
 use contract::program::Language;
 
 /// The tools of one server.
@@ -33,7 +34,8 @@ pub(super) struct Catalog {
     /// What the server sent; tools know what may be shown of it.
     pub(super) listing: Arc<Listing>,
     pub(super) tools: Vec<Tool>,
-    pub(super) interface: Interface,
+    /// Its typed interface, once it was wanted.
+    pub(super) interface: OnceLock<Arc<wit::Interface>>,
     /// The prompts of the server as a file, once somebody wanted to see it.
     pub(super) prompts: tokio::sync::OnceCell<Bytes>,
     /// Raw names and identifiers. A raw name wins over an identifier.
@@ -51,6 +53,8 @@ pub(super) struct TreeOf {
 
 /// A tool that can be called.
 pub(super) struct Tool {
+    /// Whose it is.
+    pub(super) server: Arc<Server>,
     listing: Arc<Listing>,
     index: usize,
     pub(super) names: ToolNames,
@@ -59,7 +63,7 @@ pub(super) struct Tool {
     pub(super) identifiers: Vec<String>,
     pub(super) welcomes_other_names: bool,
     pub(super) is_wrapped: bool,
-    /// Whether it is refused, because it is not what it was.
+    /// Whether it is refused, because its definition is not what it was.
     pub(super) changed: bool,
     check: OnceLock<Option<Check>>,
 }
@@ -67,7 +71,7 @@ pub(super) struct Tool {
 static VERSIONS: AtomicU64 = AtomicU64::new(1);
 
 impl Catalog {
-    pub(super) fn new(listing: Arc<Listing>, checked: Checked) -> Self {
+    pub(super) fn new(server: Arc<Server>, listing: Arc<Listing>, checked: Checked) -> Self {
         let Checked {
             listing: shown,
             changed,
@@ -77,7 +81,10 @@ impl Catalog {
             .into_iter()
             .enumerate()
             .zip(changed)
-            .map(|((index, names), changed)| Tool::new(Arc::clone(&shown), index, names, changed))
+            .map(|((index, names), changed)| Tool {
+                changed,
+                ..Tool::new(Arc::clone(&server), Arc::clone(&shown), index, names)
+            })
             .collect();
         let mut by_name = HashMap::new();
         let mut by_folded_name = HashMap::new();
@@ -99,11 +106,18 @@ impl Catalog {
             stubs: Mutex::default(),
             listing,
             tools,
-            interface: Interface::default(),
+            interface: OnceLock::new(),
             prompts: tokio::sync::OnceCell::new(),
             by_name,
             by_folded_name,
         }
+    }
+
+    /// The raw names of the tools that may be called.
+    pub(super) fn granted(&self, grants: &Grants) -> Vec<String> {
+        let is_granted = |tool: &&Tool| tool.permission(grants).is_ok();
+        let tools = self.tools.iter().filter(is_granted);
+        tools.map(|tool| tool.definition().name.clone()).collect()
     }
 
     /// The tool that a program means, in any spelling.
@@ -114,7 +128,7 @@ impl Catalog {
 }
 
 impl Tool {
-    fn new(listing: Arc<Listing>, index: usize, names: ToolNames, changed: bool) -> Self {
+    fn new(server: Arc<Server>, listing: Arc<Listing>, index: usize, names: ToolNames) -> Self {
         let definition = &listing.tools[index];
         let schema = &definition.input_schema;
         let parameters = schema::parameters(schema);
@@ -126,10 +140,11 @@ impl Tool {
             identifiers,
             welcomes_other_names: schema::welcomes_other_names(schema),
             is_wrapped: output.is_some_and(is_wrapper),
-            changed,
+            changed: false,
             check: OnceLock::new(),
             index,
             listing,
+            server,
         }
     }
 
@@ -152,6 +167,19 @@ impl Tool {
             // The key of an object can be any text.
             Language::JavaScript | Language::TypeScript => &self.parameters[index].name,
         }
+    }
+
+    /// What the policy says of it: the one place where it is asked about a
+    /// tool.
+    pub(super) fn permission(&self, grants: &Grants) -> Result<Permission, Denial> {
+        grants.decide(&Target {
+            server: &self.server.name,
+            server_identifier: &self.server.identifier,
+            tool: &self.definition().name,
+            python: &self.names.python,
+            javascript: &self.names.javascript,
+            is_destructive: self.definition().is_destructive,
+        })
     }
 
     /// Everything that stubs are made of.
@@ -195,7 +223,11 @@ pub(super) mod tests {
             tools: tools.iter().map(definition).collect(),
             ..Listing::default()
         });
-        Catalog::new(Arc::clone(&listing), Checked::accepted(listing))
+        let server = Arc::new(Server {
+            name: "s".to_owned(),
+            identifier: "s".to_owned(),
+        });
+        Catalog::new(server, Arc::clone(&listing), Checked::accepted(listing))
     }
 
     /// A tool `t` with this input schema.

@@ -6,34 +6,35 @@ use contract::hint::Hint;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{Run, Toolbox};
-use crate::attendant::{
-    Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, ServerRequest,
+use crate::Run;
+use crate::callbacks::{
+    Answering, Approval, Declined, FinishedCall, HostCallbacks, LogEntry, Progress, ServerRequest,
     Verdict,
 };
+use crate::server::Server;
 use contract::message::{CallError, CallErrorKind, ToSandbox};
 
-impl Toolbox {
+impl Server {
     /// Asks whether a call may be made. Whoever answers sees the arguments that
     /// are sent, after they were checked.
     pub(super) async fn consent(
         &self,
         run: &Run<'_>,
-        server: &str,
         tool: &str,
         arguments: &Value,
         why: String,
     ) -> Result<(), CallError> {
-        let verdict = match run.attendant {
+        let server = self.name();
+        let verdict = match run.callbacks {
             None => Verdict::Unanswered("there is nobody to ask".to_owned()),
-            Some(attendant) => {
+            Some(callbacks) => {
                 let approval = Approval {
                     server: server.to_owned(),
                     tool: tool.to_owned(),
-                    arguments: self.upstream.redactor().json(arguments.to_string()),
+                    arguments: self.redactor.json(arguments.to_string()),
                     why: why.clone(),
                 };
-                attendant.approve(approval).await
+                callbacks.approve(approval).await
             }
         };
         tracing::info!(server, tool, ?verdict, "somebody was asked about a call");
@@ -48,14 +49,14 @@ impl Toolbox {
         let hint = (!refused).then(|| Box::new(Hint::AllowWithoutAsking));
         Err(CallError {
             hint,
-            ..self.error(CallErrorKind::Denied, server, tool, message)
+            ..self.error(CallErrorKind::Denied, tool, message)
         })
     }
 }
 
-/// Stops the clock of a run while its attendant is asked.
-pub(super) struct Clocked {
-    pub(super) attendant: Arc<dyn Attendant>,
+/// Stops the clock of a run while its callbacks ask somebody.
+pub(super) struct PausingCallbacks {
+    pub(super) callbacks: Arc<dyn HostCallbacks>,
     pub(super) sandbox: UnboundedSender<ToSandbox>,
 }
 
@@ -76,30 +77,30 @@ impl Drop for Asking<'_> {
     }
 }
 
-impl Attendant for Clocked {
+impl HostCallbacks for PausingCallbacks {
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         Box::pin(async move {
             let _asking = Asking::begin(&self.sandbox);
-            self.attendant.approve(approval).await
+            self.callbacks.approve(approval).await
         })
     }
 
     fn answer(&self, request: ServerRequest) -> Answering<'_, Result<Value, Declined>> {
         Box::pin(async move {
             let _asking = Asking::begin(&self.sandbox);
-            self.attendant.answer(request).await
+            self.callbacks.answer(request).await
         })
     }
 
     fn progress(&self, progress: Progress) {
-        self.attendant.progress(progress);
+        self.callbacks.progress(progress);
     }
 
     fn log(&self, entry: LogEntry) {
-        self.attendant.log(entry);
+        self.callbacks.log(entry);
     }
 
     fn finished(&self, call: &FinishedCall<'_>) {
-        self.attendant.finished(call);
+        self.callbacks.finished(call);
     }
 }

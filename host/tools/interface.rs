@@ -1,31 +1,29 @@
 //! The typed interfaces of servers: as text for people, and as plans for
 //! components that import them.
 
-use contract::hint::Hint;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use stubs::names::nearest;
-use stubs::tool::Server;
+use stubs::tool;
 use stubs::wit;
 
-use super::{
+use crate::{
     Toolbox,
-    catalog::{self, Catalog},
-    grants::{Denial, Grants},
-    resolve::{and, or},
+    catalog::{Catalog, Tool},
+    policy::{Denial, Grants},
+    server::Server,
 };
+use contract::hint::Hint;
 use contract::message::{CallError, ImportError, ImportErrorKind, ImportedPackage, ImportedTool};
+use contract::text::{and_list, or_list};
 
 /// Imports that one message lists.
-const MOST_LISTED: usize = 10;
-
-/// A server's interface, made when it is first wanted.
-#[derive(Default)]
-pub(super) struct Interface(OnceLock<Arc<wit::Interface>>);
+const MAX_LISTED: usize = 10;
 
 /// The typed interface of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Wit {
     /// The name in `mcp:NAME`.
     pub package: String,
@@ -42,12 +40,12 @@ impl Toolbox {
     ///
     /// There is no such server or tool, or the server cannot be used.
     pub async fn wit(&self, server: &str, tools: &[String]) -> Result<Wit, CallError> {
-        let index = self
-            .find_server(server)
+        let server = self
+            .server_named(server)
             .or_else(|| self.find_package(server).ok())
             .ok_or_else(|| self.no_such_server(server))?;
-        let catalog = self.catalog(index, "").await?;
-        let interface = self.interface(index, &catalog);
+        let catalog = server.catalog("").await?;
+        let interface = server.interface(&catalog);
         let mut chosen = Vec::new();
         for tool in tools {
             let by_function = interface
@@ -56,16 +54,16 @@ impl Toolbox {
                 .position(|known| known.name == *tool);
             match catalog.find(tool).or(by_function) {
                 Some(place) => chosen.push(place),
-                None => return Err(self.no_such_tool(index, tool, &Grants::default()).await),
+                None => return Err(server.no_such_tool(tool, &Grants::default()).await),
             }
         }
         let interface = match tools {
             [] => interface,
-            _ => Arc::new(self.write(index, &catalog, |place| chosen.contains(&place))),
+            _ => Arc::new(server.write(&catalog, |place| chosen.contains(&place))),
         };
         Ok(Wit {
             package: interface.package.clone(),
-            text: self.upstream.redactor().text(interface.text.clone()),
+            text: server.redactor.text(interface.text.clone()),
         })
     }
 
@@ -77,18 +75,17 @@ impl Toolbox {
         packages: &[ImportedPackage],
         grants: &Grants,
     ) -> Result<Vec<Vec<ImportedTool>>, ImportError> {
-        let servers: Vec<usize> = packages
+        let servers: Vec<&Server> = packages
             .iter()
             .map(|package| self.find_package(&package.name))
             .collect::<Result<_, _>>()?;
         let mut denied = Vec::new();
         for (package, &server) in packages.iter().zip(&servers) {
-            let known = &self.servers[server].server;
-            if !grants.could_allow(&known.name, &known.identifier) {
+            if !server.could_be_used(grants) {
                 // Without its tools, their names can only be guessed.
                 let guesses = package.functions.iter().map(|name| name.replace('-', "_"));
                 for (function, tool) in package.functions.iter().zip(guesses) {
-                    let denial = self.denial(server, &tool, grants);
+                    let denial = server.permission(&tool, grants).err();
                     denied.extend(denial.map(|denial| (written(package, function), denial)));
                 }
             }
@@ -96,7 +93,7 @@ impl Toolbox {
         refuse(denied)?;
 
         let imports = packages.iter().zip(&servers);
-        let asked = imports.map(|(package, &server)| self.import_from(package, server, grants));
+        let asked = imports.map(|(package, &server)| server.import_from(package, grants));
         let mut denied = Vec::new();
         let mut imported = Vec::new();
         for answer in join_all(asked).await {
@@ -108,86 +105,25 @@ impl Toolbox {
         Ok(imported)
     }
 
-    /// What one package has of what is imported, and what of it is denied.
-    async fn import_from(
-        &self,
-        package: &ImportedPackage,
-        server: usize,
-        grants: &Grants,
-    ) -> Result<(Vec<ImportedTool>, Vec<(String, Denial)>), ImportError> {
-        let known = &self.servers[server].server;
-        let catalog = self
-            .catalog(server, "")
-            .await
-            .map_err(|error| ImportError {
-                kind: ImportErrorKind::Unavailable,
-                message: error.message,
-                hint: Hint::InspectServer(known.name.clone()),
-            })?;
-        let interface = self.interface(server, &catalog);
-        let mut tools = Vec::new();
-        let mut denied = Vec::new();
-        for name in &package.functions {
-            let place = interface
-                .functions
-                .iter()
-                .position(|known| known.name == *name);
-            let Some(place) = place else {
-                return Err(unknown_function(package, name, &known.name, &interface));
-            };
-            let tool = &catalog.tools[place];
-            match self.decide(server, tool, grants) {
-                Ok(_) => tools.push(ImportedTool {
-                    // Identifiers are unique and have no separators in them.
-                    name: format!("{}.{}", known.identifier, tool.names.python),
-                    function: interface.functions[place].clone(),
-                }),
-                Err(denial) => denied.push((written(package, name), denial)),
-            }
-        }
-        Ok((tools, denied))
-    }
-
-    /// The whole interface of a server with these tools.
-    fn interface(&self, server: usize, catalog: &Catalog) -> Arc<wit::Interface> {
-        let make = || Arc::new(self.write(server, catalog, |_| true));
-        Arc::clone(catalog.interface.0.get_or_init(make))
-    }
-
-    fn write(
-        &self,
-        server: usize,
-        catalog: &Catalog,
-        is_chosen: impl Fn(usize) -> bool,
-    ) -> wit::Interface {
-        let known = &self.servers[server].server;
-        let profile = self.upstream.profile(server);
-        let server = Server {
-            name: &known.name,
-            identifier: &known.identifier,
-            title: &profile.title,
-            version: &profile.version,
-            instructions: &profile.instructions,
-        };
-        let tools: Vec<_> = catalog.tools.iter().map(catalog::Tool::for_stubs).collect();
-        wit::interface_of(&server, &tools, is_chosen)
-    }
-
     /// The server behind `mcp:PACKAGE`.
-    fn find_package(&self, package: &str) -> Result<usize, ImportError> {
+    fn find_package(&self, package: &str) -> Result<&Server, ImportError> {
         let packages: Vec<_> = self
             .servers
             .iter()
-            .map(|known| wit::package(&known.server.identifier))
+            .map(|server| wit::package(server.identifier()))
             .collect();
-        let mut same = (0..packages.len()).filter(|&index| packages[index] == package);
+        let servers = self.servers.iter().zip(&packages);
+        let mut same = servers
+            .filter(|(_, known)| *known == package)
+            .map(|(server, _)| server);
         match (same.next(), same.next()) {
-            (Some(index), None) => Ok(index),
+            (Some(server), None) => Ok(server),
             (Some(first), Some(second)) => Err(ImportError {
                 kind: ImportErrorKind::Unknown,
                 message: format!(
                     "servers `{}` and `{}` would both be the package `mcp:{package}`",
-                    self.servers[first].server.name, self.servers[second].server.name
+                    first.name(),
+                    second.name()
                 ),
                 hint: Hint::RenameServer,
             }),
@@ -198,7 +134,7 @@ impl Toolbox {
                     .map(|package| format!("mcp:{package}/tools"))
                     .collect();
                 let hint = match (close.is_empty(), packages.as_slice()) {
-                    (false, _) => Hint::Advice(format!("did you mean {}?", or(&close))),
+                    (false, _) => Hint::Advice(format!("did you mean {}?", or_list(&close))),
                     (true, []) => Hint::Advice("no servers are configured".to_owned()),
                     (true, _) => Hint::ListServers,
                 };
@@ -214,6 +150,62 @@ impl Toolbox {
     }
 }
 
+impl Server {
+    /// What one package has of what is imported, and what of it is denied.
+    async fn import_from(
+        &self,
+        package: &ImportedPackage,
+        grants: &Grants,
+    ) -> Result<(Vec<ImportedTool>, Vec<(String, Denial)>), ImportError> {
+        let catalog = self.catalog("").await.map_err(|error| ImportError {
+            kind: ImportErrorKind::Unavailable,
+            message: error.message,
+            hint: Hint::InspectServer(self.name().to_owned()),
+        })?;
+        let interface = self.interface(&catalog);
+        let mut tools = Vec::new();
+        let mut denied = Vec::new();
+        for name in &package.functions {
+            let place = interface
+                .functions
+                .iter()
+                .position(|known| known.name == *name);
+            let Some(place) = place else {
+                return Err(unknown_function(package, name, self.name(), &interface));
+            };
+            let tool = &catalog.tools[place];
+            match tool.permission(grants) {
+                Ok(_) => tools.push(ImportedTool {
+                    // Identifiers are unique and have no separators in them.
+                    name: format!("{}.{}", self.identifier(), tool.names.python),
+                    function: interface.functions[place].clone(),
+                }),
+                Err(denial) => denied.push((written(package, name), denial)),
+            }
+        }
+        Ok((tools, denied))
+    }
+
+    /// The whole interface of a server with these tools.
+    fn interface(&self, catalog: &Catalog) -> Arc<wit::Interface> {
+        let make = || Arc::new(self.write(catalog, |_| true));
+        Arc::clone(catalog.interface.get_or_init(make))
+    }
+
+    fn write(&self, catalog: &Catalog, is_chosen: impl Fn(usize) -> bool) -> wit::Interface {
+        let profile = self.client.profile();
+        let server = tool::Server {
+            name: self.name(),
+            identifier: self.identifier(),
+            title: &profile.title,
+            version: &profile.version,
+            instructions: &profile.instructions,
+        };
+        let tools: Vec<_> = catalog.tools.iter().map(Tool::for_stubs).collect();
+        wit::interface_of(&server, &tools, is_chosen)
+    }
+}
+
 /// One refusal for all that is denied, with what would grant it.
 fn refuse(denied: Vec<(String, Denial)>) -> Result<(), ImportError> {
     if denied.is_empty() {
@@ -221,7 +213,7 @@ fn refuse(denied: Vec<(String, Denial)>) -> Result<(), ImportError> {
     }
     let names: Vec<_> = denied
         .iter()
-        .take(MOST_LISTED)
+        .take(MAX_LISTED)
         .map(|(name, _)| name)
         .collect();
     let more = match denied.len() - names.len() {
@@ -232,7 +224,7 @@ fn refuse(denied: Vec<(String, Denial)>) -> Result<(), ImportError> {
     let missing: Vec<_> = denied
         .iter()
         .filter(|(_, denial)| denial.pattern().is_none())
-        .take(MOST_LISTED)
+        .take(MAX_LISTED)
         .map(|(_, denial)| denial.tool().to_owned())
         .collect();
     let mut hints = Vec::new();
@@ -245,7 +237,7 @@ fn refuse(denied: Vec<(String, Denial)>) -> Result<(), ImportError> {
         kind: ImportErrorKind::Denied,
         message: format!(
             "the component imports {}{more}, which {is} not granted",
-            and(&names)
+            and_list(&names)
         ),
         hint: Hint::All(hints),
     })
@@ -267,18 +259,19 @@ fn unknown_function(
         .iter()
         .map(|function| function.name.as_str());
     let close = nearest(function, names);
+    let inspect = Hint::InspectInterface(server.to_owned());
+    let hint = if close.is_empty() {
+        inspect
+    } else {
+        let meant = Hint::Advice(format!("did you mean {}?", or_list(&close)));
+        Hint::All(vec![meant, inspect])
+    };
     ImportError {
         kind: ImportErrorKind::Unknown,
         message: format!(
             "the component imports `{}`, but server `{server}` has no such tool",
             written(package, function)
         ),
-        hint: match close.is_empty() {
-            true => Hint::InspectInterface(server.to_owned()),
-            false => Hint::All(vec![
-                Hint::Advice(format!("did you mean {}?", or(&close))),
-                Hint::InspectInterface(server.to_owned()),
-            ]),
-        },
+        hint,
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use contract::call_record::{CallRecord, CallStatus};
 
 /// Calls that are recorded. Beyond it, a run has a limit of its own.
-const MOST_RECORDS: usize = 10_000;
+const MAX_RECORDS: usize = 10_000;
 
 /// The calls of one run, in the order they were made.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ impl CallLog {
         let sent = Arc::new(AtomicBool::new(false));
         let mut entries = self.entries();
         let index = entries.len();
-        if index < MOST_RECORDS {
+        if index < MAX_RECORDS {
             entries.push(Entry {
                 server: String::new(),
                 tool: written.chars().take(256).collect(),
@@ -65,9 +65,10 @@ impl CallLog {
 impl Entry {
     fn into_record(self) -> CallRecord {
         let (status, milliseconds) = self.done.unwrap_or_else(|| {
-            let status = match self.sent.load(Ordering::Relaxed) {
-                true => CallStatus::Unknown,
-                false => CallStatus::Failed,
+            let status = if self.sent.load(Ordering::Relaxed) {
+                CallStatus::Unknown
+            } else {
+                CallStatus::Failed
             };
             (status, milliseconds(self.started))
         });
@@ -115,9 +116,10 @@ impl Recording {
 
     /// The call ended before its answer came.
     pub(super) fn abandon(&self) {
-        self.end(match self.sent.load(Ordering::Relaxed) {
-            true => CallStatus::Unknown,
-            false => CallStatus::Failed,
+        self.end(if self.sent.load(Ordering::Relaxed) {
+            CallStatus::Unknown
+        } else {
+            CallStatus::Failed
         });
     }
 }

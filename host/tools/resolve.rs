@@ -10,18 +10,19 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use stubs::names::{folded, nearest};
 
-use super::{Toolbox, catalog::Catalog, grants::Grants};
+use crate::{Toolbox, catalog::Catalog, policy::Grants, server::Server};
 use contract::message::{CallError, CallErrorKind};
+use contract::text::{and_list, or_list, quoted};
 
-/// The longest text that can name a tool.
-const LONGEST: usize = 1_000;
+/// Bytes of a text that can name a tool.
+pub(crate) const MAX_TOOL_NAME: usize = 1_000;
 
 /// Between server and tool.
 const SEPARATORS: &[&str] = &[".", "__", "/", ":"];
 
 /// A tool that was found.
-pub(super) struct Found {
-    pub(super) server: usize,
+pub(super) struct Found<'t> {
+    pub(super) server: &'t Server,
     pub(super) catalog: Arc<Catalog>,
     pub(super) tool: usize,
 }
@@ -29,16 +30,20 @@ pub(super) struct Found {
 impl Toolbox {
     /// Finds the tool, starting servers where that is needed to know. Servers
     /// of which nothing is granted are never started.
-    pub(super) async fn resolve(&self, written: &str, grants: &Grants) -> Result<Found, CallError> {
+    pub(super) async fn resolve(
+        &self,
+        written: &str,
+        grants: &Grants,
+    ) -> Result<Found<'_>, CallError> {
         let written = written.trim();
-        if written.is_empty() || written.len() > LONGEST {
+        if written.is_empty() || written.len() > MAX_TOOL_NAME {
             let message = "the name of a tool is `server.tool`".to_owned();
-            return Err(self.error(unknown(&[""; 0]), "", "", message));
+            return Err(self.error(unknown(&[""; 0]), "", message));
         }
         let readings = self.readings(written);
         for &(server, tool) in &readings {
-            self.check_server(server, tool, grants)?;
-            let catalog = self.catalog(server, tool).await?;
+            server.check(tool, grants)?;
+            let catalog = server.catalog(tool).await?;
             if let Some(tool) = catalog.find(tool) {
                 return Ok(Found {
                     server,
@@ -48,61 +53,58 @@ impl Toolbox {
             }
         }
         match readings.first() {
-            Some(&(server, tool)) => Err(self.no_such_tool(server, tool, grants).await),
+            Some(&(server, tool)) => Err(server.no_such_tool(tool, grants).await),
             None => self.resolve_bare(written, grants).await,
         }
     }
 
     /// A server, by any of its names.
-    pub(super) fn find_server(&self, name: &str) -> Option<usize> {
-        let exact = |known: &super::Known| known.server.name == name;
-        let identifier = |known: &super::Known| known.server.identifier == name;
-        let servers = &self.servers;
-        servers
-            .iter()
-            .position(exact)
-            .or_else(|| servers.iter().position(identifier))
+    ///
+    /// # Errors
+    ///
+    /// There is none; the names that come close.
+    pub(super) fn find_server(&self, name: &str) -> Result<&Server, CallError> {
+        self.server_named(name)
+            .ok_or_else(|| self.no_such_server(name))
+    }
+
+    pub(super) fn server_named(&self, name: &str) -> Option<&Server> {
+        let servers = || self.servers.iter();
+        servers()
+            .find(|server| server.name() == name)
+            .or_else(|| servers().find(|server| server.identifier() == name))
             .or_else(|| {
                 let wanted = folded(name);
-                let is_same = |(_, known): &(usize, &super::Known)| known.folded == wanted;
-                let mut same = servers.iter().enumerate().filter(is_same);
-                let (index, _) = same.next()?;
-                (!wanted.is_empty() && same.next().is_none()).then_some(index)
+                let mut same = servers().filter(|server| server.folded == wanted);
+                let server = same.next()?;
+                (!wanted.is_empty() && same.next().is_none()).then_some(server)
             })
     }
 
     pub(super) fn no_such_server(&self, name: &str) -> CallError {
-        let names: Vec<_> = self
-            .servers
-            .iter()
-            .map(|known| known.server.name.as_str())
-            .collect();
+        let names: Vec<_> = self.servers.iter().map(Server::name).collect();
         let close = nearest(name, names.iter().copied());
-        let name = shown(name);
+        let name = quoted(name);
         let message = match (close.as_slice(), names.as_slice()) {
-            (_, []) => format!("there is no server `{name}`: no servers are configured"),
+            (_, []) => format!("there is no server {name}: no servers are configured"),
             ([], names) => {
-                let listed: Vec<_> = names
-                    .iter()
-                    .take(10)
-                    .map(|name| format!("`{name}`"))
-                    .collect();
-                format!(
-                    "there is no server `{name}`; there are {}",
-                    listed.join(", ")
-                )
+                let listed: Vec<_> = names.iter().take(10).map(|name| quoted(name)).collect();
+                format!("there is no server {name}; there are {}", listed.join(", "))
             }
-            (close, _) => format!("there is no server `{name}`; did you mean {}?", or(close)),
+            (close, _) => format!(
+                "there is no server {name}; did you mean {}?",
+                or_list(close)
+            ),
         };
-        self.error(unknown(&close), "", "", message)
+        self.error(unknown(&close), "", message)
     }
 
     /// The ways to read a text as server and tool, exact names of servers before
     /// those that are only similar, so that `git...` is the tool `..` of `git`
     /// and not `.` of what `git..` is similar to. Then the longest server first:
     /// a server's name may contain separators too.
-    pub(super) fn readings<'w>(&self, written: &'w str) -> Vec<(usize, &'w str)> {
-        let mut readings = Vec::new();
+    pub(super) fn readings<'w>(&self, written: &'w str) -> Vec<(&Server, &'w str)> {
+        let mut readings: Vec<(&Server, &str)> = Vec::new();
         let without_prefix = written.strip_prefix("mcp__");
         for text in [Some(written), without_prefix].into_iter().flatten() {
             let mut splits: Vec<(usize, usize)> = SEPARATORS
@@ -115,77 +117,55 @@ impl Toolbox {
                 .collect();
             splits.sort_unstable_by(|left, right| right.cmp(left));
             for (end, start) in splits {
-                let reading = self
-                    .find_server(&text[..end])
-                    .map(|server| (server, &text[start..]));
-                readings.extend(reading.filter(|reading| !readings.contains(reading)));
+                let Some(server) = self.server_named(&text[..end]) else {
+                    continue;
+                };
+                let tool = &text[start..];
+                let is_known = |&(known, other): &(&Server, &str)| {
+                    std::ptr::eq(known, server) && other == tool
+                };
+                if !readings.iter().any(is_known) {
+                    readings.push((server, tool));
+                }
             }
         }
-        let is_similar = |&(server, tool): &(usize, &str)| {
-            let known = &self.servers[server].server;
+        let is_similar = |&(server, tool): &(&Server, &str)| {
             // Before the tool there is the server, and one separator.
             let before = &written[..written.len() - tool.len()];
-            let is_named = |name: &String| {
+            let is_named = |name: &str| {
                 let rest = before
                     .strip_prefix("mcp__")
                     .unwrap_or(before)
-                    .strip_prefix(name.as_str());
+                    .strip_prefix(name);
                 rest.is_some_and(|rest| SEPARATORS.contains(&rest))
             };
-            !is_named(&known.name) && !is_named(&known.identifier)
+            !is_named(server.name()) && !is_named(server.identifier())
         };
         readings.sort_by_key(is_similar);
         readings
     }
 
-    pub(super) async fn no_such_tool(
-        &self,
-        server: usize,
-        tool: &str,
-        grants: &Grants,
-    ) -> CallError {
-        let name = &self.servers[server].server.name;
-        let catalog = match self.catalog(server, tool).await {
-            Ok(catalog) => catalog,
-            Err(error) => return error,
-        };
-        let granted = self.granted(server, &catalog, grants);
-        let close: Vec<_> = nearest(tool, granted.iter().map(|tool| tool.as_str()))
-            .into_iter()
-            .map(|tool| format!("{name}.{tool}"))
-            .collect();
-        let tool = shown(tool);
-        let message = match close.is_empty() {
-            true => format!("server `{name}` has no tool `{tool}`{}", listed(&granted)),
-            false => format!(
-                "server `{name}` has no tool `{tool}`; did you mean {}?",
-                or(&close)
-            ),
-        };
-        self.error(unknown(&close), name, &tool, message)
-    }
-
     /// A tool without its server. Asks every server that may be used.
-    async fn resolve_bare(&self, written: &str, grants: &Grants) -> Result<Found, CallError> {
+    async fn resolve_bare(&self, written: &str, grants: &Grants) -> Result<Found<'_>, CallError> {
         if self.servers.is_empty() {
             return Err(self.no_such_server(written));
         }
-        let granted = (0..self.servers.len()).filter(|&server| {
-            let known = &self.servers[server].server;
-            grants.could_allow(&known.name, &known.identifier)
-        });
-        let asked = granted.map(|server| async move { (server, self.catalog(server, "").await) });
+        let granted = self
+            .servers
+            .iter()
+            .filter(|server| server.could_be_used(grants));
+        let asked = granted.map(|server| async move { (server, server.catalog("").await) });
         let answers = join_all(asked).await;
         let mut found = Vec::new();
         let mut names = Vec::new();
         let mut broken = Vec::new();
         for (server, catalog) in answers {
-            let name = &self.servers[server].server.name;
+            let name = server.name();
             let Ok(catalog) = catalog else {
-                broken.push(format!("`{name}`"));
+                broken.push(quoted(name));
                 continue;
             };
-            let granted = self.granted(server, &catalog, grants);
+            let granted = catalog.granted(grants);
             names.extend(
                 granted
                     .iter()
@@ -206,17 +186,17 @@ impl Toolbox {
             .iter()
             .map(|found| {
                 let tool = &found.catalog.tools[found.tool].definition().name;
-                format!("{}.{tool}", self.servers[found.server].server.name)
+                format!("{}.{tool}", found.server.name())
             })
             .collect();
         if !ambiguous.is_empty() {
             let message = format!(
-                "several servers have a tool `{}`; write {}",
-                shown(written),
-                or(&ambiguous)
+                "several servers have a tool {}; write {}",
+                quoted(written),
+                or_list(&ambiguous)
             );
             let close = &ambiguous[..ambiguous.len().min(3)];
-            return Err(self.error(unknown(close), "", written, message));
+            return Err(self.error(unknown(close), written, message));
         }
         // Compared with and without the server: either part may be misspelt.
         let candidates = names
@@ -231,20 +211,18 @@ impl Toolbox {
         }
         close.dedup();
         close.truncate(3);
-        let written = shown(written);
-        let mut message = match close.is_empty() {
-            true => {
-                let servers: Vec<_> = self
-                    .servers
-                    .iter()
-                    .map(|known| known.server.name.clone())
-                    .collect();
-                format!(
-                    "there is no tool `{written}`; tools are named `server.tool`, and the servers are {}",
-                    and(&servers)
-                )
-            }
-            false => format!("there is no tool `{written}`; did you mean {}?", or(&close)),
+        let shown = quoted(written);
+        let mut message = if close.is_empty() {
+            let servers: Vec<_> = self.servers.iter().map(Server::name).collect();
+            format!(
+                "there is no tool {shown}; tools are named `server.tool`, and the servers are {}",
+                and_list(&servers)
+            )
+        } else {
+            format!(
+                "there is no tool {shown}; did you mean {}?",
+                or_list(&close)
+            )
         };
         if !broken.is_empty() {
             message.push_str(&format!(
@@ -252,14 +230,34 @@ impl Toolbox {
                 broken.join(", ")
             ));
         }
-        Err(self.error(unknown(&close), "", &written, message))
+        Err(self.error(unknown(&close), written, message))
     }
+}
 
-    /// The raw names of the tools of a server that may be called.
-    fn granted(&self, server: usize, catalog: &Catalog, grants: &Grants) -> Vec<String> {
-        let is_granted = |tool: &&super::catalog::Tool| self.decide(server, tool, grants).is_ok();
-        let tools = catalog.tools.iter().filter(is_granted);
-        tools.map(|tool| tool.definition().name.clone()).collect()
+impl Server {
+    /// For a tool that there is none of, with the names that come close among
+    /// those that are granted.
+    pub(super) async fn no_such_tool(&self, tool: &str, grants: &Grants) -> CallError {
+        let name = self.name();
+        let catalog = match self.catalog(tool).await {
+            Ok(catalog) => catalog,
+            Err(error) => return error,
+        };
+        let granted = catalog.granted(grants);
+        let close: Vec<_> = nearest(tool, granted.iter().map(|tool| tool.as_str()))
+            .into_iter()
+            .map(|tool| format!("{name}.{tool}"))
+            .collect();
+        let shown = quoted(tool);
+        let message = if close.is_empty() {
+            format!("server `{name}` has no tool {shown}{}", listed(&granted))
+        } else {
+            format!(
+                "server `{name}` has no tool {shown}; did you mean {}?",
+                or_list(&close)
+            )
+        };
+        self.error(unknown(&close), tool, message)
     }
 }
 
@@ -270,37 +268,11 @@ fn unknown(close: &[impl AsRef<str>]) -> CallErrorKind {
 fn listed(tools: &[String]) -> String {
     match tools {
         [] => "; none of its tools may be used".to_owned(),
-        tools if tools.len() <= 12 => format!("; it has {}", and(tools)),
+        tools if tools.len() <= 12 => format!("; it has {}", and_list(tools)),
         tools => format!(
             "; it has {} tools, among them {}",
             tools.len(),
-            and(&tools[..8])
+            and_list(&tools[..8])
         ),
     }
-}
-
-pub(super) fn or(names: &[impl AsRef<str>]) -> String {
-    joined(names, " or ")
-}
-
-pub(super) fn and(names: &[impl AsRef<str>]) -> String {
-    joined(names, " and ")
-}
-
-fn joined(names: &[impl AsRef<str>], last: &str) -> String {
-    let quoted: Vec<_> = names
-        .iter()
-        .map(|name| format!("`{}`", shown(name.as_ref())))
-        .collect();
-    match quoted.split_last() {
-        Some((end, [])) => end.clone(),
-        Some((end, start)) => format!("{}{last}{end}", start.join(", ")),
-        None => String::new(),
-    }
-}
-
-/// A name of a stranger in a sentence.
-pub(super) fn shown(name: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    name.chars().take(100).map(plain).collect()
 }

@@ -15,16 +15,17 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::servers::{Answer, Content};
+use contract::text::shortened;
 
 /// The longest result in bytes. What is longer does not fit into a program's
 /// memory several times over, as parsing it takes.
-const LONGEST: usize = 16 << 20;
+const MAX_RESULT: usize = 16 << 20;
 
 /// The longest error text of a tool.
-const LONGEST_ERROR: usize = 16 << 10;
+const MAX_ERROR: usize = 16 << 10;
 
 /// The deepest JSON in a text: what parsers in programs take.
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// Turns an answer into JSON text, or into the message of a failure.
 ///
@@ -99,10 +100,11 @@ fn json_of(text: &str) -> String {
     let is_json = trimmed.starts_with(['{', '['])
         && !is_too_deep(trimmed)
         && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
-    match is_json {
+    if is_json {
         // As it came: parsing and writing it again could change numbers.
-        true => trimmed.to_owned(),
-        false => Value::from(text).to_string(),
+        trimmed.to_owned()
+    } else {
+        Value::from(text).to_string()
     }
 }
 
@@ -117,7 +119,7 @@ fn is_too_deep(text: &str) -> bool {
             b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if depth > DEEPEST {
+        if depth > MAX_DEPTH {
             return true;
         }
     }
@@ -126,19 +128,23 @@ fn is_too_deep(text: &str) -> bool {
 
 /// JSON text of a server that a program's parser can take.
 pub(super) fn checked(json: &str) -> Result<String, String> {
-    match is_too_deep(json) {
-        true => Err(format!("its result is nested deeper than {DEEPEST} levels")),
-        false => bounded(json.to_owned()),
+    if is_too_deep(json) {
+        Err(format!(
+            "its result is nested deeper than {MAX_DEPTH} levels"
+        ))
+    } else {
+        bounded(json.to_owned())
     }
 }
 
 fn bounded(json: String) -> Result<String, String> {
-    match json.len() > LONGEST {
-        true => Err(format!(
-            "its result has {} bytes, more than the {LONGEST} that are passed on; ask for less at a time",
+    if json.len() > MAX_RESULT {
+        Err(format!(
+            "its result has {} bytes, more than the {MAX_RESULT} that are passed on; ask for less at a time",
             json.len()
-        )),
-        false => Ok(json),
+        ))
+    } else {
+        Ok(json)
     }
 }
 
@@ -153,16 +159,7 @@ fn error_text(content: &Content) -> String {
         (_, Some(structured)) if structured.get() != "null" => structured.get().to_owned(),
         _ => "the tool reported an error and said nothing about it".to_owned(),
     };
-    shortened(text.trim(), LONGEST_ERROR)
-}
-
-/// A text that says how much of it is missing.
-pub(super) fn shortened(text: &str, longest: usize) -> String {
-    if text.len() <= longest {
-        return text.to_owned();
-    }
-    let end = text.floor_char_boundary(longest);
-    format!("{}… ({} bytes more)", &text[..end], text.len() - end)
+    shortened(text.trim(), MAX_ERROR)
 }
 
 #[cfg(test)]
@@ -286,7 +283,7 @@ mod tests {
 
     #[test]
     fn results_beyond_the_bounds_fail_instead_of_being_cut() {
-        let long = "x".repeat(LONGEST);
+        let long = "x".repeat(MAX_RESULT);
         assert!(read(Answer::Value(Value::from(long)), false).is_err());
         let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
         let result = read(content(json!([text(&deep)])), false).unwrap();

@@ -12,17 +12,17 @@ use serde_json::{Map, Value};
 use stubs::schema::{Literal, Schema, Type};
 
 /// The deepest schema that is looked at. Honest ones have a dozen levels.
-const DEEPEST: usize = 48;
+const MAX_DEPTH: usize = 48;
 
 /// The work of checking one value against a schema, with all references
 /// followed. Beyond it a schema is a bomb or a data set.
-const MOST_COST: u64 = 20_000;
+const MAX_COST: u64 = 20_000;
 
 /// The work of one check: cost of the schema times size of the arguments.
-const MOST_WORK: u64 = 5_000_000;
+const MAX_WORK: u64 = 5_000_000;
 
 /// Steps of a backtracking regular expression.
-const MOST_BACKTRACKING: usize = 10_000;
+const MAX_BACKTRACKING: usize = 10_000;
 
 /// A parameter of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,9 +127,9 @@ fn short(value: &Value) -> String {
 }
 
 fn short_text(text: &str) -> String {
-    const LONGEST: usize = 40;
+    const MAX_SHOWN: usize = 40;
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(LONGEST).map(plain).collect()
+    text.chars().take(MAX_SHOWN).map(plain).collect()
 }
 
 /// A compiled schema.
@@ -147,7 +147,7 @@ impl Check {
                 .with_retriever(Nothing)
                 .with_pattern_options(
                     PatternOptions::fancy_regex()
-                        .backtrack_limit(MOST_BACKTRACKING)
+                        .backtrack_limit(MAX_BACKTRACKING)
                         .size_limit(1 << 20),
                 )
                 .build(schema)
@@ -162,7 +162,7 @@ impl Check {
     pub(super) fn problems(&self, arguments: &Value, most: usize) -> Vec<Problem> {
         let mut size = 0;
         count(arguments, &mut size);
-        if self.cost.saturating_mul(size) > MOST_WORK {
+        if self.cost.saturating_mul(size) > MAX_WORK {
             return Vec::new();
         }
         let check = || {
@@ -290,7 +290,7 @@ impl<'s> Costs<'s> {
     /// large.
     fn of(&mut self, root: &'s Value, schema: &'s Value, depth: usize) -> Option<u64> {
         self.nodes += 1;
-        if depth > DEEPEST || self.nodes > MOST_COST {
+        if depth > MAX_DEPTH || self.nodes > MAX_COST {
             return None;
         }
         let cost = match schema {
@@ -299,7 +299,7 @@ impl<'s> Costs<'s> {
             _ => 0,
         };
         let cost = cost.saturating_add(1);
-        (cost <= MOST_COST).then_some(cost)
+        (cost <= MAX_COST).then_some(cost)
     }
 
     fn of_object(

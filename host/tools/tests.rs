@@ -16,10 +16,13 @@ use tokio::sync::{
 
 use contract::call_record::CallStatus;
 use contract::hint::Hint;
+use contract::program::Language;
 
 use super::*;
 use crate::servers::LocalTools;
-use contract::message::{CallId, Completion, Detail, Question, ToCoordinator, ToSandbox};
+use contract::message::{
+    CallErrorKind, CallId, Completion, Detail, Question, ToCoordinator, ToSandbox,
+};
 
 fn anything() -> Value {
     json!({"type": "object"})
@@ -28,7 +31,7 @@ fn anything() -> Value {
 fn toolbox(servers: Vec<(&str, LocalTools)>) -> Toolbox {
     let spec = |(name, tools)| ServerSpec::local(name, tools);
     let servers = servers.into_iter().map(spec).collect();
-    Toolbox::new(servers, Bounds::default()).unwrap()
+    Toolbox::new(servers, ServerLimits::default()).unwrap()
 }
 
 fn named(names: &[&'static str]) -> LocalTools {
@@ -177,7 +180,7 @@ async fn secrets_are_in_no_text_for_programs() {
         });
     let mut spec = ServerSpec::local("vault", tools);
     spec.secrets = vec![SECRET.to_owned()];
-    let toolbox = Toolbox::new(vec![spec], Bounds::default()).unwrap();
+    let toolbox = Toolbox::new(vec![spec], ServerLimits::default()).unwrap();
     assert_eq!(
         called(&toolbox, "vault.fail").await.unwrap_err(),
         "401 for [redacted]"
@@ -203,7 +206,7 @@ async fn a_panicking_or_endless_function_ends_its_call_only() {
         .tool("hang", "", anything(), |_| std::future::pending());
     let mut spec = ServerSpec::local("bad", tools);
     spec.call_timeout = Duration::from_millis(20);
-    let toolbox = Toolbox::new(vec![spec], Bounds::default()).unwrap();
+    let toolbox = Toolbox::new(vec![spec], ServerLimits::default()).unwrap();
     assert_eq!(
         called(&toolbox, "bad.panic").await.unwrap_err(),
         "the tool panicked"
@@ -219,7 +222,7 @@ async fn a_panicking_or_endless_function_ends_its_call_only() {
 fn servers_that_programs_could_not_tell_apart_are_refused() {
     let message = |names: [&str; 2]| {
         let servers = names.map(|name| ServerSpec::local(name, LocalTools::new()));
-        Toolbox::new(servers.into(), Bounds::default())
+        Toolbox::new(servers.into(), ServerLimits::default())
             .unwrap_err()
             .to_string()
     };
@@ -250,7 +253,7 @@ impl Run {
         let served = tokio::spawn(async move {
             let run = super::Run {
                 grants: &Grants::default(),
-                attendant: None,
+                callbacks: None,
                 log: &log_of_run,
                 render_hint: None,
             };
@@ -367,7 +370,7 @@ async fn a_run_that_hangs_up_leaves_the_record_of_what_was_in_flight() {
     let (tools, _bell) = patient();
     let mut spec = ServerSpec::local("t", tools);
     spec.max_in_flight = Some(1);
-    let toolbox = Toolbox::new(vec![spec], Bounds::default()).unwrap();
+    let toolbox = Toolbox::new(vec![spec], ServerLimits::default()).unwrap();
     let mut run = Run::new(toolbox);
     run.call(1, "t.wait");
     run.call(2, "t.wait");
@@ -396,7 +399,7 @@ async fn waiting_for_a_turn_does_not_count_towards_the_timeout() {
     let mut spec = ServerSpec::local("t", tools);
     spec.max_in_flight = Some(1);
     spec.call_timeout = Duration::from_millis(100);
-    let toolbox = Toolbox::new(vec![spec], Bounds::default()).unwrap();
+    let toolbox = Toolbox::new(vec![spec], ServerLimits::default()).unwrap();
     let mut run = Run::new(toolbox);
     for id in 0..8 {
         run.call(id, "t.slow");

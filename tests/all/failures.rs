@@ -143,7 +143,7 @@ fn other_failures_of_calls_are_the_programs_own() {
 fn a_limit_of_calls_in_flight_is_a_limit() {
     // The server never answers the handshake, so every call stays in flight.
     let place = Place::with_servers(json!({
-        "fixture": fixture(&["--vice", "silent"]),
+        "fixture": fixture(&["--fault", "silent"]),
     }));
     let sources = [
         "\

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::serve::meter::{Counter, Tally};
 use ::tools::{
-    Answering, Approval, Attendant, Declined, FinishedCall, LogEntry, Progress, RequestKind,
+    Answering, Approval, Declined, FinishedCall, HostCallbacks, LogEntry, Progress, RequestKind,
     ServerRequest, Verdict,
 };
 use contract::text::{quoted, shortened};
@@ -106,7 +106,7 @@ const ONCE: &str = "allow this call";
 const SESSION: &str = "allow this tool in this session";
 const NO: &str = "refuse";
 
-impl Attendant for ClientHooks {
+impl HostCallbacks for ClientHooks {
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         Box::pin(async move {
             let tool = (approval.server.clone(), approval.tool.clone());

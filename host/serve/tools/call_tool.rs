@@ -18,7 +18,7 @@ use crate::serve::{
     meter::Tally,
     output::{fit_text, fit_value},
 };
-use ::tools::{Attendant, CallLog};
+use ::tools::{CallLog, HostCallbacks};
 use contract::message::{CallError, CallErrorKind};
 
 pub(super) struct CallTool;
@@ -79,10 +79,10 @@ impl ServeTool for CallTool {
 fn start(service: Arc<Service>, arguments: Arguments) -> Running {
     let (hooks, events) = service.client_hooks(Arc::default(), Arc::new(Tally::default()));
     let call = async move {
-        let hooks: Arc<dyn Attendant> = Arc::new(hooks);
+        let hooks: Arc<dyn HostCallbacks> = Arc::new(hooks);
         let log = CallLog::default();
         let written = Value::Object(arguments.arguments.clone()).to_string();
-        let called = service.toolbox.call_attended(
+        let called = service.toolbox.call_with_callbacks(
             &service.options.grants,
             &hooks,
             &arguments.name,

@@ -7,16 +7,16 @@ use super::{
 };
 
 /// The most documents. What comes later cannot be found.
-pub(super) const MOST_DOCUMENTS: usize = 100_000;
+pub(super) const MAX_DOCUMENTS: usize = 100_000;
 
 /// How much of a text is read, in bytes: a server may say more, but what a
 /// tool does is not further down.
-const LONGEST_NAME: usize = 512;
-const LONGEST_TEXT: usize = 8 << 10;
+const MAX_NAME: usize = 512;
+const MAX_TEXT: usize = 8 << 10;
 
 /// How many parameters of a tool are read, and how much of each description.
-const MOST_PARAMETERS: usize = 100;
-const LONGEST_PARAMETER: usize = 512;
+const MAX_PARAMETERS: usize = 100;
+const MAX_PARAMETER: usize = 512;
 
 /// The parts of a document, which differ in what a word in them says.
 #[derive(Clone, Copy)]
@@ -102,17 +102,17 @@ impl Builder {
         self.words.clear();
         self.name(Field::Server, document.server);
         if document.identifier != document.server {
-            self.text(Field::Server, document.identifier, LONGEST_NAME);
+            self.text(Field::Server, document.identifier, MAX_NAME);
         }
         self.name(Field::Name, document.name);
-        self.text(Field::Title, document.title, LONGEST_NAME);
-        let description = cut(document.description, LONGEST_TEXT);
+        self.text(Field::Title, document.title, MAX_NAME);
+        let description = cut(document.description, MAX_TEXT);
         let (summary, rest) = description.split_at(end_of_sentence(description));
-        self.text(Field::Summary, summary, LONGEST_TEXT);
-        self.text(Field::Description, rest, LONGEST_TEXT);
-        for (name, description) in document.parameters.iter().take(MOST_PARAMETERS) {
+        self.text(Field::Summary, summary, MAX_TEXT);
+        self.text(Field::Description, rest, MAX_TEXT);
+        for (name, description) in document.parameters.iter().take(MAX_PARAMETERS) {
             self.name(Field::ParameterName, name);
-            self.text(Field::Parameter, description, LONGEST_PARAMETER);
+            self.text(Field::Parameter, description, MAX_PARAMETER);
         }
         self.words.sort_unstable();
         for same in self.words.chunk_by(|left, right| left.0 == right.0) {
@@ -130,7 +130,7 @@ impl Builder {
     }
 
     fn name(&mut self, field: Field, name: &str) {
-        let name = cut(name, LONGEST_NAME);
+        let name = cut(name, MAX_NAME);
         of_name(name, |word| {
             note(
                 &mut self.vocabulary,

@@ -4,24 +4,26 @@ use std::collections::HashMap;
 
 use stubs::names::folded;
 
+use contract::text::quoted;
+
 use super::{
-    Document, Found, Hit, MOST_HITS, Query,
-    build::{Builder, MOST_DOCUMENTS, Postings},
+    Document, Found, Hit, MAX_HITS, Query,
+    build::{Builder, MAX_DOCUMENTS, Postings},
     synonyms,
     vocabulary::Vocabulary,
     words::of_name,
 };
 
 /// How much of a query is read, in bytes and in words.
-const LONGEST_QUERY: usize = 512;
-const MOST_WORDS: usize = 24;
+const MAX_QUERY: usize = 512;
+const MAX_WORDS: usize = 24;
 
 /// How many words of a query may be misspelt: each is compared with the whole
 /// vocabulary.
-const MOST_MISSPELT: usize = 6;
+const MAX_MISSPELT: usize = 6;
 
 /// How many servers are named to who found nothing.
-const MOST_LISTED: usize = 30;
+const MAX_LISTED: usize = 20;
 
 /// What a synonym counts against the word itself.
 const SYNONYM: f32 = 0.5;
@@ -84,7 +86,7 @@ impl Index {
         let mut by_server: HashMap<Box<str>, u32> = HashMap::new();
         let mut by_name: HashMap<Box<str>, Vec<u32>> = HashMap::new();
         let mut entries = Vec::new();
-        for (number, document) in (0u32..).zip(documents.into_iter().take(MOST_DOCUMENTS)) {
+        for (number, document) in (0u32..).zip(documents.into_iter().take(MAX_DOCUMENTS)) {
             builder.add(&document);
             let server = *by_server.entry(document.server.into()).or_insert_with(|| {
                 servers.push(Server {
@@ -123,19 +125,20 @@ impl Index {
             hits.retain(|hit| server == Some(self.documents[hit.document].server));
         }
         let total = hits.len();
-        hits.truncate(query.limit.clamp(1, MOST_HITS));
+        hits.truncate(query.limit.clamp(1, MAX_HITS));
         Found { hits, total }
     }
 
     /// Every tool that a text means, the best first. An empty one means them
     /// all, in the order of the documents.
     pub fn rank(&self, text: &str) -> Vec<Hit> {
-        let text = &text[..text.floor_char_boundary(LONGEST_QUERY)];
-        let mut scores = match text.trim().is_empty() {
-            true => (0..self.documents.len() as u32)
+        let text = &text[..text.floor_char_boundary(MAX_QUERY)];
+        let mut scores = if text.trim().is_empty() {
+            (0..self.documents.len() as u32)
                 .map(|document| (document, 0.0))
-                .collect(),
-            false => self.scores(text),
+                .collect()
+        } else {
+            self.scores(text)
         };
         scores.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
         let hit = |(document, score)| Hit {
@@ -155,27 +158,27 @@ impl Index {
     /// What to tell who found nothing: which servers there are, or where the
     /// words do occur.
     pub fn instead(&self, query: &Query) -> String {
-        let asked = shown(query.text, 80);
+        let asked = quoted(query.text);
         let Some(name) = query.server else {
-            return format!("nothing fits `{asked}`; there are {}", self.tools());
+            return format!("nothing fits {asked}; there are {}", self.tools());
         };
         let Some(server) = self.server(name) else {
-            let name = shown(name, 80);
-            return format!("there is no server `{name}`; there are {}", self.tools());
+            let name = quoted(name);
+            return format!("there is no server {name}; there are {}", self.tools());
         };
         let Server { name, tools, .. } = &self.servers[server as usize];
-        let name = shown(name, 80);
+        let name = quoted(name);
         let query = Query {
             server: None,
             ..*query
         };
         match self.search(&query).total {
             0 => format!(
-                "none of the {tools} tools of `{name}` fits `{asked}`, and none of any other server"
+                "none of the {tools} tools of {name} fits {asked}, and none of any other server"
             ),
             elsewhere => {
                 format!(
-                    "none of the {tools} tools of `{name}` fits `{asked}`; {elsewhere} of other servers may"
+                    "none of the {tools} tools of {name} fits {asked}; {elsewhere} of other servers may"
                 )
             }
         }
@@ -183,11 +186,11 @@ impl Index {
 
     /// How many tools which servers have, in a sentence.
     fn tools(&self) -> String {
-        let listed = self.servers.iter().take(MOST_LISTED);
+        let listed = self.servers.iter().take(MAX_LISTED);
         let mut listed: Vec<_> = listed
-            .map(|server| format!("{} tools of `{}`", server.tools, shown(&server.name, 80)))
+            .map(|server| format!("{} tools of {}", server.tools, quoted(&server.name)))
             .collect();
-        let rest = self.servers.iter().skip(MOST_LISTED);
+        let rest = self.servers.iter().skip(MAX_LISTED);
         match rest.clone().count() {
             0 => (),
             others => {
@@ -271,7 +274,7 @@ impl Index {
     fn terms(&self, text: &str) -> Vec<Term> {
         let mut words: Vec<String> = Vec::new();
         of_name(text, |word| {
-            if words.len() < MOST_WORDS && !words.iter().any(|known| known == word) {
+            if words.len() < MAX_WORDS && !words.iter().any(|known| known == word) {
                 words.push(word.to_owned());
             }
         });
@@ -291,7 +294,7 @@ impl Index {
                 readings.extend(
                     others.filter_map(|other| Some((self.vocabulary.get(other)?, SYNONYM))),
                 );
-                if readings.is_empty() && misspelt < MOST_MISSPELT {
+                if readings.is_empty() && misspelt < MAX_MISSPELT {
                     misspelt += 1;
                     let count = |word| self.postings.of(word).len();
                     let near = self.vocabulary.readings(word, count);
@@ -310,18 +313,6 @@ impl Index {
             })
             .collect()
     }
-}
-
-/// Text of a stranger in a sentence of ours.
-fn shown(text: &str, longest: usize) -> String {
-    let plain = |letter: char| {
-        if letter.is_control() || letter == '`' {
-            ' '
-        } else {
-            letter
-        }
-    };
-    text.chars().take(longest).map(plain).collect()
 }
 
 /// A word of a query.

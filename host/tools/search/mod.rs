@@ -5,11 +5,12 @@
 //! words in its description, rare words more than common ones. Typing errors
 //! are forgiven in words that occur nowhere.
 //!
-//! Pure: no lock, no I/O, no clock. All text is a stranger's, queries as well
+//! Pure, but for `find`, which asks the toolbox: no lock, no I/O, no clock. All text is a stranger's, queries as well
 //! as documents; sizes and work are bounded, and the order of hits depends on
 //! the texts alone.
 
 mod build;
+mod find;
 mod index;
 mod synonyms;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 mod vocabulary;
 mod words;
 
+pub(crate) use find::ToolIndex;
 pub use index::Index;
 
 /// A tool, as far as searching is concerned.
@@ -43,12 +45,12 @@ pub struct Query<'a> {
     pub text: &'a str,
     /// Only tools of this server, by name or identifier in any spelling.
     pub server: Option<&'a str>,
-    /// How many hits at most; at least 1, at most [`MOST_HITS`].
+    /// How many hits at most; at least 1, at most [`MAX_HITS`].
     pub limit: usize,
 }
 
 /// The most hits of one query.
-pub const MOST_HITS: usize = 100;
+pub const MAX_HITS: usize = 100;
 
 /// What was found.
 #[derive(Debug, Clone, Default, PartialEq)]

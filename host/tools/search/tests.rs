@@ -143,7 +143,7 @@ fn the_limit_cuts_and_the_total_counts() {
         server: None,
         limit: usize::MAX,
     });
-    assert_eq!((found.hits.len(), found.total), (MOST_HITS, 500));
+    assert_eq!((found.hits.len(), found.total), (MAX_HITS, 500));
 }
 
 #[test]

@@ -10,10 +10,10 @@ use std::collections::HashMap;
 const MOST: usize = 1 << 18;
 
 /// How many words are compared in full for one misspelt one.
-const MOST_COMPARED: usize = 20_000;
+const MAX_COMPARED: usize = 20_000;
 
 /// How many readings a word has at most.
-const MOST_READINGS: usize = 6;
+const MAX_READINGS: usize = 6;
 
 /// The shortest word that can be misspelt: of shorter ones, every other word
 /// is a neighbour.
@@ -108,7 +108,7 @@ impl Vocabulary {
                 continue;
             }
             compared += 1;
-            if compared > MOST_COMPARED {
+            if compared > MAX_COMPARED {
                 break;
             }
             if let Some(slips) = table.slips(&characters, &word.text, allowed) {
@@ -123,7 +123,7 @@ impl Vocabulary {
         found
             .into_iter()
             .take_while(|&(slips, ..)| slips <= best + 1)
-            .take(MOST_READINGS)
+            .take(MAX_READINGS)
             .map(|(slips, differs, _, word)| Reading {
                 word,
                 weight: 0.9 / slips as f32 * if differs { 0.7 } else { 1.0 },
@@ -257,6 +257,6 @@ mod tests {
         assert_eq!(vocabulary.insert("other"), None);
         assert!(vocabulary.insert("abcdefgh000000").is_some());
         let readings = vocabulary.readings("abcdefgh00000x", |_| 1);
-        assert!(!readings.is_empty() && readings.len() <= MOST_READINGS);
+        assert!(!readings.is_empty() && readings.len() <= MAX_READINGS);
     }
 }

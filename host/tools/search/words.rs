@@ -5,12 +5,12 @@
 //! their capitals say so. Knows nothing of tools.
 
 /// The longest word in bytes. What is longer is cut: nobody types it.
-pub(super) const LONGEST: usize = 40;
+pub(super) const MAX_WORD: usize = 40;
 
 /// The words of a name: `createPullRequest`, `create_pull_request`,
 /// `list-HTTPServers2`.
 pub(super) fn of_name(text: &str, mut found: impl FnMut(&str)) {
-    let mut word = String::with_capacity(LONGEST);
+    let mut word = String::with_capacity(MAX_WORD);
     for run in runs(text) {
         for part in parts(run) {
             found(normal(part, &mut word));
@@ -21,7 +21,7 @@ pub(super) fn of_name(text: &str, mut found: impl FnMut(&str)) {
 /// The words of a sentence. `GitHub` and `PostgreSQL` are one word each there;
 /// `camelCase` is taken for the name it is and gives its parts, too.
 pub(super) fn of_text(text: &str, mut found: impl FnMut(&str)) {
-    let mut word = String::with_capacity(LONGEST);
+    let mut word = String::with_capacity(MAX_WORD);
     for run in runs(text) {
         let is_name = run.starts_with(|first: char| first.is_lowercase())
             && run.contains(|letter: char| letter.is_uppercase());
@@ -52,9 +52,10 @@ fn parts(run: &str) -> impl Iterator<Item = &str> {
         let mut end = rest.len();
         while let Some((at, letter)) = letters.next() {
             let next = letters.clone().next().map(|(_, next)| next);
-            let is_start = match letter.is_uppercase() {
-                true => !before.is_uppercase() || next.is_some_and(char::is_lowercase),
-                false => is_ideograph(letter) || is_ideograph(before),
+            let is_start = if letter.is_uppercase() {
+                !before.is_uppercase() || next.is_some_and(char::is_lowercase)
+            } else {
+                is_ideograph(letter) || is_ideograph(before)
             };
             if is_start {
                 end = at;
@@ -77,11 +78,11 @@ fn is_ideograph(letter: char) -> bool {
 fn normal<'w>(run: &str, word: &'w mut String) -> &'w str {
     word.clear();
     if run.is_ascii() {
-        word.push_str(&run[..run.len().min(LONGEST)]);
+        word.push_str(&run[..run.len().min(MAX_WORD)]);
         word.make_ascii_lowercase();
     } else {
         for letter in run.chars().flat_map(char::to_lowercase) {
-            if word.len() + letter.len_utf8() > LONGEST {
+            if word.len() + letter.len_utf8() > MAX_WORD {
                 break;
             }
             word.push(letter);
@@ -228,11 +229,11 @@ mod tests {
     #[test]
     fn a_word_is_cut_between_characters() {
         let long = "ß".repeat(1_000);
-        assert_eq!(names(&long), ["ß".repeat(LONGEST / 2)]);
+        assert_eq!(names(&long), ["ß".repeat(MAX_WORD / 2)]);
         assert!(
             texts(&"İ".repeat(1_000))
                 .iter()
-                .all(|word| word.len() <= LONGEST)
+                .all(|word| word.len() <= MAX_WORD)
         );
     }
 }

@@ -1,5 +1,5 @@
-//! The calls in flight to a server, and what it says meanwhile to whoever
-//! attends them: progress, log entries, questions.
+//! The calls in flight to a server, and what their callbacks are told and asked
+//! meanwhile: progress, log entries, questions.
 //!
 //! A transport hands every notification over here before `rmcp` sees it, in
 //! the order they came. What belongs to no call in flight is dropped and
@@ -20,9 +20,11 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Notify;
 
-use super::{Redactor, lock, rate::Rate};
-use crate::attendant::{Attendant, LogEntry, LogLevel, Progress, RequestKind, ServerRequest};
+use super::{Redactor, lock};
+use crate::callbacks::{HostCallbacks, LogEntry, LogLevel, Progress, RequestKind, ServerRequest};
 use contract::clock::{Clock, Stopped};
+use contract::rate::TokenBucket;
+use contract::text::cut;
 
 /// Progress of one call that is passed on: so much at once, and then 100 times
 /// a second.
@@ -33,29 +35,29 @@ const PROGRESS: (u32, Duration) = (200, Duration::from_millis(10));
 const ENTRIES: (u32, Duration) = (100, Duration::from_millis(50));
 
 /// Bytes of a log entry. What is longer becomes a text that is cut.
-const LONGEST_ENTRY: usize = 8 << 10;
+const MAX_ENTRY: usize = 8 << 10;
 
 /// Bytes of a message about progress, and of the name of a logger.
-const LONGEST_MESSAGE: usize = 1 << 10;
+const MAX_MESSAGE: usize = 1 << 10;
 
 /// Bytes of a question that is passed on. A person reads it, or a model.
-const LONGEST_QUESTION: usize = 256 << 10;
+const MAX_QUESTION: usize = 256 << 10;
 
 /// Questions of one call that are passed on.
-const MOST_QUESTIONS: u32 = 100;
+const MAX_QUESTIONS: u32 = 100;
 
 /// Questions of one server that are open at once.
-const MOST_OPEN: usize = 8;
+const MAX_OPEN: usize = 8;
 
 /// A call that its server may speak about.
 pub(super) struct Call {
     id: u64,
     server: String,
     tool: String,
-    attendant: Option<Arc<dyn Attendant>>,
+    callbacks: Option<Arc<dyn HostCallbacks>>,
     redactor: Arc<Redactor>,
     clock: Arc<Clock>,
-    progress: Mutex<Rate>,
+    progress: Mutex<TokenBucket>,
     questions: AtomicU32,
 }
 
@@ -64,7 +66,7 @@ impl Call {
     pub(super) fn new(
         server: &str,
         tool: &str,
-        attendant: Option<&Arc<dyn Attendant>>,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
         redactor: &Arc<Redactor>,
         timeout: Duration,
     ) -> Arc<Self> {
@@ -73,10 +75,10 @@ impl Call {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             server: server.to_owned(),
             tool: tool.to_owned(),
-            attendant: attendant.cloned(),
+            callbacks: callbacks.cloned(),
             redactor: Arc::clone(redactor),
             clock: Clock::new(timeout),
-            progress: Mutex::new(Rate::new(PROGRESS.0, PROGRESS.1)),
+            progress: Mutex::new(TokenBucket::new(PROGRESS.0, PROGRESS.1)),
             questions: AtomicU32::new(0),
         })
     }
@@ -85,23 +87,23 @@ impl Call {
         &self.clock
     }
 
-    pub(super) fn is_attended(&self) -> bool {
-        self.attendant.is_some()
+    pub(super) fn has_callbacks(&self) -> bool {
+        self.callbacks.is_some()
     }
 
-    fn is_attended_by(&self, other: &Arc<dyn Attendant>) -> bool {
-        let attendant = self.attendant.as_ref();
-        attendant.is_some_and(|one| is_same(one, other))
+    fn is_heard_by(&self, other: &Arc<dyn HostCallbacks>) -> bool {
+        let callbacks = self.callbacks.as_ref();
+        callbacks.is_some_and(|one| is_same(one, other))
     }
 
     fn progressed(&self, read: ProgressRead) {
-        let Some(attendant) = &self.attendant else {
+        let Some(callbacks) = &self.callbacks else {
             return;
         };
         if !lock(&self.progress).allows() {
             return;
         }
-        attendant.progress(Progress {
+        callbacks.progress(Progress {
             call: self.id,
             server: self.server.clone(),
             tool: self.tool.clone(),
@@ -111,15 +113,15 @@ impl Call {
         });
     }
 
-    /// Asks whoever attends the call. The clock of the call stands still.
+    /// Asks the callbacks of the call. The clock of the call stands still.
     /// `None` if nobody answers.
     pub(super) async fn ask(&self, kind: RequestKind, params: Value) -> Option<Value> {
-        let attendant = self.attendant.as_ref()?;
-        if self.questions.fetch_add(1, Ordering::Relaxed) >= MOST_QUESTIONS {
+        let callbacks = self.callbacks.as_ref()?;
+        if self.questions.fetch_add(1, Ordering::Relaxed) >= MAX_QUESTIONS {
             return None;
         }
         let text = params.to_string();
-        if text.len() > LONGEST_QUESTION {
+        if text.len() > MAX_QUESTION {
             tracing::warn!(server = self.server, "a question of a server is too long");
             return None;
         }
@@ -129,18 +131,16 @@ impl Call {
             params: serde_json::from_str(&self.redactor.json(text)).ok()?,
         };
         let _stopped = self.clock.stop();
-        attendant.answer(request).await.ok()
+        callbacks.answer(request).await.ok()
     }
 
-    fn shortened(&self, mut text: String) -> String {
-        text = self.redactor.text(text);
-        text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
-        text
+    fn shortened(&self, text: String) -> String {
+        cut(&self.redactor.text(text), MAX_MESSAGE).to_owned()
     }
 }
 
-/// Whether two attendants are one.
-fn is_same(one: &Arc<dyn Attendant>, other: &Arc<dyn Attendant>) -> bool {
+/// Whether two are the same callbacks.
+fn is_same(one: &Arc<dyn HostCallbacks>, other: &Arc<dyn HostCallbacks>) -> bool {
     std::ptr::addr_eq(Arc::as_ptr(one), Arc::as_ptr(other))
 }
 
@@ -154,7 +154,7 @@ pub(super) struct Calls {
     by_token: Mutex<HashMap<i64, Arc<Call>>>,
     /// A call ended.
     ended: Notify,
-    entries: Mutex<Rate>,
+    entries: Mutex<TokenBucket>,
     open: AtomicUsize,
     /// Progress of no call in flight.
     pub(super) stray: AtomicU64,
@@ -165,7 +165,7 @@ impl Default for Calls {
         Self {
             by_token: Mutex::default(),
             ended: Notify::new(),
-            entries: Mutex::new(Rate::new(ENTRIES.0, ENTRIES.1)),
+            entries: Mutex::new(TokenBucket::new(ENTRIES.0, ENTRIES.1)),
             open: AtomicUsize::new(0),
             stray: AtomicU64::new(0),
         }
@@ -225,7 +225,7 @@ impl Calls {
         }
     }
 
-    /// Takes a notification that is for those who attend calls. False if it is
+    /// Takes a notification that is for callbacks. False if it is
     /// another one.
     pub(super) fn take(&self, method: &str, params: Option<&RawValue>) -> bool {
         let params = params.map_or("null", RawValue::get);
@@ -256,8 +256,8 @@ impl Calls {
     }
 
     fn entry(&self, params: &str) {
-        let attended = self.attended();
-        if attended.is_empty() || !lock(&self.entries).allows() {
+        let heard = self.calls_that_hear();
+        if heard.is_empty() || !lock(&self.entries).allows() {
             return;
         }
         let Ok(read) = serde_json::from_str::<EntryRead>(params) else {
@@ -266,17 +266,15 @@ impl Calls {
         let Some(level) = level(&read.level) else {
             return;
         };
-        let call = &attended[0];
+        let call = &heard[0];
         let data = read
             .data
             .map_or("null".to_owned(), |data| data.get().to_owned());
-        let data = match data.len() <= LONGEST_ENTRY {
-            true => serde_json::from_str(&call.redactor.json(data)).unwrap_or_default(),
-            false => {
-                let mut text = call.redactor.json(data);
-                text.truncate(text.floor_char_boundary(LONGEST_ENTRY - 3));
-                Value::String(text + "…")
-            }
+        let data = if data.len() <= MAX_ENTRY {
+            serde_json::from_str(&call.redactor.json(data)).unwrap_or_default()
+        } else {
+            let text = call.redactor.json(data);
+            Value::String(cut(&text, MAX_ENTRY - 3).to_owned() + "…")
         };
         let entry = LogEntry {
             server: call.server.clone(),
@@ -284,36 +282,36 @@ impl Calls {
             logger: read.logger.map(|logger| call.shortened(logger)),
             data,
         };
-        for call in &attended {
-            if let Some(attendant) = &call.attendant {
-                attendant.log(entry.clone());
+        for call in &heard {
+            if let Some(callbacks) = &call.callbacks {
+                callbacks.log(entry.clone());
             }
         }
     }
 
-    /// One call of each attendant.
-    fn attended(&self) -> Vec<Arc<Call>> {
-        let mut attended: Vec<Arc<Call>> = Vec::new();
+    /// One call for each of the different callbacks.
+    fn calls_that_hear(&self) -> Vec<Arc<Call>> {
+        let mut heard: Vec<Arc<Call>> = Vec::new();
         for call in lock(&self.by_token).values() {
-            if let Some(attendant) = &call.attendant
-                && !attended.iter().any(|other| other.is_attended_by(attendant))
+            if let Some(callbacks) = &call.callbacks
+                && !heard.iter().any(|other| other.is_heard_by(callbacks))
             {
-                attended.push(Arc::clone(call));
+                heard.push(Arc::clone(call));
             }
         }
-        attended
+        heard
     }
 
-    /// Passes on a question that names no call: to the one who attends all
-    /// calls in flight, if there is one. `None` if nobody answers.
+    /// Passes on a question that names no call: to the callbacks of all
+    /// calls in flight, if these are the same. `None` if nobody answers.
     pub(super) async fn ask(&self, kind: RequestKind, params: Value) -> Option<Value> {
-        let (call, _stopped) = self.only_attended()?;
-        let attendant = call.attendant.as_ref()?;
+        let (call, _stopped) = self.only_heard()?;
+        let callbacks = call.callbacks.as_ref()?;
         let open = Open::new(&self.open)?;
         let mut answer = std::pin::pin!(call.ask(kind, params));
         let answer = loop {
             let ended = self.ended.notified();
-            if !self.is_attended_by(attendant) {
+            if !self.is_heard_by(callbacks) {
                 // Nobody waits for what the question is about.
                 return None;
             }
@@ -327,22 +325,22 @@ impl Calls {
         answer
     }
 
-    /// A call of the one who attends all that are in flight, with the clocks of
+    /// A call in flight, if all have the same callbacks, with the clocks of
     /// all of them stopped.
-    fn only_attended(&self) -> Option<(Arc<Call>, Vec<Stopped>)> {
+    fn only_heard(&self) -> Option<(Arc<Call>, Vec<Stopped>)> {
         let by_token = lock(&self.by_token);
         let first = by_token.values().next()?;
-        let attendant = first.attendant.as_ref()?;
-        if !by_token.values().all(|call| call.is_attended_by(attendant)) {
+        let callbacks = first.callbacks.as_ref()?;
+        if !by_token.values().all(|call| call.is_heard_by(callbacks)) {
             return None;
         }
         let stopped = by_token.values().map(|call| call.clock.stop()).collect();
         Some((Arc::clone(first), stopped))
     }
 
-    fn is_attended_by(&self, attendant: &Arc<dyn Attendant>) -> bool {
+    fn is_heard_by(&self, callbacks: &Arc<dyn HostCallbacks>) -> bool {
         let by_token = lock(&self.by_token);
-        by_token.values().any(|call| call.is_attended_by(attendant))
+        by_token.values().any(|call| call.is_heard_by(callbacks))
     }
 }
 
@@ -352,7 +350,7 @@ struct Open<'a>(&'a AtomicUsize);
 impl<'a> Open<'a> {
     fn new(count: &'a AtomicUsize) -> Option<Self> {
         let open = Self(count);
-        (count.fetch_add(1, Ordering::Relaxed) < MOST_OPEN).then_some(open)
+        (count.fetch_add(1, Ordering::Relaxed) < MAX_OPEN).then_some(open)
     }
 }
 

@@ -28,15 +28,15 @@ use rmcp::{
 use serde_json::json;
 
 use super::{
-    Bounds, Fault, FaultKind,
+    Fault, FaultKind, ServerLimits,
     call::{Call, Ticket},
-    desk::Desk,
+    client_hooks::ClientHooks,
     frame,
     http::{self, Endpoint},
     listing::{Listing, Next, Pages},
     lock,
     process::{Errors, Process},
-    question::{self, Input, MOST_ROUNDS, Required},
+    question::{self, Input, MAX_ROUNDS, Required},
     request::Request,
     spec::{PassThrough, Stdio},
     stdio::{Signals, StdioTransport},
@@ -49,7 +49,7 @@ use super::{
 const RELISTINGS: u64 = 8;
 const RELISTING: Duration = Duration::from_secs(1);
 
-/// What is worth hearing from a server while somebody attends its calls.
+/// What is worth hearing from a server while its calls have callbacks.
 const LOG_LEVEL: &str = "info";
 
 /// How the lifecycle is begun.
@@ -78,11 +78,11 @@ impl From<Handshake> for ClientLifecycleMode {
 pub(super) struct Connection {
     /// Ends the loop of `rmcp` when dropped. Before `process`, so that the
     /// server is told to end before it is killed.
-    service: RunningService<RoleClient, Desk>,
+    service: RunningService<RoleClient, ClientHooks>,
     process: Option<Process>,
     errors: Errors,
     signals: Arc<Signals>,
-    bounds: Bounds,
+    limits: ServerLimits,
     pass_through: PassThrough,
     /// Whether it was told what to log.
     log_level_set: AtomicBool,
@@ -127,7 +127,7 @@ impl Connection {
         spec: &Stdio,
         handshake: Handshake,
         errors: Errors,
-        bounds: Bounds,
+        limits: ServerLimits,
         pass_through: PassThrough,
     ) -> Result<Self, StartError> {
         let (process, streams) = Process::start(spec, &errors)
@@ -137,10 +137,10 @@ impl Connection {
         let transport = StdioTransport::new(
             streams,
             process.ended(),
-            bounds.message,
+            limits.message,
             Arc::clone(&signals),
         );
-        let desk = Desk {
+        let desk = ClientHooks {
             signals: Arc::clone(&signals),
             pass_through,
         };
@@ -152,7 +152,7 @@ impl Connection {
                     process,
                     errors,
                     signals,
-                    bounds,
+                    limits,
                     pass_through,
                 ))
             }
@@ -168,12 +168,12 @@ impl Connection {
     pub(super) async fn connect(
         endpoint: &Endpoint,
         handshake: Handshake,
-        bounds: Bounds,
+        limits: ServerLimits,
         pass_through: PassThrough,
     ) -> Result<Self, StartError> {
         let signals = Arc::new(Signals::default());
         let transport = endpoint.transport(&signals);
-        let desk = Desk {
+        let desk = ClientHooks {
             signals: Arc::clone(&signals),
             pass_through,
         };
@@ -187,17 +187,17 @@ impl Connection {
             None,
             errors,
             signals,
-            bounds,
+            limits,
             pass_through,
         ))
     }
 
     fn new(
-        service: RunningService<RoleClient, Desk>,
+        service: RunningService<RoleClient, ClientHooks>,
         process: Option<Process>,
         errors: Errors,
         signals: Arc<Signals>,
-        bounds: Bounds,
+        limits: ServerLimits,
         pass_through: PassThrough,
     ) -> Self {
         Self {
@@ -205,7 +205,7 @@ impl Connection {
             process,
             errors,
             signals,
-            bounds,
+            limits,
             pass_through,
             log_level_set: AtomicBool::new(false),
             listing: Mutex::new(None),
@@ -292,7 +292,7 @@ impl Connection {
         if info.is_some_and(|info| info.capabilities.tools.is_none()) {
             return Ok(Listing::default());
         }
-        let mut pages = Pages::new(self.bounds);
+        let mut pages = Pages::new(self.limits);
         let mut cursor = None;
         loop {
             let params =
@@ -352,11 +352,11 @@ impl Connection {
 
     /// Makes a request as often as its result asks for more input.
     async fn rounds(&self, request: &Request<'_>, call: &Arc<Call>) -> Result<String, Fault> {
-        if call.is_attended() {
+        if call.has_callbacks() {
             self.set_log_level().await;
         }
         let mut input = Input::default();
-        for round in 0..=MOST_ROUNDS {
+        for round in 0..=MAX_ROUNDS {
             let asked = self.ask(request.with(&input), Some(call)).await;
             let result = asked.map_err(|fault| match fault.kind {
                 // The first round reached the server.
@@ -368,12 +368,12 @@ impl Connection {
             })?;
             match Required::read(&result)? {
                 None => return Ok(result),
-                Some(_) if round == MOST_ROUNDS => break,
+                Some(_) if round == MAX_ROUNDS => break,
                 Some(required) => input = required.answer(call, self.pass_through).await?,
             }
         }
         Err(question::failed(&format!(
-            "it asked for input from a person more than {MOST_ROUNDS} times"
+            "it asked for input from a person more than {MAX_ROUNDS} times"
         )))
     }
 
@@ -418,7 +418,7 @@ impl Connection {
         let mut options = PeerRequestOptions::no_options();
         if let Some(call) = call {
             request.extensions_mut().insert(Ticket(Arc::clone(call)));
-            if call.is_attended()
+            if call.has_callbacks()
                 && !self.is_of_older_era()
                 && self.has(|capabilities| capabilities.logging.is_some())
             {
@@ -536,9 +536,10 @@ impl StartError {
                     http::LOST => "it did not take part in the handshake",
                     message => message,
                 };
-                let hint = match message.ends_with("HTTP 404") || message.ends_with("HTTP 405") {
-                    true => "; the retired HTTP+SSE transport is not supported",
-                    false => "",
+                let hint = if message.ends_with("HTTP 404") || message.ends_with("HTTP 405") {
+                    "; the retired HTTP+SSE transport is not supported"
+                } else {
+                    ""
                 };
                 let detail = format!("{context}: {detail}{hint}");
                 unavailable(message).because(with_errors(detail, errors))

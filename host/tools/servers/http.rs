@@ -24,11 +24,11 @@ use rmcp::transport::{
 use super::{Fault, FaultKind, http_client::Client, spec::Http, stdio::Signals};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const MOST_REDIRECTS: usize = 5;
+const MAX_REDIRECTS: usize = 5;
 
 /// Attempts to pick up an interrupted event stream again. No call is repeated
 /// by that; the deadline of the call wins anyway.
-const MOST_RESUMPTIONS: usize = 5;
+const MAX_RESUMPTIONS: usize = 5;
 
 /// Headers that belong to the protocol or to the connection.
 const RESERVED: &[&str] = &[
@@ -82,7 +82,7 @@ impl Endpoint {
             .build()
             .map_err(|error| format!("no HTTP client could be made: {}", chain(&error)))?;
         let mut resume = ExponentialBackoff::default();
-        resume.max_times = Some(MOST_RESUMPTIONS);
+        resume.max_times = Some(MAX_RESUMPTIONS);
         resume.max_delay = Some(Duration::from_secs(30));
         let mut config = StreamableHttpClientTransportConfig::with_uri(url.as_str())
             .custom_headers(headers)
@@ -117,9 +117,10 @@ fn same_origin() -> Policy {
         );
         let first = attempt.previous().first();
         let same_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
-        match keeps_body && same_origin && attempt.previous().len() <= MOST_REDIRECTS {
-            true => attempt.follow(),
-            false => attempt.stop(),
+        if keeps_body && same_origin && attempt.previous().len() <= MAX_REDIRECTS {
+            attempt.follow()
+        } else {
+            attempt.stop()
         }
     })
 }

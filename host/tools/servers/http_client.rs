@@ -39,7 +39,7 @@ const JSON: &str = "application/json";
 const SESSION: &str = "mcp-session-id";
 
 /// The body of a failure that is looked at.
-const LONGEST_FAILURE: usize = 64 << 10;
+const MAX_FAILURE: usize = 64 << 10;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -160,7 +160,7 @@ impl StreamableHttpClient for Client {
     }
 }
 
-/// The same event, emptied if it was for those who attend calls. Its id still
+/// The same event, emptied if it was for the callbacks of calls. Its id still
 /// counts.
 fn heard(signals: &Signals, mut event: Sse) -> Sse {
     let frame = event.data.as_deref().map(serde_json::from_str::<Frame<'_>>);
@@ -262,7 +262,7 @@ async fn failure(
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
     let is_json = kind(&response) == Some(Kind::Json);
-    let body = body(response, LONGEST_FAILURE).await.unwrap_or_default();
+    let body = body(response, MAX_FAILURE).await.unwrap_or_default();
     let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     if let Some(question) = question
         && !is_refusal

@@ -7,13 +7,13 @@ use std::{collections::HashSet, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Bounds, Fault, FaultKind};
+use super::{Fault, FaultKind, ServerLimits};
 
 /// The longest name of a tool in bytes. The protocol recommends 128.
-const LONGEST_NAME: usize = 256;
+const MAX_NAME: usize = 256;
 
 /// Exclusions kept with their reasons; further ones are only counted.
-const MOST_REASONS: usize = 100;
+const MAX_REASONS: usize = 100;
 
 /// The tools of one server.
 #[derive(Debug, Clone, Default)]
@@ -54,13 +54,13 @@ pub struct Excluded {
     pub reason: String,
 }
 
-/// Collects the pages of a listing within bounds.
+/// Collects the pages of a listing within limits.
 pub(super) struct Pages {
     listing: Listing,
     names: HashSet<String>,
     cursors: HashSet<String>,
     bytes: usize,
-    bounds: Bounds,
+    limits: ServerLimits,
 }
 
 /// What to do after a page.
@@ -72,13 +72,13 @@ pub(super) enum Next {
 }
 
 impl Pages {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(limits: ServerLimits) -> Self {
         Self {
             listing: Listing::default(),
             names: HashSet::new(),
             cursors: HashSet::new(),
             bytes: 0,
-            bounds,
+            limits,
         }
     }
 
@@ -102,8 +102,8 @@ impl Pages {
         let Some(Value::String(cursor)) = page.next_cursor else {
             return Ok(Next::Done(self.listing));
         };
-        let is_full = self.listing.tools.len() >= self.bounds.tools;
-        if is_full || page.tools.is_empty() || self.cursors.len() >= self.bounds.tools {
+        let is_full = self.listing.tools.len() >= self.limits.tools;
+        if is_full || page.tools.is_empty() || self.cursors.len() >= self.limits.tools {
             self.exclude(String::new(), "further pages were not read");
             return Ok(Next::Done(self.listing));
         }
@@ -120,7 +120,7 @@ impl Pages {
         let Some(Value::String(name)) = fields.remove("name") else {
             return self.exclude(String::new(), "it has no name");
         };
-        if name.is_empty() || name.len() > LONGEST_NAME {
+        if name.is_empty() || name.len() > MAX_NAME {
             let shown = name.chars().take(40).collect();
             return self.exclude(shown, "its name is empty or longer than 256 bytes");
         }
@@ -130,8 +130,8 @@ impl Pages {
         if self.names.contains(&name) {
             return self.exclude(name, "there is another tool of this name before it");
         }
-        if self.listing.tools.len() >= self.bounds.tools {
-            let reason = format!("there are more than {} tools", self.bounds.tools);
+        if self.listing.tools.len() >= self.limits.tools {
+            let reason = format!("there are more than {} tools", self.limits.tools);
             return self.exclude(name, &reason);
         }
         let title = title(&mut fields);
@@ -150,10 +150,10 @@ impl Pages {
             + description.len()
             + weight(&input_schema)
             + output_schema.as_ref().map_or(0, weight);
-        if self.bytes > self.bounds.listing {
+        if self.bytes > self.limits.listing {
             let reason = format!(
                 "the definitions together are larger than {} bytes",
-                self.bounds.listing
+                self.limits.listing
             );
             return self.exclude(name, &reason);
         }
@@ -173,7 +173,7 @@ impl Pages {
 
     fn exclude(&mut self, name: String, reason: &str) {
         self.listing.excluded_count += 1;
-        if self.listing.excluded.len() < MOST_REASONS {
+        if self.listing.excluded.len() < MAX_REASONS {
             self.listing.excluded.push(Excluded {
                 name,
                 reason: reason.to_owned(),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn read(tools: Value) -> Listing {
-        done(Pages::new(Bounds::default()).add(&json!({ "tools": tools }).to_string()))
+        done(Pages::new(ServerLimits::default()).add(&json!({ "tools": tools }).to_string()))
     }
 
     #[test]
@@ -272,22 +272,22 @@ mod tests {
 
     #[test]
     fn tools_and_bytes_beyond_the_bounds_are_left_out_and_counted() {
-        let bounds = Bounds {
+        let limits = ServerLimits {
             tools: 2,
-            ..Bounds::default()
+            ..ServerLimits::default()
         };
         let tools: Vec<_> = (0..5).map(|n| json!({"name": format!("t{n}")})).collect();
-        let listing = done(Pages::new(bounds).add(&json!({ "tools": tools }).to_string()));
+        let listing = done(Pages::new(limits).add(&json!({ "tools": tools }).to_string()));
         assert_eq!((listing.tools.len(), listing.excluded_count), (2, 3));
         assert_eq!(listing.excluded[0].reason, "there are more than 2 tools");
 
-        let bounds = Bounds {
+        let limits = ServerLimits {
             listing: 100,
-            ..Bounds::default()
+            ..ServerLimits::default()
         };
         let long = "x".repeat(200);
         let listing = done(
-            Pages::new(bounds)
+            Pages::new(limits)
                 .add(&json!({"tools": [{"name": "a", "description": long}]}).to_string()),
         );
         assert_eq!((listing.tools.len(), listing.excluded_count), (0, 1));
@@ -296,7 +296,8 @@ mod tests {
     #[test]
     fn pages_end_when_they_go_in_a_circle_or_on_for_ever() {
         let page = |n: usize| json!({"tools": [{"name": format!("t{n}")}], "nextCursor": "same"});
-        let Ok(Next::Page(pages, _)) = Pages::new(Bounds::default()).add(&page(0).to_string())
+        let Ok(Next::Page(pages, _)) =
+            Pages::new(ServerLimits::default()).add(&page(0).to_string())
         else {
             panic!("the first page has a next one");
         };
@@ -306,9 +307,9 @@ mod tests {
             .map(|fault| fault.message);
         assert_eq!(fault.as_deref(), Some("its list of tools goes in a circle"));
 
-        let mut pages = Pages::new(Bounds {
+        let mut pages = Pages::new(ServerLimits {
             tools: 50,
-            ..Bounds::default()
+            ..ServerLimits::default()
         });
         for n in 0.. {
             let page = json!({"tools": [{"name": format!("t{n}")}], "nextCursor": n.to_string()});

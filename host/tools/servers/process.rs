@@ -217,9 +217,10 @@ fn die_with_us(command: &mut Command) {
     let before_exec = move || {
         rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
         // We may have died before the kernel was told.
-        match rustix::process::getppid() == Some(parent) {
-            true => Ok(()),
-            false => Err(io::ErrorKind::BrokenPipe.into()),
+        if rustix::process::getppid() == Some(parent) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::BrokenPipe.into())
         }
     };
     // SAFETY: the closure runs between fork and exec, where only calls that

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Fault, FaultKind, call::Call, spec::PassThrough};
-use crate::attendant::RequestKind;
+use crate::callbacks::RequestKind;
 
 /// How many times one call may ask for more.
-pub(super) const MOST_ROUNDS: usize = 10;
+pub(super) const MAX_ROUNDS: usize = 10;
 
 /// What one result may ask for at once.
-const MOST_AT_ONCE: usize = 16;
+const MAX_AT_ONCE: usize = 16;
 
 /// What goes with a call that is made again.
 #[derive(Debug, Default)]
@@ -62,14 +62,14 @@ impl Required {
                 "it asks for further input and does not say for which",
             ));
         }
-        if count > MOST_AT_ONCE {
+        if count > MAX_AT_ONCE {
             return Err(failed("it asks for too much further input at once"));
         }
         debug_assert_eq!(required.result_type, "input_required");
         Ok(Some(required))
     }
 
-    /// Asks whoever attends the call, one after the other.
+    /// Asks the callbacks of the call, one question after the other.
     ///
     /// # Errors
     ///
@@ -90,9 +90,10 @@ impl Required {
             };
             let params = request.get_mut("params").map(Value::take);
             let params = stripped(params.unwrap_or_default());
-            let answer = match may_be_passed_on(kind, &params, pass_through) {
-                true => call.ask(kind, params).await,
-                false => None,
+            let answer = if may_be_passed_on(kind, &params, pass_through) {
+                call.ask(kind, params).await
+            } else {
+                None
             };
             let answer = match (answer, kind) {
                 (Some(answer), _) => answer,
@@ -120,16 +121,20 @@ pub(super) fn declined() -> Value {
     json!({ "action": "decline" })
 }
 
-/// Whether the operator lets such a question through.
+/// Whether a question may reach the host's callbacks: the operator lets it
+/// through, and it leads a person nowhere but to the web. This is the one place
+/// where that is judged, for both eras of the protocol and every front end.
 pub(super) fn may_be_passed_on(
     kind: RequestKind,
     params: &Value,
     pass_through: PassThrough,
 ) -> bool {
     match kind {
-        RequestKind::Elicitation => {
-            params["mode"] != "url" || params["url"].as_str().is_some_and(is_web_address)
-        }
+        // Clients open the address whatever the mode is called.
+        RequestKind::Elicitation => match params.get("url") {
+            None => params["mode"] != "url",
+            Some(url) => url.as_str().is_some_and(is_web_address),
+        },
         RequestKind::Sampling => pass_through.sampling,
         RequestKind::Roots => pass_through.roots,
     }
@@ -140,9 +145,14 @@ fn is_web_address(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else {
         return false;
     };
-    let is_plain = !text.contains(|c: char| c.is_control() || c.is_whitespace() || c == '"');
+    // What programs that open addresses read in different ways.
+    let is_plain =
+        !text.contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '"' | '\\'));
+    // `https://bank.example@evil.example/` looks like somewhere else.
+    let names_a_user = !url.username().is_empty() || url.password().is_some();
     let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    is_plain && (url.scheme() == "https" || url.scheme() == "http" && is_here)
+    let is_web = url.scheme() == "https" || url.scheme() == "http" && is_here;
+    is_plain && !names_a_user && is_web
 }
 
 /// Parameters without what concerns the request and not the question.
@@ -168,12 +178,12 @@ fn refusal(kind: RequestKind, pass_through: PassThrough) -> String {
         ),
         RequestKind::Elicitation => return "it asks a person".to_owned(),
     };
-    match is_granted {
-        true => format!("it asks for {what}, and nobody answers that here"),
-        false => format!(
-            "it asks for {what}, which is not passed on; the server's name in `coordinator.passThrough.{key}` allows it"
-        ),
+    if is_granted {
+        return format!("it asks for {what}, and nobody answers that here");
     }
+    format!(
+        "it asks for {what}, which is not passed on; the server's name in `coordinator.passThrough.{key}` allows it"
+    )
 }
 
 pub(super) fn failed(why: &str) -> Fault {
@@ -223,6 +233,11 @@ mod tests {
             "ms-settings:",
             "https://x\"&calc",
             "https://a b",
+            "https://",
+            "https://bank.example@evil.example/",
+            "https://user:password@example.com/",
+            "http://localhost:80@example.com/",
+            "https:\\\\example.com",
             "",
         ] {
             assert!(!is_web_address(bad), "{bad}");
@@ -246,5 +261,19 @@ mod tests {
         }
         let file = json!({ "mode": "url", "url": "file:///etc/passwd" });
         assert!(!may_be_passed_on(RequestKind::Elicitation, &file, all));
+        for refused in [
+            json!({ "mode": "url" }),
+            json!({ "mode": "url", "url": 7 }),
+            json!({ "url": "file:///etc/passwd" }),
+            json!({ "mode": "form", "url": "file:///etc/passwd" }),
+            json!({ "url": null }),
+        ] {
+            assert!(
+                !may_be_passed_on(RequestKind::Elicitation, &refused, all),
+                "{refused}"
+            );
+        }
+        let web = json!({ "mode": "url", "url": "https://example.com/" });
+        assert!(may_be_passed_on(RequestKind::Elicitation, &web, none));
     }
 }

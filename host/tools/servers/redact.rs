@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 /// Shorter values are left alone: `true` or `8080` are in every text.
-const SHORTEST: usize = 8;
+const MIN_SECRET: usize = 8;
 
 const MARKER: &str = "[redacted]";
 
@@ -26,9 +26,9 @@ impl Redactor {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let forms: BTreeSet<String> = secrets
             .into_iter()
-            .filter(|secret| secret.len() >= SHORTEST)
+            .filter(|secret| secret.len() >= MIN_SECRET)
             .flat_map(forms)
-            .filter(|form| form.len() >= SHORTEST)
+            .filter(|form| form.len() >= MIN_SECRET)
             .collect();
         if forms.is_empty() {
             return Self::default();

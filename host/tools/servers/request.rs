@@ -78,9 +78,10 @@ impl Request<'_> {
             List::Resources | List::Templates => has(|declared| declared.resources.is_some()),
             List::Prompts => has(|declared| declared.prompts.is_some()),
         };
-        match is_there {
-            true => Ok(()),
-            false => Err(list.is_missing()),
+        if is_there {
+            Ok(())
+        } else {
+            Err(list.is_missing())
         }
     }
 

@@ -1,4 +1,4 @@
-//! What a server is before it runs: how to reach it and within which bounds.
+//! What a server is before it runs: how to reach it and within which limits.
 //!
 //! Plain data. The configuration module makes these from `mcp.json`, an
 //! embedder from its own settings. Nothing here is checked against the world:
@@ -26,7 +26,7 @@ pub struct ServerSpec {
     pub call_timeout: Duration,
     /// How long it may take to start. [`START_TIMEOUT`] by default.
     pub start_timeout: Duration,
-    /// Calls in flight to it; `None` takes [`Bounds::in_flight_per_server`].
+    /// Calls in flight to it; `None` takes [`ServerLimits::in_flight_per_server`].
     pub max_in_flight: Option<usize>,
     /// Texts that must never reach a program: tokens and passwords among the
     /// environment variables and headers. Shorter ones than 8 bytes are not
@@ -67,7 +67,7 @@ impl fmt::Debug for ServerSpec {
     }
 }
 
-/// What a server may ask of its client, and gets if somebody attends its calls.
+/// What a server may ask of its client, and gets if its calls have callbacks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PassThrough {
     /// Text from the client's model (sampling), which costs tokens.
@@ -122,7 +122,7 @@ pub struct Http {
 
 /// What all servers together may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
+pub struct ServerLimits {
     /// Calls in flight to all servers. 256 by default.
     pub in_flight: usize,
     /// Calls in flight to one server that does not say otherwise. 128 by
@@ -137,7 +137,7 @@ pub struct Bounds {
     pub listing: usize,
 }
 
-impl Default for Bounds {
+impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             in_flight: 256,
@@ -155,10 +155,10 @@ mod tests {
 
     #[test]
     fn defaults_are_the_documented_ones() {
-        let bounds = Bounds::default();
-        assert_eq!((bounds.in_flight, bounds.in_flight_per_server), (256, 128));
-        assert_eq!((bounds.message, bounds.listing), (8 << 20, 16 << 20));
-        assert_eq!(bounds.tools, 2_000);
+        let limits = ServerLimits::default();
+        assert_eq!((limits.in_flight, limits.in_flight_per_server), (256, 128));
+        assert_eq!((limits.message, limits.listing), (8 << 20, 16 << 20));
+        assert_eq!(limits.tools, 2_000);
         let spec = ServerSpec::local("a", LocalTools::new());
         assert_eq!(spec.call_timeout, Duration::from_secs(60));
         assert_eq!(spec.start_timeout, Duration::from_secs(20));

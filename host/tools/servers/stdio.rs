@@ -1,7 +1,7 @@
 //! MCP over the standard streams of a process: one JSON message a line.
 //!
 //! This is the transport below `rmcp`. It exists because what comes in is
-//! hostile: lines are bounded, rubbish is skipped and counted, answers nobody
+//! hostile: lines are bounded, malformed ones are skipped and counted, answers nobody
 //! waits for are dropped here, and results pass as the JSON text they came as
 //! instead of being forced into types that may not know them.
 
@@ -25,7 +25,7 @@ use rmcp::{
 };
 use serde_json::value::RawValue;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader},
+    io::AsyncWriteExt as _,
     process::{ChildStdin, ChildStdout},
     sync::watch,
     time::Instant,
@@ -35,6 +35,7 @@ use super::{
     call::Calls,
     frame::{Asked, Frame},
     late_probe::LateProbe,
+    lines::{Line, Lines},
     lock,
     process::Streams,
 };
@@ -47,19 +48,19 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// child of it may hold the pipe open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Lines of rubbish in a row before the server is given up. Banners have a
+/// Malformed lines in a row before the server is given up. Banners have a
 /// few.
-const MOST_RUBBISH: u32 = 10_000;
+const MAX_MALFORMED: u32 = 10_000;
 
 /// Our answers to requests of the server that wait to be written. A server
 /// that asks without reading gets no further ones.
-const MOST_REPLIES: usize = 64;
+const MAX_REPLIES: usize = 64;
 
 /// What is worth knowing about a connection from outside.
 #[derive(Default)]
 pub(super) struct Signals {
     /// Lines that were no message.
-    pub(super) rubbish: AtomicU64,
+    pub(super) malformed: AtomicU64,
     /// Answers to nothing we asked, or too late.
     pub(super) unmatched: AtomicU64,
     /// The calls in flight, for what the server says of them.
@@ -79,6 +80,7 @@ impl Signals {
 /// The transport of one process.
 pub(super) struct StdioTransport {
     lines: Lines<ChildStdout>,
+    max_line: usize,
     writer: Arc<Writer>,
     signals: Arc<Signals>,
     /// What was asked and not answered.
@@ -87,18 +89,19 @@ pub(super) struct StdioTransport {
     ended: watch::Receiver<Option<String>>,
     /// Until when to read after the end of the process.
     deadline: Option<Instant>,
-    rubbish_in_a_row: u32,
+    malformed_in_a_row: u32,
 }
 
 impl StdioTransport {
     pub(super) fn new(
         streams: Streams,
         ended: watch::Receiver<Option<String>>,
-        longest_line: usize,
+        max_line: usize,
         signals: Arc<Signals>,
     ) -> Self {
         Self {
-            lines: Lines::new(streams.stdout, longest_line),
+            lines: Lines::new(streams.stdout, max_line),
+            max_line,
             writer: Arc::new(Writer {
                 stdin: tokio::sync::Mutex::new(Some(streams.stdin)),
                 broken: watch::Sender::new(false),
@@ -109,7 +112,7 @@ impl StdioTransport {
             late_probe: LateProbe::default(),
             ended,
             deadline: None,
-            rubbish_in_a_row: 0,
+            malformed_in_a_row: 0,
         }
     }
 
@@ -130,11 +133,11 @@ impl StdioTransport {
 
     fn read(&mut self, line: &[u8]) -> Option<ServerJsonRpcMessage> {
         let Ok(frame) = serde_json::from_slice::<Frame<'_>>(line) else {
-            self.signals.rubbish.fetch_add(1, Ordering::Relaxed);
-            self.rubbish_in_a_row += 1;
+            self.signals.malformed.fetch_add(1, Ordering::Relaxed);
+            self.malformed_in_a_row += 1;
             return None;
         };
-        self.rubbish_in_a_row = 0;
+        self.malformed_in_a_row = 0;
         match (&frame.method, frame.id) {
             // The server asks something.
             (Some(_), Some(_)) => frame.question(),
@@ -227,7 +230,7 @@ impl Transport<RoleClient> for StdioTransport {
             if !is_reply {
                 return writer.write(&line, &signals).await;
             }
-            if writer.replies.fetch_add(1, Ordering::Relaxed) < MOST_REPLIES {
+            if writer.replies.fetch_add(1, Ordering::Relaxed) < MAX_REPLIES {
                 let _ = writer.write(&line, &signals).await;
             }
             writer.replies.fetch_sub(1, Ordering::Relaxed);
@@ -240,9 +243,9 @@ impl Transport<RoleClient> for StdioTransport {
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         let mut broken = self.writer.broken.subscribe();
         loop {
-            if self.rubbish_in_a_row > MOST_RUBBISH {
+            if self.malformed_in_a_row > MAX_MALFORMED {
                 self.signals
-                    .give_up("it writes only rubbish to its standard output");
+                    .give_up("it writes only malformed lines to its standard output");
                 return None;
             }
             let deadline = self.deadline;
@@ -257,8 +260,14 @@ impl Transport<RoleClient> for StdioTransport {
                 }
             };
             let line = match line {
-                Ok(Some(line)) => line,
-                Ok(None) => return None,
+                Ok(Some(Line::Whole(line))) => line,
+                Ok(Some(Line::TooLong)) => {
+                    let max_line = self.max_line;
+                    self.signals
+                        .give_up(format!("it sent a message of more than {max_line} bytes"));
+                    return None;
+                }
+                Ok(Some(Line::Unfinished(_)) | None) => return None,
                 Err(error) => {
                     self.signals.give_up(error.to_string());
                     return None;
@@ -319,85 +328,5 @@ impl Writer {
         *guard = None;
         self.broken.send_replace(true);
         result
-    }
-}
-
-/// Lines of bounded length.
-struct Lines<R> {
-    reader: BufReader<R>,
-    line: Vec<u8>,
-    longest: usize,
-}
-
-impl<R: AsyncRead + Unpin> Lines<R> {
-    fn new(stdout: R, longest: usize) -> Self {
-        Self {
-            reader: BufReader::with_capacity(64 << 10, stdout),
-            line: Vec::new(),
-            longest,
-        }
-    }
-
-    /// The next line without its end, or `None` at the end of the stream.
-    async fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
-        loop {
-            let chunk = self.reader.fill_buf().await?;
-            if chunk.is_empty() {
-                return Ok(None);
-            }
-            let end = chunk.iter().position(|&byte| byte == b'\n');
-            let part = &chunk[..end.unwrap_or(chunk.len())];
-            if self.line.len() + part.len() > self.longest {
-                let text = format!("it sent a message of more than {} bytes", self.longest);
-                return Err(io::Error::other(text));
-            }
-            self.line.extend_from_slice(part);
-            let consumed = part.len() + usize::from(end.is_some());
-            self.reader.consume(consumed);
-            if end.is_some() && !self.line.trim_ascii().is_empty() {
-                return Ok(Some(std::mem::take(&mut self.line)));
-            }
-            if end.is_some() {
-                self.line.clear();
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn lines(text: &[u8], longest: usize) -> (Vec<String>, Option<String>) {
-        let mut lines = Lines::new(text, longest);
-        let mut read = Vec::new();
-        loop {
-            match lines.next().await {
-                Ok(Some(line)) => read.push(String::from_utf8(line).unwrap()),
-                Ok(None) => return (read, None),
-                Err(error) => return (read, Some(error.to_string())),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn lines_are_split_and_blank_ones_skipped() {
-        let (read, error) = lines(b"{}\n\n  \r\n[1]\r\nrest", 10).await;
-        assert_eq!(
-            (read, error),
-            (vec!["{}".to_owned(), "[1]\r".to_owned()], None)
-        );
-    }
-
-    #[tokio::test]
-    async fn a_line_may_be_as_long_as_the_bound_and_no_longer() {
-        let long = vec![b'x'; 100_000];
-        let with_end = [&long[..], b"\n"].concat();
-        assert_eq!(lines(&with_end, long.len()).await.0[0].len(), long.len());
-        let too_long = "it sent a message of more than 99999 bytes";
-        for text in [&with_end, &long] {
-            let (read, error) = lines(text, long.len() - 1).await;
-            assert_eq!((read.len(), error.as_deref()), (0, Some(too_long)));
-        }
     }
 }

@@ -26,7 +26,7 @@ const CHANGED: &str =
 
 /// The pinned definitions of one server.
 #[derive(Default)]
-pub(super) struct Pins(Mutex<HashMap<String, blake3::Hash>>);
+pub(super) struct DefinitionPins(Mutex<HashMap<String, blake3::Hash>>);
 
 /// A listing as it may be shown, and which of its tools changed.
 pub(super) struct Checked {
@@ -43,7 +43,7 @@ impl Checked {
     }
 }
 
-impl Pins {
+impl DefinitionPins {
     /// Compares a listing with what is pinned, and pins what is new.
     pub(super) fn check(&self, server: &str, listing: &Arc<Listing>) -> Checked {
         let mut pins = lock(&self.0);
@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_changed_is_refused_and_not_shown_and_what_is_new_is_pinned() {
-        let pins = Pins::default();
+        let pins = DefinitionPins::default();
         let schema = json!({ "type": "object", "required": ["a"] });
         let reordered = json!({ "required": ["a"], "type": "object" });
         let first = pins.check("s", &listing(&[("t", "Reads.", schema.clone())]));
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_hint_that_disappears_is_a_change() {
-        let pins = Pins::default();
+        let pins = DefinitionPins::default();
         let mut destructive = Listing::clone(&listing(&[("t", "", json!({}))]));
         destructive.tools[0].is_destructive = true;
         assert_eq!(pins.check("s", &Arc::new(destructive)).changed, [false]);

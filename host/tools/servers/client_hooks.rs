@@ -18,24 +18,24 @@ use super::{question, spec::PassThrough, stdio::Signals};
 
 /// The client's side of a connection. Questions without an answer are refused
 /// here, however many they are.
-pub(super) struct Desk {
+pub(super) struct ClientHooks {
     pub(super) signals: Arc<Signals>,
     pub(super) pass_through: PassThrough,
 }
 
-impl Desk {
+impl ClientHooks {
     /// What the answer to a question is; `None` if there is none.
     async fn answer(&self, method: &str, params: Value) -> Option<Value> {
         let kind = question::kind(method)?;
         let params = question::stripped(params);
-        match question::may_be_passed_on(kind, &params, self.pass_through) {
-            true => self.signals.calls.ask(kind, params).await,
-            false => None,
+        if !question::may_be_passed_on(kind, &params, self.pass_through) {
+            return None;
         }
+        self.signals.calls.ask(kind, params).await
     }
 }
 
-impl Service<RoleClient> for Desk {
+impl Service<RoleClient> for ClientHooks {
     async fn handle_request(
         &self,
         request: ServerRequest,

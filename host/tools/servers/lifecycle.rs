@@ -9,27 +9,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::AbortHandle,
-};
+use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
-    Bounds, Fault, FaultKind,
+    Fault, FaultKind, ServerLimits,
     connection::{Connection, Handshake, with_errors},
     http::Endpoint,
-    listing::{Excluded, Listing},
+    listing::Listing,
     local::LocalTools,
     lock,
     process::Errors,
     redact::Redactor,
-    spec::{PassThrough, ServerSpec, Stdio, Transport},
+    spec::{PassThrough, Stdio, Transport},
+    state::{ServerState, ServerStatus},
 };
 
 /// The first pause after a failure; doubled up to the longest.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// A server that ran for this long starts with a clean record.
 const PROBATION: Duration = Duration::from_secs(60);
@@ -37,16 +34,25 @@ const PROBATION: Duration = Duration::from_secs(60);
 /// Why a server may be late, for the operator.
 const LATE: &str = "the handshake was not complete; a package runner may have to download the server first, which a longer `startTimeout` allows";
 
-pub(super) struct Server {
-    pub(super) name: String,
-    pub(super) call_timeout: Duration,
+/// Starts one server and keeps its connection.
+pub(super) struct Lifecycle {
+    name: String,
     pub(super) start_timeout: Duration,
-    pub(super) permits: Semaphore,
     reach: Arc<Reach>,
-    bounds: Bounds,
+    limits: ServerLimits,
     pass_through: PassThrough,
     redactor: Arc<Redactor>,
     state: Arc<Mutex<State>>,
+}
+
+/// How a server is to be run.
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) transport: Transport,
+    pub(super) start_timeout: Duration,
+    pub(super) pass_through: PassThrough,
+    /// Calls in flight to it.
+    pub(super) in_flight: usize,
 }
 
 /// How the server is reached, with what was learnt about it.
@@ -92,41 +98,39 @@ impl Record {
 
     fn pause(self) -> Duration {
         let doublings = self.failures.saturating_sub(1).min(6);
-        (SHORTEST_PAUSE * (1 << doublings)).min(LONGEST_PAUSE)
+        (MIN_PAUSE * (1 << doublings)).min(MAX_PAUSE)
     }
 }
 
-impl Server {
+impl Lifecycle {
     /// # Errors
     ///
-    /// What is wrong with the specification, in words for the operator.
+    /// What is wrong with the plan, in words for the operator.
     pub(super) fn new(
-        spec: ServerSpec,
-        bounds: Bounds,
+        plan: Plan,
+        limits: ServerLimits,
         redactor: Arc<Redactor>,
     ) -> Result<Self, String> {
-        let in_flight = spec.max_in_flight.unwrap_or(bounds.in_flight_per_server);
-        let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
-        let route = match spec.transport {
+        let route = match plan.transport {
             Transport::Stdio(stdio) => Route::Stdio(stdio),
-            Transport::Http(http) => Route::Http(Endpoint::new(&http, in_flight, bounds.message)?),
+            Transport::Http(http) => {
+                Route::Http(Endpoint::new(&http, plan.in_flight, limits.message)?)
+            }
             Transport::Local(tools) => {
                 let listing = tools.listing();
                 Route::Local(tools, listing)
             }
         };
         Ok(Self {
-            name: spec.name,
-            call_timeout: spec.call_timeout,
-            start_timeout: spec.start_timeout,
-            permits: Semaphore::new(in_flight),
+            name: plan.name,
+            start_timeout: plan.start_timeout,
             reach: Arc::new(Reach {
                 route,
                 is_old: AtomicBool::new(false),
                 restarts: AtomicU64::new(0),
             }),
-            bounds,
-            pass_through: spec.pass_through,
+            limits,
+            pass_through: plan.pass_through,
             redactor,
             state: Arc::new(Mutex::new(State::Idle)),
         })
@@ -185,7 +189,7 @@ impl Server {
             name: self.name.clone(),
             reach: Arc::clone(&self.reach),
             timeout: self.start_timeout,
-            bounds: self.bounds,
+            limits: self.limits,
             pass_through: self.pass_through,
             redactor: Arc::clone(&self.redactor),
         };
@@ -214,9 +218,10 @@ impl Server {
                 // server that falls again soon has to wait.
                 let now = Instant::now();
                 let is_first = record.failures == 0 || connection.since.elapsed() >= PROBATION;
-                let (record, retry_at) = match is_first {
-                    true => (Record { failures: 1 }, now),
-                    false => (record.with_failure(), now + record.with_failure().pause()),
+                let (record, retry_at) = if is_first {
+                    (Record { failures: 1 }, now)
+                } else {
+                    (record.with_failure(), now + record.with_failure().pause())
                 };
                 *state = State::Broken {
                     fault,
@@ -267,7 +272,7 @@ impl Server {
             title: None,
             version: None,
             restarts: self.reach.restarts.load(Ordering::Relaxed),
-            rubbish_lines: 0,
+            malformed_lines: 0,
             unmatched_answers: 0,
             stray_progress: 0,
         };
@@ -307,7 +312,7 @@ struct Start {
     name: String,
     reach: Arc<Reach>,
     timeout: Duration,
-    bounds: Bounds,
+    limits: ServerLimits,
     pass_through: PassThrough,
     redactor: Arc<Redactor>,
 }
@@ -356,9 +361,10 @@ impl Start {
     }
 
     async fn connect(&self, errors: &Errors) -> Result<Connection, Fault> {
-        let handshake = match self.reach.is_old.load(Ordering::Relaxed) {
-            true => Handshake::Old,
-            false => Handshake::Probe,
+        let handshake = if self.reach.is_old.load(Ordering::Relaxed) {
+            Handshake::Old
+        } else {
+            Handshake::Probe
         };
         let mut connected = self.attempt(handshake, errors).await;
         if let (Handshake::Probe, Err(error)) = (handshake, &connected)
@@ -383,128 +389,12 @@ impl Start {
         match &self.reach.route {
             Route::Stdio(stdio) => {
                 let errors = errors.clone();
-                Connection::start(stdio, handshake, errors, self.bounds, self.pass_through).await
+                Connection::start(stdio, handshake, errors, self.limits, self.pass_through).await
             }
             Route::Http(endpoint) => {
-                Connection::connect(endpoint, handshake, self.bounds, self.pass_through).await
+                Connection::connect(endpoint, handshake, self.limits, self.pass_through).await
             }
             Route::Local(..) => unreachable!("functions of this process are not started"),
         }
     }
-}
-
-/// A server as the operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ServerState {
-    /// Its name in the configuration.
-    pub name: String,
-    /// `stdio`, `http` or `local`.
-    pub transport: &'static str,
-    /// What it is doing.
-    pub status: ServerStatus,
-    /// How many tools it has, once they were listed.
-    pub tools: Option<usize>,
-    /// Tools that were left out, and why; at most 100.
-    pub excluded: Vec<Excluded>,
-    /// How many tools were left out.
-    pub excluded_count: usize,
-    /// Why it does not run, with the end of its standard error. For the
-    /// operator only.
-    pub error: Option<String>,
-    /// The protocol revision spoken.
-    pub protocol: Option<String>,
-    /// What it calls itself. Text from a stranger.
-    pub title: Option<String>,
-    /// Its version. Text from a stranger.
-    pub version: Option<String>,
-    /// How often it was lost.
-    pub restarts: u64,
-    /// Lines on its standard output that were no message.
-    pub rubbish_lines: u64,
-    /// Answers to nothing that was asked, or too late.
-    pub unmatched_answers: u64,
-    /// Progress of no call in flight.
-    pub stray_progress: u64,
-}
-
-/// What a server is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ServerStatus {
-    /// Nobody has used it yet.
-    Idle,
-    /// It was asked to start.
-    Starting,
-    /// It takes calls.
-    Running,
-    /// It could not be started, or was lost.
-    Failed,
-    /// It was stopped for good.
-    Stopped,
-}
-
-impl ServerState {
-    fn listing(&mut self, listing: &Listing) {
-        self.tools = Some(listing.tools.len());
-        self.excluded = listing.excluded.clone();
-        self.excluded_count = listing.excluded_count;
-    }
-
-    fn connection(&mut self, connection: &Connection) {
-        self.status = ServerStatus::Running;
-        let signals = connection.signals();
-        self.rubbish_lines = signals.rubbish.load(Ordering::Relaxed);
-        self.unmatched_answers = signals.unmatched.load(Ordering::Relaxed);
-        self.stray_progress = signals.calls.stray.load(Ordering::Relaxed);
-        if let Some(listing) = connection.known_listing() {
-            self.listing(&listing);
-        }
-        let Some(info) = connection.info() else {
-            return;
-        };
-        self.protocol = Some(shown(info.protocol_version.as_str()));
-        if let Some(server) = &info.server_info {
-            self.title = Some(shown(server.title.as_deref().unwrap_or(&server.name)));
-            self.version = Some(shown(&server.version));
-        }
-    }
-}
-
-/// Bytes of a server's instructions that are kept: a page.
-const LONGEST_INSTRUCTIONS: usize = 4 << 10;
-
-/// What a server says about itself. Text of a stranger, bounded.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// Its name for people.
-    pub title: String,
-    /// Its version.
-    pub version: String,
-    /// How it wants to be used.
-    pub instructions: String,
-}
-
-impl Profile {
-    pub(super) fn of(connection: &Connection) -> Self {
-        let Some(info) = connection.info() else {
-            return Self::default();
-        };
-        let mut instructions = info.instructions.clone().unwrap_or_default();
-        let cut = instructions.floor_char_boundary(LONGEST_INSTRUCTIONS);
-        instructions.truncate(cut);
-        let server = info.server_info.as_ref();
-        Self {
-            title: server.map_or(String::new(), |server| {
-                shown(server.title.as_deref().unwrap_or(&server.name))
-            }),
-            version: server.map_or(String::new(), |server| shown(&server.version)),
-            instructions,
-        }
-    }
-}
-
-/// Text of a stranger for a terminal.
-fn shown(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().take(100).map(plain).collect()
 }

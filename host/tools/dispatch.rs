@@ -16,8 +16,8 @@ use futures_util::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
-use super::{Run, Toolbox, consent::Clocked, log::Recording};
-use crate::attendant::{Attendant, FinishedCall};
+use crate::callbacks::{FinishedCall, HostCallbacks};
+use crate::{Run, Toolbox, consent::PausingCallbacks, log::Recording};
 use contract::call_record::CallStatus;
 use contract::message::{
     CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
@@ -25,7 +25,7 @@ use contract::message::{
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
 /// side has its own, lower limit; this one holds if that side is broken.
-const MOST_IN_FLIGHT: usize = 10_000;
+const MAX_IN_FLIGHT: usize = 10_000;
 
 impl Toolbox {
     /// Answers the requests of one run until it hangs up, and then cancels
@@ -39,15 +39,15 @@ impl Toolbox {
         mut requests: UnboundedReceiver<ToCoordinator>,
         answers: UnboundedSender<ToSandbox>,
     ) {
-        let attendant = run.attendant.map(|attendant| {
-            let clocked = Clocked {
-                attendant: Arc::clone(attendant),
+        let callbacks = run.callbacks.map(|callbacks| {
+            let clocked = PausingCallbacks {
+                callbacks: Arc::clone(callbacks),
                 sandbox: answers.clone(),
             };
-            Arc::new(clocked) as Arc<dyn Attendant>
+            Arc::new(clocked) as Arc<dyn HostCallbacks>
         });
         let run = &Run {
-            attendant: attendant.as_ref(),
+            callbacks: callbacks.as_ref(),
             ..*run
         };
         let mut jobs = FuturesUnordered::new();
@@ -69,9 +69,9 @@ impl Toolbox {
                         }
                         continue;
                     }
-                    Some(ToCoordinator::Call { id, tool, .. }) if in_flight.len() >= MOST_IN_FLIGHT => {
-                        let message = format!("more than {MOST_IN_FLIGHT} calls are in flight");
-                        let error = self.error(CallErrorKind::Limit, "", &tool, message);
+                    Some(ToCoordinator::Call { id, tool, .. }) if in_flight.len() >= MAX_IN_FLIGHT => {
+                        let message = format!("more than {MAX_IN_FLIGHT} calls are in flight");
+                        let error = self.error(CallErrorKind::Limit, &tool, message);
                         completed(id, Err(error))
                     }
                     // Not ours to answer twice under one id.
@@ -113,11 +113,12 @@ impl Toolbox {
             Ok(result) => result,
             Err(_) => {
                 record.abandon();
-                let message = match record.sent.load(Ordering::Relaxed) {
-                    true => "the call was cancelled; it may have taken effect",
-                    false => "the call was cancelled before it was sent",
+                let message = if record.sent.load(Ordering::Relaxed) {
+                    "the call was cancelled; it may have taken effect"
+                } else {
+                    "the call was cancelled before it was sent"
                 };
-                Err(self.error(CallErrorKind::Cancelled, "", &tool, message.to_owned()))
+                Err(self.error(CallErrorKind::Cancelled, &tool, message.to_owned()))
             }
         };
         (
@@ -143,11 +144,10 @@ impl Toolbox {
                 let found = self.search(&query, detail, server.as_deref(), limit, grants);
                 ToSandbox::Found(found.await.map_err(told))
             }
-            Question::Stubs { server, known } => ToSandbox::Stubs(
-                self.stubs_unless(&server, grants, known)
-                    .await
-                    .map_err(told),
-            ),
+            Question::Stubs { server, known } => {
+                let files = self.stubs_unless(&server, grants, known);
+                ToSandbox::Stubs(files.await.map_err(told))
+            }
             Question::Resources { server, known } => {
                 let files = self.resource_files_unless(&server, grants, known);
                 ToSandbox::Stubs(files.await.map_err(told))
@@ -188,9 +188,9 @@ impl Toolbox {
                 _ => CallStatus::Failed,
             },
         });
-        if let Some(attendant) = run.attendant {
+        if let Some(callbacks) = run.callbacks {
             let (server, tool) = record.found();
-            attendant.finished(&FinishedCall {
+            callbacks.finished(&FinishedCall {
                 server: &server,
                 tool: &tool,
                 arguments,

@@ -12,37 +12,38 @@ use serde_json::value::{RawValue, to_raw_value};
 use stubs::names::ToolNames;
 use tokio::time::timeout;
 
-use super::{
-    Known, Toolbox,
+use super::{Document, Index};
+use crate::{
+    Toolbox,
     catalog::{Catalog, Tool},
-    grants::Grants,
     lock,
-    resolve::shown,
-    search::{self, Document},
+    policy::Grants,
+    server::Server,
 };
 use contract::message::{CallError, Detail};
+use contract::text::{cut, quoted};
 
 /// What is read of a query. More words find nothing better.
-const LONGEST_QUERY: usize = 1_000;
+const MAX_QUERY: usize = 1_000;
 
 /// Tools that one answer can have.
-const MOST_FOUND: u32 = 1_000;
+const MAX_FOUND: u32 = 1_000;
 
 /// Bytes of one answer: a program has to read it.
-const LARGEST_ANSWER: usize = 1 << 20;
+const MAX_ANSWER: usize = 1 << 20;
 
 /// What is told of a parameter's description.
-const LONGEST_PARAMETER: usize = 300;
+const MAX_PARAMETER: usize = 300;
 
 /// What a brief answer tells of a description.
-const LONGEST_SENTENCE: usize = 200;
+const MAX_SENTENCE: usize = 200;
 
 /// How long a search in all servers waits for those that start. They go on
 /// starting, and a later search finds their tools.
-const PATIENCE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Servers that a message names.
-const MOST_NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 impl Toolbox {
     /// Finds tools by what they do, among those that may be called: of one
@@ -65,24 +66,31 @@ impl Toolbox {
         limit: u32,
         grants: &Grants,
     ) -> Result<String, CallError> {
-        let query = &query[..query.floor_char_boundary(LONGEST_QUERY)];
+        let query = cut(query, MAX_QUERY);
         let (searched, left_out) = match server {
-            Some(name) => (vec![self.granted_catalog(name, grants).await?.0], None),
+            Some(name) => {
+                let server = self.granted_server(name, grants)?;
+                server.catalog("").await?;
+                (vec![server], None)
+            }
             None => self.all(grants).await,
         };
         let index = self.index();
         let is_allowed = |entry: &&Entry| {
-            searched.contains(&entry.server)
-                && self.decide(entry.server, entry.tool(), grants).is_ok()
+            let tool = entry.tool();
+            searched.iter().any(|server| tool.is_of(server)) && tool.permission(grants).is_ok()
         };
         let hits = index.ranking.rank(query);
         let hits = hits.iter().map(|hit| &index.entries[hit.document]);
         let found: Vec<&Entry> = hits.filter(is_allowed).collect();
-        let limit = limit.clamp(1, MOST_FOUND) as usize;
+        let limit = limit.clamp(1, MAX_FOUND) as usize;
         let mut tools = Vec::new();
-        let mut room = LARGEST_ANSWER;
-        for entry in found.iter().take(limit) {
-            let told = self.told(entry.server, entry.tool(), detail);
+        let mut room = MAX_ANSWER;
+        for tool in found.iter().take(limit).map(|entry| entry.tool()) {
+            let Some(server) = searched.iter().find(|server| tool.is_of(server)) else {
+                continue;
+            };
+            let told = server.told(tool, detail);
             match room.checked_sub(told.get().len()) {
                 Some(rest) => room = rest,
                 None => break,
@@ -108,34 +116,27 @@ impl Toolbox {
         };
         // Maps with text keys and numbers of JSON: nothing that could fail.
         let json = serde_json::to_string(&answer).unwrap_or_default();
-        Ok(self.upstream.redactor().json(json))
+        Ok(self.redacted(json))
     }
 
-    /// Everything that is told of one tool, as JSON text.
-    pub(super) fn details(&self, server: usize, tool: &Tool) -> String {
-        let told = self.told(server, tool, Detail::Full);
-        self.upstream.redactor().json(told.get().to_owned())
-    }
-
-    /// The positions of all servers that can be searched, and a sentence about
-    /// those that cannot.
-    async fn all(&self, grants: &Grants) -> (Vec<usize>, Option<String>) {
-        let granted = (0..self.servers.len()).filter(|&server| {
-            let known = &self.servers[server].server;
-            grants.could_allow(&known.name, &known.identifier)
-        });
+    /// All servers that can be searched, and a sentence about those that cannot.
+    async fn all(&self, grants: &Grants) -> (Vec<&Server>, Option<String>) {
+        let granted = self
+            .servers
+            .iter()
+            .filter(|server| server.could_be_used(grants));
         let asked = granted.map(|server| async move {
-            let catalog = timeout(PATIENCE, self.catalog(server, "")).await;
+            let catalog = timeout(START_TIMEOUT, server.catalog("")).await;
             (server, catalog.map(|catalog| catalog.is_ok()))
         });
         let mut searched = Vec::new();
         let mut broken = Vec::new();
         for (server, answer) in join_all(asked).await {
-            let name = || shown(&self.servers[server].server.name);
+            let name = || quoted(server.name());
             match answer {
                 Ok(true) => searched.push(server),
-                Ok(false) => broken.push(format!("`{}`", name())),
-                Err(_late) => broken.push(format!("`{}` (still starting)", name())),
+                Ok(false) => broken.push(name()),
+                Err(_late) => broken.push(format!("{} (still starting)", name())),
             }
         }
         let sentence = (!broken.is_empty()).then(|| {
@@ -149,25 +150,54 @@ impl Toolbox {
 
     /// The tools of all servers whose listings are known. Made anew when one of
     /// these has changed.
-    pub(super) fn index(&self) -> Arc<Index> {
-        let catalogs: Vec<_> = self
-            .servers
-            .iter()
-            .map(|known| lock(&known.catalog).clone())
-            .collect();
+    pub(crate) fn index(&self) -> Arc<ToolIndex> {
+        let catalogs: Vec<_> = self.servers.iter().map(Server::known_catalog).collect();
         let mut index = lock(&self.index);
         match &*index {
             Some(index) if index.is_of(&catalogs) => Arc::clone(index),
-            _ => Arc::clone(index.insert(Arc::new(Index::new(&self.servers, catalogs)))),
+            _ => Arc::clone(index.insert(Arc::new(ToolIndex::new(catalogs)))),
         }
     }
 
+    /// For a search that found nothing.
+    fn what_there_is(&self, query: &str, allowed: &[&Entry]) -> String {
+        if self.servers.is_empty() {
+            return "no servers are configured".to_owned();
+        }
+        let count = |server: &Server| {
+            let tools = allowed.iter().filter(|entry| entry.tool().is_of(server));
+            tools.count()
+        };
+        let counted: Vec<_> = self
+            .servers
+            .iter()
+            .map(|server| (server, count(server)))
+            .filter(|&(_, count)| count > 0)
+            .map(|(server, count)| format!("{} ({count})", quoted(server.name())))
+            .collect();
+        if counted.is_empty() {
+            return "there is no tool that may be used".to_owned();
+        }
+        format!(
+            "nothing matches {}; the tools there are: {}; an empty query lists them",
+            quoted(query),
+            listed(&counted)
+        )
+    }
+}
+
+impl Server {
+    /// Everything that is told of one tool, as JSON text.
+    pub(crate) fn details(&self, tool: &Tool) -> String {
+        let told = self.told(tool, Detail::Full);
+        self.redactor.json(told.get().to_owned())
+    }
+
     /// What an answer tells about a tool.
-    fn told(&self, server: usize, tool: &Tool, detail: Detail) -> Box<RawValue> {
-        let server = &self.servers[server].server;
+    fn told(&self, tool: &Tool, detail: Detail) -> Box<RawValue> {
         let definition = tool.definition();
         let mut told = Told {
-            name: format!("{}.{}", server.name, definition.name),
+            name: format!("{}.{}", self.name(), definition.name),
             description: self.description(tool),
             details: None,
             input_schema: None,
@@ -182,7 +212,7 @@ impl Toolbox {
             Detail::Detailed => {}
         }
         if detail != Detail::Brief {
-            let identifier = &server.identifier;
+            let identifier = self.identifier();
             let ToolNames { python, javascript } = &tool.names;
             told.details = Some(Details {
                 file: format!("/servers/{identifier}/{python}.py"),
@@ -194,38 +224,12 @@ impl Toolbox {
         // Maps with text keys and numbers of JSON: nothing that could fail.
         to_raw_value(&told).unwrap_or_default()
     }
-
-    /// For a search that found nothing.
-    fn what_there_is(&self, query: &str, allowed: &[&Entry]) -> String {
-        if self.servers.is_empty() {
-            return "no servers are configured".to_owned();
-        }
-        let mut counts = vec![0; self.servers.len()];
-        for entry in allowed {
-            counts[entry.server] += 1;
-        }
-        let counted: Vec<_> = self
-            .servers
-            .iter()
-            .zip(&counts)
-            .filter(|&(_, &count)| count > 0)
-            .map(|(known, count)| format!("`{}` ({count})", shown(&known.server.name)))
-            .collect();
-        if counted.is_empty() {
-            return "there is no tool that may be used".to_owned();
-        }
-        format!(
-            "nothing matches `{}`; the tools there are: {}; an empty query lists them",
-            shown(query),
-            listed(&counted)
-        )
-    }
 }
 
 fn listed(names: &[String]) -> String {
-    let mut text = names[..names.len().min(MOST_NAMED)].join(", ");
-    if names.len() > MOST_NAMED {
-        text.push_str(&format!(" and {} more", names.len() - MOST_NAMED));
+    let mut text = names[..names.len().min(MAX_NAMED)].join(", ");
+    if names.len() > MAX_NAMED {
+        text.push_str(&format!(" and {} more", names.len() - MAX_NAMED));
     }
     text
 }
@@ -272,7 +276,7 @@ fn parameters(tool: &Tool) -> Vec<Parameter<'_>> {
         name: &parameter.name,
         r#type: &parameter.kind,
         required: parameter.required,
-        description: plain(&parameter.description, LONGEST_PARAMETER),
+        description: plain(&parameter.description, MAX_PARAMETER),
     });
     parameters.collect()
 }
@@ -285,13 +289,13 @@ fn first_sentence(text: &str) -> String {
         rest.next().is_some_and(char::is_whitespace) && rest.next().is_some_and(char::is_uppercase)
     });
     let sentence = ends.map_or(line, |(at, _)| &line[..=at]);
-    plain(sentence, LONGEST_SENTENCE)
+    plain(sentence, MAX_SENTENCE)
 }
 
-/// Text of a stranger on one line, cut where it is longer than `longest` bytes.
-fn plain(text: &str, longest: usize) -> String {
+/// Text of a stranger on one line, cut where it is longer than `max_bytes`.
+fn plain(text: &str, max_bytes: usize) -> String {
     // Twice: white space is dropped, and little of a long text has to be read.
-    let read = &text[..text.floor_char_boundary(2 * longest)];
+    let read = cut(text, 2 * max_bytes);
     let mut plain = String::new();
     for word in read.split(|c: char| c.is_whitespace() || c.is_control()) {
         if !plain.is_empty() && !word.is_empty() {
@@ -299,25 +303,24 @@ fn plain(text: &str, longest: usize) -> String {
         }
         plain.push_str(word);
     }
-    if plain.len() > longest || read.len() < text.len() {
-        plain.truncate(plain.floor_char_boundary(longest));
+    if plain.len() > max_bytes || read.len() < text.len() {
+        plain.truncate(plain.floor_char_boundary(max_bytes));
         plain.push('…');
     }
     plain
 }
 
 /// The tools of several listings, prepared to be searched.
-pub(super) struct Index {
+pub(crate) struct ToolIndex {
     /// By server; `None` where no listing is known.
     catalogs: Vec<Option<Arc<Catalog>>>,
     entries: Vec<Entry>,
     /// Of the entries, in the same order.
-    ranking: search::Index,
+    ranking: Index,
 }
 
 /// One tool that can be found.
 struct Entry {
-    server: usize,
     catalog: Arc<Catalog>,
     tool: usize,
 }
@@ -327,7 +330,7 @@ impl Entry {
         &self.catalog.tools[self.tool]
     }
 
-    fn document<'a>(&'a self, known: &'a Known) -> Document<'a> {
+    fn document(&self) -> Document<'_> {
         let tool = self.tool();
         let definition = tool.definition();
         let parameters = tool
@@ -335,8 +338,8 @@ impl Entry {
             .iter()
             .map(|parameter| (parameter.name.as_str(), parameter.description.as_str()));
         Document {
-            server: &known.server.name,
-            identifier: &known.server.identifier,
+            server: &tool.server.name,
+            identifier: &tool.server.identifier,
             name: &definition.name,
             title: &definition.title,
             description: &definition.description,
@@ -345,24 +348,24 @@ impl Entry {
     }
 }
 
-impl Index {
-    fn new(servers: &[Known], catalogs: Vec<Option<Arc<Catalog>>>) -> Self {
-        let known = catalogs.iter().enumerate();
-        let known = known.filter_map(|(server, catalog)| Some((server, catalog.as_ref()?)));
-        let entries = known.flat_map(|(server, catalog)| {
-            let tools = catalog.tools.iter().enumerate();
-            tools.map(move |(index, _)| Entry {
-                server,
+impl Tool {
+    fn is_of(&self, server: &Server) -> bool {
+        Arc::ptr_eq(&self.server, &server.names)
+    }
+}
+
+impl ToolIndex {
+    fn new(catalogs: Vec<Option<Arc<Catalog>>>) -> Self {
+        let entries = catalogs.iter().flatten().flat_map(|catalog| {
+            let tools = 0..catalog.tools.len();
+            tools.map(|tool| Entry {
                 catalog: Arc::clone(catalog),
-                tool: index,
+                tool,
             })
         });
         let entries: Vec<Entry> = entries.collect();
-        let documents = entries
-            .iter()
-            .map(|entry| entry.document(&servers[entry.server]));
         Self {
-            ranking: search::Index::new(documents),
+            ranking: Index::new(entries.iter().map(Entry::document)),
             entries,
             catalogs,
         }

@@ -181,9 +181,10 @@ impl Pattern {
             return true;
         }
         let tools = [target.tool, target.python, target.javascript];
-        let servers = match target.server == target.server_identifier {
-            true => &[target.server][..],
-            false => &[target.server, target.server_identifier][..],
+        let servers = if target.server == target.server_identifier {
+            &[target.server][..]
+        } else {
+            &[target.server, target.server_identifier][..]
         };
         let mut name = String::new();
         servers.iter().any(|server| {

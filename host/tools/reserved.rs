@@ -1,4 +1,4 @@
-//! What servers have beside tools, behind reserved names of tools:
+//! Resources and prompts of servers, behind reserved names of tools:
 //! `SERVER.resources/read` and the like. They are called like tools, pass
 //! through the same policy and are recorded in the same way. A tool that a
 //! server really has under such a name wins.
@@ -8,17 +8,17 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{
+use crate::{
     Run, Toolbox,
-    grants::{Denial, Grants, Permission, Target},
     log::Recording,
+    policy::{Grants, Permission},
+    resolve::MAX_TOOL_NAME,
     results,
+    server::Server,
+    servers::{Fault, List},
 };
-use crate::servers::List;
 use contract::message::{CallError, CallErrorKind};
-
-/// The longest text that can name one.
-const LONGEST: usize = 1_000;
+use contract::text::{and_list, quoted};
 
 /// What a reserved name means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,78 +50,72 @@ impl Reserved {
     }
 }
 
-/// One of them at a server.
-pub(super) struct Meant {
-    pub(super) server: usize,
-    name: &'static str,
-    reserved: Reserved,
-}
-
 impl Toolbox {
-    /// What a text means, if it is a reserved name and no tool's.
+    /// The server and the reserved name that a text means, if it means one and
+    /// no tool has that name.
     pub(super) async fn reserved(
         &self,
         written: &str,
         grants: &Grants,
-    ) -> Result<Option<Meant>, CallError> {
+    ) -> Result<Option<(&Server, &'static str)>, CallError> {
         let written = written.trim();
-        if written.len() > LONGEST || !RESERVED.iter().any(|(name, _)| written.ends_with(name)) {
+        if written.len() > MAX_TOOL_NAME
+            || !RESERVED.iter().any(|(name, _)| written.ends_with(name))
+        {
             return Ok(None);
         }
         for (server, tool) in self.readings(written) {
-            let Some((name, reserved)) = Reserved::find(tool) else {
+            let Some((name, _)) = Reserved::find(tool) else {
                 continue;
             };
-            self.check_server(server, tool, grants)?;
-            let catalog = self.catalog(server, tool).await?;
+            server.check(tool, grants)?;
+            let catalog = server.catalog(tool).await?;
             let mut tools = catalog.tools.iter();
             if !tools.any(|known| known.definition().name == tool) {
-                return Ok(Some(Meant {
-                    server,
-                    name,
-                    reserved,
-                }));
+                return Ok(Some((server, name)));
             }
         }
         Ok(None)
     }
+}
 
+impl Server {
     /// Calls what a reserved name means. The result is JSON text.
     pub(super) async fn call_reserved(
         &self,
         run: &Run<'_>,
-        meant: &Meant,
+        name: &str,
         arguments: &str,
         record: &Recording,
     ) -> Result<String, CallError> {
-        let (server, name) = (&self.servers[meant.server].server.name, meant.name);
+        let server = self.name();
         record.target(server, name);
+        let Some((_, reserved)) = Reserved::find(name) else {
+            return Err(self.no_such_tool(name, run.grants).await);
+        };
         let permission = self
-            .permission(meant.server, name, run.grants)
-            .map_err(|denial| self.denied(server, name, &denial))?;
-        let arguments = read(meant.reserved, arguments).map_err(|message| {
-            let parameters = meant.reserved.parameters().iter();
+            .permission(name, run.grants)
+            .map_err(|denial| self.denied(name, &denial))?;
+        let arguments = read(reserved, arguments).map_err(|message| {
+            let parameters = reserved.parameters().iter();
             let parameters = parameters.map(|&name| name.to_owned()).collect();
             let kind = CallErrorKind::InvalidArguments(parameters);
-            self.error(kind, server, name, format!("`{server}.{name}`: {message}"))
+            self.error(kind, name, format!("`{server}.{name}`: {message}"))
         })?;
         if let Permission::Ask(why) = permission {
             let shown = Value::Object(arguments.clone());
-            self.consent(run, server, name, &shown, why).await?;
+            self.consent(run, name, &shown, why).await?;
         }
-        let fetched = self
-            .fetch(meant.server, meant.reserved, arguments, run, &record.sent)
-            .await;
+        let fetched = self.fetch(reserved, arguments, run, &record.sent).await;
         let json = fetched.map_err(|failure| match failure {
-            Failure::Fault(fault) => self.fault(fault, server, name),
-            Failure::Message(message) => self.error(CallErrorKind::Failed, server, name, message),
+            Failure::Fault(fault) => self.fault(fault, name),
+            Failure::Message(message) => self.error(CallErrorKind::Failed, name, message),
         })?;
-        Ok(self.upstream.redactor().json(json))
+        Ok(self.redactor.json(json))
     }
 
     async fn fetch(
         &self,
-        server: usize,
         reserved: Reserved,
         mut arguments: Map<String, Value>,
         run: &Run<'_>,
@@ -131,15 +125,15 @@ impl Toolbox {
             Some(Value::String(text)) => text,
             _ => String::new(),
         };
-        let attendant = run.attendant;
+        let callbacks = run.callbacks;
         let json = match reserved {
             Reserved::List(list) => {
-                let items = self.upstream.list(server, list, attendant, sent).await?;
+                let items = self.client.list(list, callbacks, sent).await?;
                 joined(&items)
             }
             Reserved::Resource => {
                 let uri = text(arguments.remove("uri"));
-                let contents = self.upstream.resource(server, &uri, attendant, sent);
+                let contents = self.client.resource(&uri, callbacks, sent);
                 contents_json(&contents.await?)?
             }
             Reserved::Prompt => {
@@ -148,41 +142,22 @@ impl Toolbox {
                     Some(Value::Object(values)) => values,
                     _ => Map::new(),
                 };
-                let prompt = self.upstream.prompt(server, &name, values, attendant, sent);
+                let prompt = self.client.prompt(&name, values, callbacks, sent);
                 prompt_json(&prompt.await?)?
             }
         };
         Ok(results::checked(&json)?)
     }
-
-    /// What the policy says of a reserved name.
-    pub(super) fn permission(
-        &self,
-        server: usize,
-        name: &str,
-        grants: &Grants,
-    ) -> Result<Permission, Denial> {
-        let server = &self.servers[server].server;
-        let target = Target {
-            server: &server.name,
-            server_identifier: &server.identifier,
-            tool: name,
-            python: name,
-            javascript: name,
-            is_destructive: false,
-        };
-        grants.decide(&target)
-    }
 }
 
 /// Why nothing was fetched.
 enum Failure {
-    Fault(crate::servers::Fault),
+    Fault(Fault),
     Message(String),
 }
 
-impl From<crate::servers::Fault> for Failure {
-    fn from(fault: crate::servers::Fault) -> Self {
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
 }
@@ -206,10 +181,10 @@ fn read(reserved: Reserved, text: &str) -> Result<Map<String, Value>, String> {
     if let Some(other) = fields.keys().find(|name| !known.contains(&name.as_str())) {
         let known = match known {
             [] => "it takes none".to_owned(),
-            known => format!("it takes {}", super::resolve::and(known)),
+            known => format!("it takes {}", and_list(known)),
         };
-        let other = super::resolve::shown(other);
-        return Err(format!("there is no parameter `{other}`; {known}"));
+        let other = quoted(other);
+        return Err(format!("there is no parameter {other}; {known}"));
     }
     if let Some(first) = known.first()
         && !fields.get(*first).is_some_and(Value::is_string)

@@ -1,9 +1,9 @@
-//! Whoever attends a run from outside: the one who is asked when a person has
-//! to decide, and who sees what happens while programs wait.
+//! What the host of a run is asked when a person has to decide, and told while
+//! programs wait.
 //!
-//! Plain data and one trait. The coordinator asks it about calls that need
-//! consent, the upstream side passes on what servers ask of their client, and
-//! each front end (the MCP server, a terminal) implements it. Whatever a server
+//! Plain data and one trait. The toolbox asks about calls that need consent,
+//! the clients pass on what servers ask of their client, and each front end
+//! (the MCP server, a terminal) implements it. Whatever a server
 //! sent is text of a stranger, bounded in size where it arrived.
 
 use std::{future::Future, pin::Pin};
@@ -15,13 +15,13 @@ use contract::message::CallError;
 /// An answer that may take as long as a person takes.
 pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Attends runs. Without one, everything that has to be asked is refused and
-/// nothing is shown.
+/// What the host answers and hears during runs. Without it, everything that has
+/// to be asked is refused and nothing is shown.
 ///
 /// The methods are called from inside runs and must not block. Those that give
 /// a future may wait for a person; the clock of the run stands still meanwhile
 /// as long as all of the program waits.
-pub trait Attendant: Send + Sync {
+pub trait HostCallbacks: Send + Sync {
     /// Asks whether a call may be made. Nobody is there by default.
     fn approve(&self, approval: Approval) -> Answering<'_, Verdict> {
         let _ = approval;
@@ -29,7 +29,8 @@ pub trait Attendant: Send + Sync {
     }
 
     /// Answers what a server asks of its client: the result of that request, as
-    /// the protocol has it. Declined by default.
+    /// the protocol has it. Declined by default. An elicitation that would send
+    /// a person anywhere but to the web or to this machine never comes here.
     fn answer(&self, request: ServerRequest) -> Answering<'_, Result<Value, Declined>> {
         let _ = request;
         Box::pin(async { Err(Declined) })

@@ -1,4 +1,4 @@
-//! What servers have beside tools: resources and prompts.
+//! The resources and prompts of a server.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,60 +9,58 @@ use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    Fault, FaultKind, Upstream,
+    Client, Fault, FaultKind,
     call::Call,
     request::{List, Request},
 };
-use crate::attendant::Attendant;
+use crate::callbacks::HostCallbacks;
 
 /// Pages of one list.
-const MOST_PAGES: usize = 100;
+const MAX_PAGES: usize = 100;
 
 /// What a server declares beside tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Material {
+pub(crate) struct Capabilities {
     /// It has resources.
-    pub resources: bool,
+    pub(crate) resources: bool,
     /// It has prompts.
-    pub prompts: bool,
+    pub(crate) prompts: bool,
 }
 
-impl Upstream {
+impl Client {
     /// What a running server declares beside tools; nothing of one that does
     /// not run.
-    pub fn material(&self, server: usize) -> Material {
-        let running = self.servers[server].running();
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        let running = self.lifecycle.running();
         let info = running.and_then(|connection| connection.info());
-        info.map_or_else(Material::default, |info| Material {
+        info.map_or_else(Capabilities::default, |info| Capabilities {
             resources: info.capabilities.resources.is_some(),
             prompts: info.capabilities.prompts.is_some(),
         })
     }
 
     /// All pages of a list, as JSON texts in the server's order. Like
-    /// [`call`](Self::call) otherwise. What goes beyond [`Bounds`](super::Bounds)
+    /// [`call`](Self::call) otherwise. What goes beyond [`ServerLimits`](super::ServerLimits)
     /// for tools is left out, with a warning in the log.
     ///
     /// # Errors
     ///
     /// See [`FaultKind`].
-    pub async fn list(
+    pub(crate) async fn list(
         &self,
-        server: usize,
         list: List,
-        attendant: Option<&Arc<dyn Attendant>>,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
         sent: &AtomicBool,
     ) -> Result<Vec<Box<RawValue>>, Fault> {
-        let server = &self.servers[server];
-        let _turns = self.turns(server).await;
-        self.expect(server, list)?;
-        let connection = server.connection().await?;
-        let timeout = server.call_timeout;
+        let _turns = self.turns().await;
+        self.expect(list)?;
+        let connection = self.lifecycle.connection().await?;
+        let timeout = self.call_timeout;
         let call = Call::new(
-            &server.name,
+            self.name(),
             list.method(),
-            attendant,
-            &self.redactor,
+            callbacks,
+            &self.shared.redactor,
             timeout,
         );
         let (mut items, mut bytes) = (Vec::new(), 0);
@@ -74,16 +72,16 @@ impl Upstream {
             let page = Page::read(list, &result)?;
             for item in page.items {
                 bytes += item.get().len();
-                if items.len() >= self.bounds.tools || bytes > self.bounds.listing {
-                    tracing::warn!(server = server.name, "a list of a server is too long");
+                if items.len() >= self.shared.limits.tools || bytes > self.shared.limits.listing {
+                    tracing::warn!(server = self.name(), "a list of a server is too long");
                     return Ok(items);
                 }
                 items.push(item);
             }
             match page.next {
-                Some(_) if cursors.len() >= MOST_PAGES => {
+                Some(_) if cursors.len() >= MAX_PAGES => {
                     tracing::warn!(
-                        server = server.name,
+                        server = self.name(),
                         "a list of a server has too many pages"
                     );
                     return Ok(items);
@@ -104,23 +102,21 @@ impl Upstream {
     /// # Errors
     ///
     /// See [`FaultKind`].
-    pub async fn resource(
+    pub(crate) async fn resource(
         &self,
-        server: usize,
         uri: &str,
-        attendant: Option<&Arc<dyn Attendant>>,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
         sent: &AtomicBool,
     ) -> Result<Vec<Box<RawValue>>, Fault> {
         #[derive(Deserialize)]
         struct Read {
             contents: Vec<Box<RawValue>>,
         }
-        let server = &self.servers[server];
-        let _turns = self.turns(server).await;
-        self.expect(server, List::Resources)?;
+        let _turns = self.turns().await;
+        self.expect(List::Resources)?;
         let request = Request::Resource(uri);
         let result = self
-            .request(server, "resources/read", request, attendant, sent)
+            .request("resources/read", request, callbacks, sent)
             .await?;
         let read: Read = serde_json::from_str(&result).map_err(nonsense)?;
         Ok(read.contents)
@@ -132,25 +128,22 @@ impl Upstream {
     /// # Errors
     ///
     /// See [`FaultKind`].
-    pub async fn prompt(
+    pub(crate) async fn prompt(
         &self,
-        server: usize,
         name: &str,
         arguments: Map<String, Value>,
-        attendant: Option<&Arc<dyn Attendant>>,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
         sent: &AtomicBool,
     ) -> Result<String, Fault> {
-        let server = &self.servers[server];
-        let _turns = self.turns(server).await;
-        self.expect(server, List::Prompts)?;
+        let _turns = self.turns().await;
+        self.expect(List::Prompts)?;
         let request = Request::Prompt(name, arguments);
-        self.request(server, "prompts/get", request, attendant, sent)
-            .await
+        self.request("prompts/get", request, callbacks, sent).await
     }
 
     /// Functions of this process are tools and nothing else.
-    fn expect(&self, server: &super::Server, list: List) -> Result<(), Fault> {
-        match server.local() {
+    fn expect(&self, list: List) -> Result<(), Fault> {
+        match self.lifecycle.local() {
             Some(_) => Err(list.is_missing()),
             None => Ok(()),
         }

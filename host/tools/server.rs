@@ -1,0 +1,222 @@
+//! One tool server: its names, our client of it, and what is known of its
+//! tools.
+//!
+//! Every route to a tool of it passes through its checks. What it answers for
+//! programs holds no secret of any server.
+
+use std::sync::{Arc, Mutex};
+
+use stubs::names::folded;
+
+use crate::{
+    catalog::{Catalog, Tool},
+    definition_pins::{Checked, DefinitionPins},
+    lock,
+    policy::{Denial, Grants, Permission, Target},
+    resource_files::Folder,
+    servers::{Client, Fault, FaultKind, Redactor},
+};
+use contract::message::{self, CallError, CallErrorKind, Parameter};
+use contract::program::Language;
+use contract::text::shortened;
+
+/// What a program is told about a tool. Longer descriptions are cut: they are
+/// text of a stranger, and a program rarely reads them.
+const MAX_DESCRIPTION: usize = 1 << 10;
+
+/// The longest error text.
+const MAX_ERROR: usize = 16 << 10;
+
+/// A server with everything that belongs to it.
+pub(crate) struct Server {
+    pub(crate) names: Arc<message::Server>,
+    /// Its name reduced to letters and digits.
+    pub(crate) folded: String,
+    pub(crate) client: Client,
+    pub(crate) redactor: Arc<Redactor>,
+    /// What its folder `resources` holds.
+    pub(crate) resources: Folder,
+    catalog: Mutex<Option<Arc<Catalog>>>,
+    /// `None` takes every change of a definition.
+    pins: Option<DefinitionPins>,
+}
+
+impl Server {
+    pub(crate) fn new(client: Client, identifier: String, redactor: Arc<Redactor>) -> Self {
+        let name = client.name().to_owned();
+        Self {
+            folded: folded(&name),
+            names: Arc::new(message::Server { name, identifier }),
+            client,
+            redactor,
+            resources: Folder::default(),
+            catalog: Mutex::new(None),
+            pins: Some(DefinitionPins::default()),
+        }
+    }
+
+    /// From now on tools are called as what they are, changed or not.
+    pub(crate) fn accept_changes(&mut self) {
+        self.pins = None;
+    }
+
+    /// The name in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.names.name
+    }
+
+    /// The name of its module.
+    pub(crate) fn identifier(&self) -> &str {
+        &self.names.identifier
+    }
+
+    /// Whether some tool of it could be granted.
+    pub(crate) fn could_be_used(&self, grants: &Grants) -> bool {
+        grants.could_allow(self.name(), self.identifier())
+    }
+
+    /// Refuses the server if nothing of it can be granted, before it is
+    /// started.
+    pub(crate) fn check(&self, tool: &str, grants: &Grants) -> Result<(), CallError> {
+        if self.could_be_used(grants) {
+            return Ok(());
+        }
+        Err(match self.permission(tool, grants) {
+            Err(denial) => self.denied(tool, &denial),
+            Ok(_) => {
+                let message = format!("nothing of `{}` is allowed", self.name());
+                self.error(CallErrorKind::Denied, tool, message)
+            }
+        })
+    }
+
+    /// Refuses a tool that the policy denies.
+    pub(crate) fn check_tool(&self, tool: &Tool, grants: &Grants) -> Result<Permission, CallError> {
+        tool.permission(grants)
+            .map_err(|denial| self.denied(&tool.definition().name, &denial))
+    }
+
+    /// What the policy says of something of which only the name is known.
+    pub(crate) fn permission(&self, name: &str, grants: &Grants) -> Result<Permission, Denial> {
+        grants.decide(&Target {
+            server: self.name(),
+            server_identifier: self.identifier(),
+            tool: name,
+            python: name,
+            javascript: name,
+            is_destructive: false,
+        })
+    }
+
+    /// Its tools, with their names and checks. It is started if need be; `tool`
+    /// is for the error.
+    pub(crate) async fn catalog(&self, tool: &str) -> Result<Arc<Catalog>, CallError> {
+        let listing = match self.client.tools().await {
+            Ok(listing) => listing,
+            Err(fault) => return Err(self.fault(fault, tool)),
+        };
+        let mut catalog = lock(&self.catalog);
+        match &*catalog {
+            Some(catalog) if Arc::ptr_eq(&catalog.listing, &listing) => Ok(Arc::clone(catalog)),
+            _ => {
+                let checked = match &self.pins {
+                    None => Checked::accepted(Arc::clone(&listing)),
+                    Some(pins) => pins.check(self.name(), &listing),
+                };
+                let new = Arc::new(Catalog::new(Arc::clone(&self.names), listing, checked));
+                Ok(Arc::clone(catalog.insert(new)))
+            }
+        }
+    }
+
+    /// Its tools as they were last listed. Starts nothing.
+    pub(crate) fn known_catalog(&self) -> Option<Arc<Catalog>> {
+        lock(&self.catalog).clone()
+    }
+
+    /// What programs of a language are told of a tool.
+    pub(crate) fn described(&self, tool: &Tool, language: Language) -> message::Tool {
+        let parameters = tool.parameters.iter().enumerate();
+        message::Tool {
+            name: tool.definition().name.clone(),
+            identifier: tool.identifier(language).to_owned(),
+            description: self.description(tool),
+            parameters: parameters
+                .map(|(index, parameter)| Parameter {
+                    name: parameter.name.clone(),
+                    identifier: tool.parameter_identifier(index, language).to_owned(),
+                    required: parameter.required,
+                })
+                .collect(),
+        }
+    }
+
+    /// What the server says about a tool, for programs and models.
+    pub(crate) fn description(&self, tool: &Tool) -> String {
+        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        let description = shortened(tool.definition().description.trim(), MAX_DESCRIPTION);
+        self.redactor.text(description.chars().map(plain).collect())
+    }
+
+    /// What a fault of the server is for a program. The details are for the
+    /// log.
+    pub(crate) fn fault(&self, fault: Fault, tool: &str) -> CallError {
+        let server = self.name();
+        if let Some(detail) = &fault.detail {
+            tracing::debug!(
+                server,
+                tool,
+                detail,
+                "a tool call failed: {}",
+                fault.message
+            );
+        }
+        let (kind, message) = match fault.kind {
+            FaultKind::Failed => (CallErrorKind::Failed, shortened(&fault.message, MAX_ERROR)),
+            FaultKind::Unavailable => (
+                CallErrorKind::Unavailable,
+                format!("server `{server}` cannot be used: {}", fault.message),
+            ),
+            FaultKind::TimedOut => (
+                CallErrorKind::TimedOut,
+                format!("`{server}.{tool}`: {}", fault.message),
+            ),
+            FaultKind::OutcomeUnknown => (
+                CallErrorKind::OutcomeUnknown,
+                format!("`{server}.{tool}`: {}", fault.message),
+            ),
+        };
+        self.error(kind, tool, message)
+    }
+
+    /// A call that the policy denies.
+    pub(crate) fn denied(&self, tool: &str, denial: &Denial) -> CallError {
+        CallError {
+            hint: Some(Box::new(denial.hint())),
+            ..self.error(CallErrorKind::Denied, tool, denial.to_string())
+        }
+    }
+
+    /// An error for a program, without secrets.
+    pub(crate) fn error(&self, kind: CallErrorKind, tool: &str, message: String) -> CallError {
+        call_error(&self.redactor, kind, self.name(), tool, message)
+    }
+}
+
+/// An error for a program, without secrets. The names are empty where they are
+/// not known.
+pub(crate) fn call_error(
+    redactor: &Redactor,
+    kind: CallErrorKind,
+    server: &str,
+    tool: &str,
+    message: String,
+) -> CallError {
+    CallError {
+        kind,
+        server: server.to_owned(),
+        tool: tool.chars().take(256).collect(),
+        message: redactor.text(message),
+        hint: None,
+    }
+}

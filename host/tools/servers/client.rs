@@ -1,0 +1,154 @@
+//! Our client of one server: what can be asked of it, each request in its turn.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{
+    Answer, Fault, FaultKind, Profile, ServerState, Shared,
+    call::Call,
+    lifecycle::{Lifecycle, Plan},
+    listing::Listing,
+    request::Request,
+    spec::ServerSpec,
+};
+use crate::callbacks::HostCallbacks;
+
+/// The client of one server.
+pub(crate) struct Client {
+    name: String,
+    pub(super) call_timeout: Duration,
+    permits: Semaphore,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Client {
+    /// # Errors
+    ///
+    /// What is wrong with the specification, in words for the operator.
+    pub(super) fn new(spec: ServerSpec, shared: Arc<Shared>) -> Result<Self, String> {
+        let in_flight = spec
+            .max_in_flight
+            .unwrap_or(shared.limits.in_flight_per_server);
+        let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let plan = Plan {
+            name: spec.name.clone(),
+            transport: spec.transport,
+            start_timeout: spec.start_timeout,
+            pass_through: spec.pass_through,
+            in_flight,
+        };
+        Ok(Self {
+            name: spec.name,
+            call_timeout: spec.call_timeout,
+            permits: Semaphore::new(in_flight),
+            lifecycle: Lifecycle::new(plan, shared.limits, Arc::clone(&shared.redactor))?,
+            shared,
+        })
+    }
+
+    /// The name of the server in the configuration.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tools of the server, which is started if need be.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot be used; always [`FaultKind::Unavailable`].
+    pub(crate) async fn tools(&self) -> Result<Arc<Listing>, Fault> {
+        if let Some((_, listing)) = self.lifecycle.local() {
+            return Ok(Arc::clone(listing));
+        }
+        let connection = self.lifecycle.connection().await?;
+        connection.tools(self.lifecycle.start_timeout).await
+    }
+
+    /// What a running server says about itself; nothing of one that does not
+    /// run.
+    pub(crate) fn profile(&self) -> Profile {
+        let running = self.lifecycle.running();
+        running.map_or_else(Profile::default, |connection| Profile::of(&connection))
+    }
+
+    /// What the server is doing. Does not start it.
+    pub(crate) fn state(&self) -> ServerState {
+        self.lifecycle.report()
+    }
+
+    /// Ends the server in good order, within a few seconds. Afterwards every
+    /// call is refused. Dropping without this ends it too, but abruptly.
+    pub(crate) async fn stop(&self) {
+        self.lifecycle.stop().await;
+    }
+
+    /// Calls a tool, at most once.
+    ///
+    /// Waits for the server to start and for its turn first; none of that
+    /// counts towards the timeout of the call. `sent` is set as long as the
+    /// call may have reached the tool, also when this future is dropped, which
+    /// cancels the call. What the server says of the call, or asks because of
+    /// it, goes to `callbacks`; the time in which these ask somebody does not
+    /// count towards the timeout either.
+    ///
+    /// # Errors
+    ///
+    /// See [`FaultKind`]. Only with [`FaultKind::Unavailable`] is it certain
+    /// that the tool did nothing.
+    pub(crate) async fn call(
+        &self,
+        tool: &str,
+        arguments: Value,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
+        sent: &AtomicBool,
+    ) -> Result<Answer, Fault> {
+        let _turns = self.turns().await;
+        if let Some((tools, _)) = self.lifecycle.local() {
+            sent.store(true, Ordering::Relaxed);
+            let call = tools.call(tool, arguments);
+            return match tokio::time::timeout(self.call_timeout, call).await {
+                Ok(answer) => answer,
+                Err(_) => {
+                    let message = format!("it did not answer within {:?}", self.call_timeout);
+                    Err(Fault::new(FaultKind::TimedOut, message))
+                }
+            };
+        }
+        let Value::Object(arguments) = arguments else {
+            let message = "the arguments are not an object";
+            return Err(Fault::new(FaultKind::Unavailable, message));
+        };
+        let request = Request::Tool(tool, arguments);
+        let result = self.request(tool, request, callbacks, sent).await?;
+        Answer::read(&result)
+    }
+
+    /// Makes a request whose turn has come.
+    pub(super) async fn request(
+        &self,
+        tool: &str,
+        request: Request<'_>,
+        callbacks: Option<&Arc<dyn HostCallbacks>>,
+        sent: &AtomicBool,
+    ) -> Result<String, Fault> {
+        let connection = self.lifecycle.connection().await?;
+        let timeout = self.call_timeout;
+        let call = Call::new(&self.name, tool, callbacks, &self.shared.redactor, timeout);
+        connection.request(&request, &call, timeout, sent).await
+    }
+
+    /// Waits for a turn at the server, and then for one of all.
+    pub(super) async fn turns(&self) -> [Option<SemaphorePermit<'_>>; 2] {
+        let at_server = self.permits.acquire().await.ok();
+        [at_server, self.shared.permits.acquire().await.ok()]
+    }
+}
