@@ -3,6 +3,8 @@
 //!
 //! Built once for each listing. Compiling a schema waits for the first call.
 
+// CONTRIBUTING.md, "To add a guest language".
+
 use std::{
     collections::HashMap,
     sync::{

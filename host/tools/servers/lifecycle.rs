@@ -1,6 +1,8 @@
 //! One configured server over the life of this process: started when first
 //! used, started again when it broke, with pauses when that keeps happening.
 
+// CONTRIBUTING.md, "To add a transport".
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard,

@@ -4,6 +4,8 @@
 //! embedder from its own settings. Nothing here is checked against the world:
 //! a command that does not exist shows when the server is first used.
 
+// CONTRIBUTING.md, "To add a transport".
+
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use super::local::LocalTools;
