@@ -41,6 +41,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! `configuration.serve_options()` makes the options of a service (feature
+//! `serve`).
+//!
 //! An [`Engine`] compiles the guests, once. A [`Session`] keeps variables and
 //! files from one [`Program`] to the next, within [`Limits`] and [`Grants`]. A
 //! [`Report`] says what came of a run; a program's failure is part of it, never

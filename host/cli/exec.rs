@@ -46,14 +46,14 @@ pub(crate) struct Exec {
     /// Run this code (Python unless --language says otherwise)
     #[arg(short, long, value_name = "CODE")]
     code: Option<String>,
-    /// What the program is written in, when its name does not tell
+    /// The language of the program, if its file name does not say it
     #[arg(short, long, value_name = "LANGUAGE")]
     language: Option<LanguageFlag>,
     #[command(flatten)]
     config: ConfigFlag,
     #[command(flatten)]
     grants: GrantFlags,
-    /// Print one JSON document with everything that came of the run
+    /// Print the whole report of the run as one JSON document
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -15,16 +15,16 @@ use super::workspace::open_directory;
 #[derive(Args)]
 #[command(next_help_heading = "Files")]
 pub(crate) struct FileFlags {
-    /// Keep the workspace in this directory, made if it is not there [default: in memory]
+    /// Keep the workspace in this directory; it is created if needed [default: in memory]
     #[arg(long, value_name = "DIR")]
     workspace: Option<PathBuf>,
     /// Place a file or directory in the workspace before the run; may be repeated
     #[arg(long, value_name = "FILE[=NAME]")]
     input: Vec<OsString>,
-    /// Copy matching files out of the workspace after the run, also one that failed; may be repeated
+    /// Copy matching files out of the workspace after the run, even if it failed; may be repeated
     #[arg(long, value_name = "GLOB")]
     output: Vec<String>,
-    /// Where outputs go, with the paths they have in the workspace
+    /// The directory for outputs; they keep the paths that they have in the workspace
     #[arg(
         long,
         value_name = "DIR",
@@ -32,7 +32,7 @@ pub(crate) struct FileFlags {
         hide_default_value = false
     )]
     output_dir: PathBuf,
-    /// Let outputs replace files that are there already
+    /// Let outputs replace existing files
     #[arg(long, requires = "output")]
     overwrite: bool,
 }

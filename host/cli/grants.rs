@@ -8,7 +8,7 @@ pub(crate) struct GrantFlags {
     /// Allow only tools that match, such as `github.*`, without asking; may be repeated
     #[arg(long, value_name = "PATTERN")]
     allow_tool: Vec<String>,
-    /// Never allow tools that match, not even those that --allow-tool allows; may be repeated
+    /// Never allow tools that match, even if --allow-tool allows them; may be repeated
     #[arg(long, value_name = "PATTERN")]
     deny_tool: Vec<String>,
 }

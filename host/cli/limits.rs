@@ -11,31 +11,31 @@ use wasm_coordinator::config::{Bytes, Configuration, NotAnAmount, Span};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitFlags {
-    /// Wall time, waiting for tools included, for example `500ms`, `2m` [default: 30s]
+    /// Wall time, including the time that tools take, for example `500ms`, `2m` [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
     /// Memory of the sandbox, for example `64MiB` [default: 256MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
-    /// A reproducible budget of executed instructions; slower [default: none]
+    /// Number of executed instructions; reproducible, but slows the run down [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     fuel: Option<u64>,
-    /// Tool calls [default: 256]
+    /// Number of tool calls [default: 256]
     #[arg(long, value_name = "N")]
     max_calls: Option<u32>,
-    /// What may be printed and returned, for example `4MiB` [default: 1MiB]
+    /// Size of what is printed and returned, for example `4MiB` [default: 1MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_output: Option<u64>,
-    /// What may be emitted, all content blocks together [default: 8MiB]
+    /// Size of all emitted content blocks together [default: 8MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     max_content: Option<u64>,
-    /// All files of the workspace together [default: 100MiB]
+    /// Size of all files of the workspace together [default: 100MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     workspace_size: Option<u64>,
-    /// One file of the workspace [default: 10MiB]
+    /// Size of one file of the workspace [default: 10MiB]
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     file_size: Option<u64>,
-    /// Files and directories of the workspace [default: 10000]
+    /// Number of files and directories of the workspace [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_files: Option<u64>,
 }

@@ -46,14 +46,14 @@ Start here:
   wasm-coordinator serve --config mcp.json     be one MCP server in front of all of them
 
 Environment:
-  MCP_JSON                  the configuration, where --config is not given
-  WASM_COORDINATOR_CACHE    where compiled guests are kept
-  WASM_COORDINATOR_LOG      what to log to stderr, for example `debug`
+  MCP_JSON                  the configuration, if --config is not given
+  WASM_COORDINATOR_CACHE    the folder for compiled guests
+  WASM_COORDINATOR_LOG      the level of the log on stderr, for example `debug`
   WASM_COORDINATOR_TOKEN    the bearer token of `serve --http`
   NO_COLOR                  no colours
 
-Exit codes: 0 success, 1 the script failed, 2 usage or configuration, 3 refused or a limit
-was reached, 4 the host failed, 130 interrupted.";
+Exit codes: 0 success, 1 the script failed, 2 wrong usage or configuration, 3 an action was
+refused or a limit was reached, 4 the host failed, 130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -19,9 +19,9 @@ use super::trust;
 
 /// Serve all configured MCP servers as one.
 ///
-/// Clients get a handful of tools: they run code that uses the servers as
-/// libraries, find tools, and read files. Only what the code prints or returns
-/// reaches the model. Without --http it speaks over stdin and stdout:
+/// Clients get a few tools: to run code that uses the servers as libraries, to
+/// find tools, and to read files. Only what the code prints or returns reaches
+/// the model. Without --http, it speaks over stdin and stdout:
 ///
 ///   { "mcpServers": { "coordinator": { "command": "wasm-coordinator",
 ///       "args": ["serve", "--config", "/home/me/mcp.json"] } } }
@@ -35,10 +35,10 @@ pub(crate) struct Serve {
     mode: ModeFlag,
     #[command(flatten)]
     grants: GrantFlags,
-    /// Tokens of one answer, where the call does not say [default: 4000]
+    /// Tokens of one answer, unless the call sets its own number [default: 4000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(100..))]
     max_tokens: Option<u32>,
-    /// Open sessions of all clients [default: 64]
+    /// Number of open sessions of all clients [default: 64]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     sessions: Option<u32>,
     /// How long an unused session is kept [default: 30m]
@@ -59,28 +59,28 @@ struct HttpFlags {
     /// Serve Streamable HTTP at http://ADDR/mcp, for example 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// A file with one bearer token a line; `$WASM_COORDINATOR_TOKEN` is another
+    /// A file with one bearer token on each line, in addition to `$WASM_COORDINATOR_TOKEN`
     #[arg(long, value_name = "FILE", requires = "http")]
     token_file: Option<PathBuf>,
-    /// An origin whose pages may call, such as https://app.example.com; may be repeated
+    /// An origin whose pages may send requests, such as https://app.example.com; may be repeated
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     allow_origin: Vec<String>,
-    /// A name this server is reached by, beside the address; may be repeated
+    /// A host name of this server, in addition to its address; may be repeated
     #[arg(long, value_name = "HOST", requires = "http")]
     allow_host: Vec<String>,
-    /// Requests of one caller a second, in the long run; four times as many at once [default: 50]
+    /// Average number of requests per second of one caller; bursts of four times as many are allowed [default: 50]
     #[arg(long, value_name = "N", requires = "http", value_parser = clap::value_parser!(u32).range(1..))]
     rate: Option<u32>,
-    /// How long requests may go on after the signal to stop [default: 10s]
+    /// How long running requests may take after the signal to stop [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "http")]
     grace: Option<Duration>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum ModeFlag {
-    /// `execute` and what belongs to it: for models that write code
+    /// For models that write code: `execute` and the tools around it
     Code,
-    /// `search_tools`, `get_tool_details`, `call_tool`: for clients that run code themselves, or none
+    /// For clients that run code themselves or cannot: `search_tools`, `get_tool_details`, `call_tool`
     Tools,
 }
 

@@ -12,7 +12,7 @@ use super::setup::{self, ConfigFlag};
 
 /// List the configured servers: their state, their tools, their errors.
 ///
-/// Starts each of them to find out. Exits with 1 if one fails.
+/// Starts each of them. The exit code is 1 if one fails.
 #[derive(Args)]
 pub(crate) struct Servers {
     #[command(flatten)]

@@ -21,19 +21,19 @@ use super::terminal::Message;
 
 /// Write typed stubs of the tools to disk, for people, editors and type checkers.
 ///
-/// The same files that programs see at `/servers`, one folder for each server:
+/// The files are those that programs see at `/servers`, one folder for each server:
 ///
 ///   wasm-coordinator stubs --out typings
 ///   MYPYPATH=typings mypy --strict report.py     # from servers.github import list_issues
 ///
-/// Starts each server to ask for its tools. Exits with 1 if one fails; the
-/// others are written nevertheless.
+/// Starts each server to ask for its tools. If a server fails, the stubs of the
+/// others are written and the exit code is 1.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Stubs {
     /// Only these servers [default: all]
     servers: Vec<String>,
-    /// The folder in which `servers/` is written; made if it is not there
+    /// The folder in which `servers/` is written; it is created if needed
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]

@@ -17,7 +17,7 @@ use super::terminal::{self, Message};
 ///   wasm-coordinator tools search open pull requests
 ///   wasm-coordinator tools show github.list_pull_requests
 ///
-/// What programs find with `search_tools(...)` and read below `/servers`.
+/// Programs find the same with `search_tools(...)` and below `/servers`.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Tools {
@@ -60,9 +60,9 @@ struct List {
 
 #[derive(Args)]
 struct Show {
-    /// The tool, as `server.tool`; other spellings are understood
+    /// The tool, as `server.tool`, in any spelling
     name: String,
-    /// The stub in Python or TypeScript
+    /// The language of the stub
     #[arg(short, long, value_name = "LANGUAGE", value_enum, default_value_t = Language::Python)]
     language: Language,
     #[command(flatten)]

@@ -20,10 +20,11 @@ use super::terminal::Message;
 
 /// Agree that `serve` uses the mcp.json of this folder.
 ///
-/// `serve` starts the programs that its configuration names. A configuration
-/// given with --config or $MCP_JSON is taken as it is; a ./mcp.json that was
-/// just there, in a repository you cloned, say, only after this command, and
-/// again after each change of it or of the .env beside it.
+/// `serve` starts the programs that its configuration names. If you name the
+/// configuration with --config or $MCP_JSON, `serve` uses it as it is.
+/// A ./mcp.json that you did not name may come from a repository that you
+/// cloned, so `serve` refuses it until you run this command. Run it again after
+/// each change of that file, or of the .env beside it.
 #[derive(Args)]
 pub(crate) struct Trust {
     #[command(flatten)]

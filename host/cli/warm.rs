@@ -11,12 +11,12 @@ use super::setup;
 
 /// Compile the guests now, so that the first run need not wait.
 ///
-/// The first use of each guest compiles it for some seconds and keeps the
-/// result in the cache folder. Do it here when building an image, or before
-/// measuring anything.
+/// A guest is compiled when it is first used, which takes some seconds. The
+/// result is kept in the cache folder. Run this command when you build an
+/// image, or before you measure anything.
 #[derive(Args)]
 pub(crate) struct Warm {
-    /// Also for runs with `--fuel`, which need code of their own
+    /// Also compile them for runs with `--fuel`
     #[arg(long)]
     fuel: bool,
 }

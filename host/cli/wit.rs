@@ -19,14 +19,14 @@ use super::terminal::Message;
 ///
 ///   world program { import mcp:demo/tools; }
 ///
-/// can call the tools of the server `demo`, as far as they are granted when it
-/// runs, and those of no other server. `wit-bindgen` and `componentize-py` find
+/// can call the tools of the server `demo` that are allowed when it runs, and
+/// those of no other server. `wit-bindgen` and `componentize-py` find
 /// the package in the folder `deps` beside that world:
 ///
 ///   wasm-coordinator wit demo --out wit/deps
 ///
-/// componentize-py imports all functions of a file, used or not: name those you
-/// need. docs/components.md goes on from here, in Rust and in Python.
+/// componentize-py imports all functions of a file, used or not, so name those
+/// that you need. docs/components.md has examples in Rust and Python.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Wit {

@@ -14,6 +14,7 @@ use contract::text::one_line;
 
 /// One problem: what is wrong, where, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// What is wrong, on what, and why: lower case, no final period.
     pub message: String,

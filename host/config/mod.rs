@@ -94,6 +94,7 @@ pub struct Tools {
 
 /// What to do with a tool whose definition changes after it was first listed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Changes {
     /// It is not called until the program is started again.
     #[default]

@@ -50,13 +50,13 @@ fn a_name_that_does_not_tell_the_language() {
 }
 
 #[test]
-fn binary_rubbish() {
+fn binary_data() {
     let place = Place::new();
-    place.write("rubbish.py", [0x89, b'P', b'N', b'G', 0, 1, 2, 3]);
+    place.write("data.py", [0x89, b'P', b'N', b'G', 0, 1, 2, 3]);
     refused(
         &place,
-        &["exec", "rubbish.py"],
-        "error: `rubbish.py` is not a script: it has a zero byte at line 1, column 5\n\
+        &["exec", "data.py"],
+        "error: `data.py` is not a script: it has a zero byte at line 1, column 5\n\
          hint: scripts are UTF-8 text; components begin with `\\0asm`\n",
     );
 }
