@@ -110,7 +110,7 @@ pub struct Serve {
     /// Tokens of one answer.
     pub max_tokens: Option<u32>,
     /// The longest time limit that a call may ask for.
-    pub longest_timeout: Option<Duration>,
+    pub max_timeout: Option<Duration>,
     /// Programs that run at the same time.
     pub runs: Option<u32>,
     /// Open sessions of all clients.
@@ -198,7 +198,7 @@ impl Configuration {
             limits: self.limits.clone(),
             quota: self.quota,
             max_timeout: serve
-                .longest_timeout
+                .max_timeout
                 .unwrap_or(default.max_timeout)
                 .max(self.limits.timeout),
             output_tokens: count(serve.max_tokens, default.output_tokens),

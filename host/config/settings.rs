@@ -124,7 +124,7 @@ const SERVE: &[Key] = &[
         value.count(MAX_TOKENS).set(&mut to.serve.max_tokens)
     }),
     ("longestTimeout", |to, value| {
-        value.span().set(&mut to.serve.longest_timeout)
+        value.span().set(&mut to.serve.max_timeout)
     }),
     ("runs", |to, value| {
         value.count(MAX_RUNS).set(&mut to.serve.runs)
