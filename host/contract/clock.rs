@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 /// How long one clock can stand still in all. A server that asks again and
 /// again must not keep a program for ever.
-const MOST_STOPPED: Duration = Duration::from_secs(15 * 60);
+const MAX_STOPPED: Duration = Duration::from_secs(15 * 60);
 
 /// The clock of one run or call.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Clock {
                 end: now + time,
                 asking: 0,
                 since: now,
-                spare: MOST_STOPPED,
+                spare: MAX_STOPPED,
             }),
             changed: Notify::new(),
         })

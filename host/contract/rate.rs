@@ -15,12 +15,17 @@ pub struct TokenBucket {
 impl TokenBucket {
     /// A full bucket. A burst of 0 counts as 1, and no pause as a nanosecond.
     pub fn new(burst: u32, pause: Duration) -> Self {
+        Self::starting(Instant::now(), burst, pause)
+    }
+
+    /// A bucket that is full at this time.
+    pub fn starting(at: Instant, burst: u32, pause: Duration) -> Self {
         let burst = burst.max(1);
         Self {
             burst,
             pause: pause.max(Duration::from_nanos(1)),
             left: burst,
-            at: Instant::now(),
+            at,
         }
     }
 

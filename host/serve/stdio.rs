@@ -13,12 +13,12 @@ use rmcp::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{
-        AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader,
-    },
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     sync::{Mutex, Semaphore},
 };
 use tokio_util::sync::CancellationToken;
+
+use ::tools::servers::lines::{Line, Lines};
 
 use super::{Handler, Service};
 
@@ -44,9 +44,8 @@ pub async fn serve_stdio(
     stop: impl Future<Output = ()>,
 ) -> Result<(), io::Error> {
     let gone = CancellationToken::new();
-    let transport = Lines {
-        input: BufReader::with_capacity(64 << 10, input),
-        line: Partial::default(),
+    let transport = StdioTransport {
+        input: Lines::new(input, MAX_MESSAGE),
         output: Arc::new(Output {
             stream: Mutex::new(output),
             waiting: Semaphore::new(MAX_WAITING),
@@ -69,21 +68,11 @@ pub async fn serve_stdio(
 }
 
 /// The transport.
-struct Lines<R, W> {
-    input: BufReader<R>,
-    /// What has come of the next line: whoever waits for a message may give up
-    /// at any time and ask again.
-    line: Partial,
+struct StdioTransport<R, W> {
+    input: Lines<R>,
     output: Arc<Output<W>>,
     /// Cancelled once the client closed its end.
     gone: CancellationToken,
-}
-
-#[derive(Default)]
-struct Partial {
-    bytes: Vec<u8>,
-    /// It is longer than what is kept.
-    is_cut: bool,
 }
 
 struct Output<W> {
@@ -93,8 +82,8 @@ struct Output<W> {
     waiting: Semaphore,
 }
 
-/// One line of the client.
-enum Line {
+/// What came of the client.
+enum Incoming {
     Message(Box<ClientJsonRpcMessage>),
     /// What to answer to what is no message.
     Wrong(Box<ServerJsonRpcMessage>),
@@ -103,7 +92,7 @@ enum Line {
     End,
 }
 
-impl<R, W> Transport<RoleServer> for Lines<R, W>
+impl<R, W> Transport<RoleServer> for StdioTransport<R, W>
 where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
@@ -121,15 +110,15 @@ where
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let _reads = self.output.waiting.acquire().await;
-            match read(&mut self.input, &mut self.line).await {
-                Line::Message(message) => return Some(*message),
-                Line::Wrong(answer) => {
+            match read(&mut self.input).await {
+                Incoming::Message(message) => return Some(*message),
+                Incoming::Wrong(answer) => {
                     // A task of its own, so that no line is written in part.
                     let output = Arc::clone(&self.output);
                     tokio::spawn(async move { write(&output, &answer).await });
                 }
-                Line::Nothing => {}
-                Line::End => {
+                Incoming::Nothing => {}
+                Incoming::End => {
                     self.gone.cancel();
                     return None;
                 }
@@ -160,31 +149,20 @@ async fn write<W: AsyncWrite + Unpin>(
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(input: &mut BufReader<R>, partial: &mut Partial) -> Line {
-    if read_line(input, partial).await.is_err() {
-        return Line::End;
+async fn read<R: AsyncRead + Unpin>(input: &mut Lines<R>) -> Incoming {
+    match input.next().await {
+        Ok(Some(Line::Whole(line) | Line::Unfinished(line))) => parse(line.trim_ascii()),
+        Ok(Some(Line::TooLong)) => {
+            let message = format!("a message is longer than {MAX_MESSAGE} bytes");
+            wrong(ErrorCode::INVALID_REQUEST, message, None)
+        }
+        Ok(None) | Err(_) => Incoming::End,
     }
-    let Partial {
-        bytes: line,
-        is_cut,
-    } = std::mem::take(partial);
-    if is_cut {
-        let message = format!("a message is longer than {MAX_MESSAGE} bytes");
-        return wrong(ErrorCode::INVALID_REQUEST, message, None);
-    }
-    if line.is_empty() {
-        return Line::End;
-    }
-    let text = line.trim_ascii();
-    if text.is_empty() {
-        return Line::Nothing;
-    }
-    parse(text)
 }
 
-fn parse(text: &[u8]) -> Line {
+fn parse(text: &[u8]) -> Incoming {
     let error = match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
-        Ok(message) => return Line::Message(Box::new(message)),
+        Ok(message) => return Incoming::Message(Box::new(message)),
         Err(error) => error,
     };
     // Which of the ways to be wrong it is.
@@ -202,10 +180,10 @@ fn parse(text: &[u8]) -> Line {
     let is_request = value.get("method").is_some();
     if !is_request && (value.get("result").is_some() || value.get("error").is_some()) {
         tracing::debug!(%error, "an answer of the client cannot be read");
-        return Line::Nothing;
+        return Incoming::Nothing;
     }
     if is_request && id.is_none() {
-        return Line::Nothing;
+        return Incoming::Nothing;
     }
     let (code, what) = match &value {
         Value::Array(_) => (
@@ -229,32 +207,10 @@ fn parse(text: &[u8]) -> Line {
     wrong(code, what.to_owned(), id)
 }
 
-fn wrong(code: ErrorCode, message: String, id: Option<Value>) -> Line {
+fn wrong(code: ErrorCode, message: String, id: Option<Value>) -> Incoming {
     let id = id.and_then(|id| serde_json::from_value(id).ok());
     let error = ErrorData::new(code, message, None);
-    Line::Wrong(Box::new(JsonRpcMessage::error(error, id)))
-}
-
-/// Reads to the end of a line; what is too long is skipped. Nothing is lost
-/// when it is given up and called again.
-async fn read_line<R: AsyncBufRead + Unpin>(input: &mut R, line: &mut Partial) -> io::Result<()> {
-    loop {
-        let buffer = input.fill_buf().await?;
-        if buffer.is_empty() {
-            return Ok(());
-        }
-        let end = buffer.iter().position(|&byte| byte == b'\n');
-        let taken = end.map_or(buffer.len(), |end| end + 1);
-        if line.bytes.len() + taken <= MAX_MESSAGE {
-            line.bytes.extend_from_slice(&buffer[..taken]);
-        } else {
-            line.is_cut = true;
-        }
-        input.consume(taken);
-        if end.is_some() {
-            return Ok(());
-        }
-    }
+    Incoming::Wrong(Box::new(JsonRpcMessage::error(error, id)))
 }
 
 #[cfg(test)]
@@ -262,14 +218,14 @@ mod tests {
     use super::*;
 
     async fn answers(input: &[u8]) -> Vec<Option<i32>> {
-        let mut input = BufReader::new(input);
+        let mut input = Lines::new(input, MAX_MESSAGE);
         let mut answers = Vec::new();
         loop {
-            answers.push(match read(&mut input, &mut Partial::default()).await {
-                Line::End => return answers,
-                Line::Message(_) => Some(0),
-                Line::Nothing => None,
-                Line::Wrong(answer) => match *answer {
+            answers.push(match read(&mut input).await {
+                Incoming::End => return answers,
+                Incoming::Message(_) => Some(0),
+                Incoming::Nothing => None,
+                Incoming::Wrong(answer) => match *answer {
                     JsonRpcMessage::Error(error) => Some(error.error.code.0),
                     other => panic!("expected an error, got {other:?}"),
                 },
@@ -309,19 +265,15 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_comes_in_pieces_is_whole_however_often_it_is_given_up() {
         let (mut client, server) = tokio::io::duplex(64);
-        let mut input = BufReader::new(server);
-        let mut line = Partial::default();
+        let mut input = Lines::new(server, MAX_MESSAGE);
         for byte in b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}" {
             client.write_all(&[*byte]).await.unwrap();
             let short = Duration::from_millis(1);
-            let read = tokio::time::timeout(short, read(&mut input, &mut line));
+            let read = tokio::time::timeout(short, read(&mut input));
             assert!(read.await.is_err(), "the line is not complete");
         }
         client.write_all(b"\n").await.unwrap();
-        assert!(matches!(
-            read(&mut input, &mut line).await,
-            Line::Message(_)
-        ));
+        assert!(matches!(read(&mut input).await, Incoming::Message(_)));
     }
 
     #[tokio::test]

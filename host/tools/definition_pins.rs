@@ -18,7 +18,7 @@ use crate::servers::{Definition, Listing};
 
 /// Names of one server that are pinned. A server that goes on making up new
 /// ones has the further ones refused.
-const MOST: usize = 20_000;
+const MAX_PINS: usize = 20_000;
 
 /// What a tool is said to be that changed.
 const CHANGED: &str =
@@ -64,7 +64,7 @@ impl DefinitionPins {
                         );
                         true
                     }
-                    None if pins.len() >= MOST => {
+                    None if pins.len() >= MAX_PINS => {
                         tracing::warn!(
                             server,
                             tool = tool.name,

@@ -82,20 +82,20 @@ fn toolbox(server: ServerSpec) -> Arc<Toolbox> {
     Arc::new(Toolbox::new(vec![server], ServerLimits::default()).unwrap())
 }
 
-fn session(toolbox: &Arc<Toolbox>, attendant: Option<&Arc<Recording>>) -> Session {
+fn session(toolbox: &Arc<Toolbox>, callbacks: Option<&Arc<Recording>>) -> Session {
     let mut session = Session::new(engine(), Arc::clone(toolbox), SessionOptions::default());
     session
-        .set_callbacks(attendant.map(|attendant| Arc::clone(attendant) as Arc<dyn HostCallbacks>));
+        .set_callbacks(callbacks.map(|callbacks| Arc::clone(callbacks) as Arc<dyn HostCallbacks>));
     session
 }
 
 /// Runs a program; its result, or the error it ended with.
 async fn run(
     toolbox: &Arc<Toolbox>,
-    attendant: Option<&Arc<Recording>>,
+    callbacks: Option<&Arc<Recording>>,
     source: &str,
 ) -> Result<Value, String> {
-    let report = session(toolbox, attendant)
+    let report = session(toolbox, callbacks)
         .run(Program::python(source))
         .await;
     match report.error {
@@ -159,14 +159,14 @@ fn a_flood_of_progress_is_cut_and_extends_nothing() {
         let mut server = fixture(&[]);
         server.call_timeout = Duration::from_secs(1);
         let toolbox = toolbox(server);
-        let attendant = Arc::default();
+        let callbacks = Arc::default();
         let flood = call(
             "steps",
             &json!({ "count": 50_000, "message": "x".repeat(3_000) }),
         );
         let began = Instant::now();
-        let _ = run(&toolbox, Some(&attendant), &flood).await;
-        let heard = attendant.progress();
+        let _ = run(&toolbox, Some(&callbacks), &flood).await;
+        let heard = callbacks.progress();
         let at_most = 300 + began.elapsed().as_millis() / 10;
         assert!(
             heard.len() >= 200 && heard.len() as u128 <= at_most,
@@ -180,19 +180,19 @@ fn a_flood_of_progress_is_cut_and_extends_nothing() {
         );
         let endless = call("progress", &json!({ "every_ms": 1 }));
         let began = Instant::now();
-        let error = run(&toolbox, Some(&attendant), &endless).await.unwrap_err();
+        let error = run(&toolbox, Some(&callbacks), &endless).await.unwrap_err();
         assert!(error.contains("did not answer within 1s"), "{error}");
         assert!(began.elapsed() < Duration::from_secs(5));
         // The server goes on; nobody listens any more, and that is counted.
-        let before = attendant.progress().len();
+        let before = callbacks.progress().len();
         run(
             &toolbox,
-            Some(&attendant),
+            Some(&callbacks),
             &call("sleep", &json!({ "ms": 50 })),
         )
         .await
         .unwrap();
-        assert_eq!(attendant.progress().len(), before);
+        assert_eq!(callbacks.progress().len(), before);
         let state = &toolbox.states()[0];
         assert!(state.stray_progress > 0, "{state:?}");
     });
@@ -211,14 +211,14 @@ fn a_question_is_answered_in_both_eras_and_over_http() {
         servers.push(ServerSpec::new("fixture", Transport::Http(spec)));
         for server in servers {
             let toolbox = toolbox(server);
-            let attendant = Recording::answering(answer.clone());
-            let result = run(&toolbox, Some(&attendant), &call("question", &json!({}))).await;
+            let callbacks = Recording::answering(answer.clone());
+            let result = run(&toolbox, Some(&callbacks), &call("question", &json!({}))).await;
             let result = result.unwrap();
             assert_eq!(result["result"], answer, "{result}");
             if result.get("state").is_some() {
                 assert_eq!(result["state"], "state of the first round");
             }
-            let asked = attendant.asked();
+            let asked = callbacks.asked();
             assert_eq!(asked.len(), 1);
             assert_eq!(asked[0].kind, RequestKind::Elicitation);
             assert_eq!(asked[0].server, "fixture");
@@ -242,15 +242,15 @@ fn a_person_may_take_longer_than_the_call_may() {
             let mut server = fixture(era);
             server.call_timeout = Duration::from_millis(500);
             let toolbox = toolbox(server);
-            let attendant = Arc::new(Recording {
+            let callbacks = Arc::new(Recording {
                 answer: Some(json!({ "action": "cancel" })),
                 pause: Duration::from_millis(1_200),
                 ..Recording::default()
             });
-            let result = run(&toolbox, Some(&attendant), &call("question", &json!({}))).await;
+            let result = run(&toolbox, Some(&callbacks), &call("question", &json!({}))).await;
             assert_eq!(result.unwrap()["result"], json!({ "action": "cancel" }));
             // The clock does go on afterwards.
-            let error = run(&toolbox, Some(&attendant), &call("silent", &json!({}))).await;
+            let error = run(&toolbox, Some(&callbacks), &call("silent", &json!({}))).await;
             assert!(error.unwrap_err().contains("did not answer within 500ms"));
         }
     });
@@ -266,8 +266,8 @@ fn sampling_and_roots_are_only_passed_on_to_servers_that_may() {
                 ("roots", RequestKind::Roots),
             ] {
                 let question = call("question", &json!({ "kind": kind }));
-                let attendant = Recording::answering(answer.clone());
-                let result = run(&toolbox(fixture(era)), Some(&attendant), &question).await;
+                let callbacks = Recording::answering(answer.clone());
+                let result = run(&toolbox(fixture(era)), Some(&callbacks), &question).await;
                 match result {
                     Ok(result) => assert!(result["error"].is_object(), "{result}"),
                     Err(error) => {
@@ -275,7 +275,7 @@ fn sampling_and_roots_are_only_passed_on_to_servers_that_may() {
                         assert!(error.contains(&key), "{error}");
                     }
                 }
-                assert!(attendant.asked().is_empty());
+                assert!(callbacks.asked().is_empty());
 
                 let mut server = fixture(era);
                 server.pass_through = PassThrough {
@@ -283,9 +283,9 @@ fn sampling_and_roots_are_only_passed_on_to_servers_that_may() {
                     roots: kind == "roots",
                 };
                 let toolbox = toolbox(server);
-                let result = run(&toolbox, Some(&attendant), &question).await.unwrap();
+                let result = run(&toolbox, Some(&callbacks), &question).await.unwrap();
                 assert_eq!(result["result"], answer, "{result}");
-                assert_eq!(attendant.asked()[0].kind, expected);
+                assert_eq!(callbacks.asked()[0].kind, expected);
                 // Granted, and nobody there.
                 match run(&toolbox, None, &question).await {
                     Ok(result) => assert!(result["error"].is_object(), "{result}"),
@@ -310,11 +310,11 @@ fn nobody_is_sent_to_an_address_that_is_not_of_the_web() {
                 ("javascript:alert(1)", &decline),
                 ("http://example.com/", &decline),
             ] {
-                let attendant = Recording::answering(accept.clone());
+                let callbacks = Recording::answering(accept.clone());
                 let question = call("question", &json!({ "kind": "url", "url": url }));
-                let result = run(&toolbox, Some(&attendant), &question).await.unwrap();
+                let result = run(&toolbox, Some(&callbacks), &question).await.unwrap();
                 assert_eq!(&result["result"], expected, "{url}");
-                assert_eq!(attendant.asked().len(), usize::from(expected == &accept));
+                assert_eq!(callbacks.asked().len(), usize::from(expected == &accept));
             }
         }
     });
@@ -325,47 +325,47 @@ fn a_question_that_may_be_anybodys_is_nobodys() {
     tokio().block_on(async {
         let toolbox = toolbox(fixture(&["--fault", "old"]));
         let answer = json!({ "action": "accept", "content": { "colour": "red" } });
-        let attendant = Recording::answering(answer);
+        let callbacks = Recording::answering(answer);
         let stranger = Arc::default();
         let sleep = call("sleep", &json!({ "ms": 1_500 }));
         let asking = async {
             ::tokio::time::sleep(Duration::from_millis(600)).await;
-            run(&toolbox, Some(&attendant), &call("question", &json!({}))).await
+            run(&toolbox, Some(&callbacks), &call("question", &json!({}))).await
         };
         let (slept, asked) = ::tokio::join!(run(&toolbox, Some(&stranger), &sleep), asking);
         slept.unwrap();
         assert_eq!(asked.unwrap()["result"], json!({ "action": "decline" }));
-        assert!(attendant.asked().is_empty() && stranger.asked().is_empty());
+        assert!(callbacks.asked().is_empty() && stranger.asked().is_empty());
     });
 }
 
 #[test]
 fn questions_without_end_are_declined_and_bounded() {
     tokio().block_on(async {
-        let attendant = Recording::answering(json!({ "action": "accept", "content": {} }));
+        let callbacks = Recording::answering(json!({ "action": "accept", "content": {} }));
         let toolbox_new = toolbox(fixture(&[]));
         let endless = call("input_required", &json!({}));
-        let error = run(&toolbox_new, Some(&attendant), &endless)
+        let error = run(&toolbox_new, Some(&callbacks), &endless)
             .await
             .unwrap_err();
         assert!(error.contains("more than 10 times"), "{error}");
-        assert_eq!(attendant.asked().len(), 10);
+        assert_eq!(callbacks.asked().len(), 10);
 
-        let attendant = Recording::answering(json!({ "action": "accept", "content": {} }));
+        let callbacks = Recording::answering(json!({ "action": "accept", "content": {} }));
         let toolbox = toolbox(fixture(&["--fault", "old"]));
         let many = call("ask", &json!({ "count": 100_000 }));
         assert_eq!(
-            run(&toolbox, Some(&attendant), &many).await,
+            run(&toolbox, Some(&callbacks), &many).await,
             Ok(json!("asked"))
         );
         assert!(
-            attendant.asked().len() <= 100,
+            callbacks.asked().len() <= 100,
             "{}",
-            attendant.asked().len()
+            callbacks.asked().len()
         );
         let echo = run(
             &toolbox,
-            Some(&attendant),
+            Some(&callbacks),
             &call("add", &json!({ "a": 1, "b": 2 })),
         )
         .await;
@@ -383,11 +383,11 @@ fn log_entries_reach_whoever_has_a_call_in_flight() {
             let mut server = fixture(&arguments);
             server.secrets = vec!["canary-0123456789".to_owned()];
             let toolbox = toolbox(server);
-            let attendant = Arc::default();
+            let callbacks = Arc::default();
             let data = json!({ "token": "canary-0123456789", "n": 1.5 });
             let said = call("log", &json!({ "level": "warning", "data": data }));
-            run(&toolbox, Some(&attendant), &said).await.unwrap();
-            let entries = attendant.entries();
+            run(&toolbox, Some(&callbacks), &said).await.unwrap();
+            let entries = callbacks.entries();
             assert_eq!(entries.len(), 1);
             assert_eq!(entries[0].data, json!({ "token": "[redacted]", "n": 1.5 }));
             assert_eq!(entries[0].level, LogLevel::Warning);
@@ -399,8 +399,8 @@ fn log_entries_reach_whoever_has_a_call_in_flight() {
                 "log",
                 &json!({ "data": "é".repeat(20_000), "count": 5_000 }),
             );
-            run(&toolbox, Some(&attendant), &long).await.unwrap();
-            let entries = attendant.entries();
+            run(&toolbox, Some(&callbacks), &long).await.unwrap();
+            let entries = callbacks.entries();
             assert!((50..=1_000).contains(&entries.len()), "{}", entries.len());
             let data = entries[1].data.as_str().unwrap();
             assert!(data.len() <= 8 << 10 && data.ends_with('…'));
@@ -439,19 +439,19 @@ fn a_real_server_reports_progress_and_asks() {
     tokio().block_on(async {
         let toolbox = toolbox(server);
         let answer = json!({ "action": "accept", "content": { "name": "Ada", "check": true } });
-        let attendant = Recording::answering(answer);
+        let callbacks = Recording::answering(answer);
         let source = "\
 await call_tool('everything.trigger-long-running-operation', {'duration': 0.4, 'steps': 4})
 await call_tool('everything.trigger-elicitation-request', {})";
-        let result = run(&toolbox, Some(&attendant), source).await.unwrap();
-        let done: Vec<_> = attendant
+        let result = run(&toolbox, Some(&callbacks), source).await.unwrap();
+        let done: Vec<_> = callbacks
             .progress()
             .iter()
             .map(|p| (p.done, p.total))
             .collect();
         let expected = [1.0, 2.0, 3.0, 4.0].map(|done| (done, Some(4.0)));
         assert_eq!(done, expected);
-        assert_eq!(attendant.asked()[0].kind, RequestKind::Elicitation);
+        assert_eq!(callbacks.asked()[0].kind, RequestKind::Elicitation);
         assert!(result.to_string().contains("Ada"), "{result}");
     });
 }

@@ -332,7 +332,7 @@ async fn read_request(
     input: &mut (impl AsyncBufReadExt + Unpin),
 ) -> std::io::Result<Option<Request>> {
     /// More than any test sends.
-    const LARGEST_BODY: usize = 256 << 20;
+    const MAX_BODY: usize = 256 << 20;
 
     let mut line = String::new();
     if input.read_line(&mut line).await? == 0 {
@@ -353,7 +353,7 @@ async fn read_request(
     let length = headers
         .get("content-length")
         .and_then(|length| length.parse().ok());
-    let mut body = vec![0; length.unwrap_or(0).min(LARGEST_BODY)];
+    let mut body = vec![0; length.unwrap_or(0).min(MAX_BODY)];
     input.read_exact(&mut body).await?;
     Ok(Some(Request {
         method,

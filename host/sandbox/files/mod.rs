@@ -5,15 +5,15 @@
 //! mounts in it: `/workspace` and `/tmp`, kept in memory under quotas, and
 //! trees that are only read.
 //!
-//! - [`path`] reads the paths of guests: the only place that does.
-//! - [`volume`] is what every store of files can do. [`memory`] and [`disk`]
-//!   are those that programs write, [`archive`] is one that they only read,
-//!   [`generated`] makes files when they are looked at. Under most of them is
-//!   a [`tree`].
-//! - [`workspace`] is the files of a session as the host sees them.
-//! - [`mount`] says which volume stands where and walks along paths.
-//! - [`descriptor`] and [`stream`] are what guests hold, [`wasi`] the functions
-//!   they call, [`codes`] the words of both sides, [`link`] the way in.
+//! - `path` reads the paths of guests: the only place that does.
+//! - `volume` is what every store of files can do. `memory` and `disk`
+//!   are those that programs write, `archive` is one that they only read,
+//!   `generated` makes files when they are looked at. Under most of them is
+//!   a `tree`.
+//! - `workspace` is the files of a session as the host sees them.
+//! - `mount` says which volume stands where and walks along paths.
+//! - `descriptor` and `stream` are what guests hold, `wasi` the functions
+//!   they call, `codes` the words of both sides, `link` the way in.
 //!
 //! Nothing here knows guests, sessions, tools or the command line.
 

@@ -154,11 +154,8 @@ impl HostCallbacks for ClientHooks {
                 kind,
                 mut params,
             } = request;
-            // What a server may ask at all was decided where its request came in.
-            if !is_harmless(kind, &params) {
-                return Err(Declined);
-            }
-            // Whoever answers has to know who asks.
+            // What a server may ask, and where it may send a person, was decided
+            // where its request came in. Whoever answers has to know who asks.
             if let Some(Value::String(message)) = params.get_mut("message") {
                 *message = format!("The MCP server {} asks: {message}", quoted(&server));
             }
@@ -181,36 +178,6 @@ impl HostCallbacks for ClientHooks {
             Err(error) => self.counter.count(&self.tally, &error.message),
         }
     }
-}
-
-/// Elicitations can name an address that a person is to open.
-fn is_harmless(kind: RequestKind, params: &Value) -> bool {
-    if kind != RequestKind::Elicitation {
-        return true;
-    }
-    let Some(url) = params.get("url") else {
-        return true;
-    };
-    let is_plain = |url: &str| {
-        !url.chars()
-            .any(|c| c.is_control() || c.is_whitespace() || c == '"')
-    };
-    let is_web = |url: &str| {
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return false;
-        };
-        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        if authority.contains('@') {
-            return false;
-        }
-        let host = authority.split(':').next().unwrap_or_default();
-        match scheme.to_ascii_lowercase().as_str() {
-            "https" => !host.is_empty(),
-            "http" => matches!(host, "localhost" | "127.0.0.1"),
-            _ => false,
-        }
-    };
-    url.as_str().is_some_and(|url| is_plain(url) && is_web(url))
 }
 
 fn question(approval: &Approval) -> String {
@@ -300,28 +267,5 @@ mod tests {
         let answer = hooks.answer(request(json!({ "message": "Which city?" })));
         let answer = tokio::join!(answer, client).0;
         assert_eq!(answer, Ok("The MCP server `a'b ` asks: Which city?".into()));
-        let answer = hooks.answer(request(json!({ "url": "file:///etc/passwd" })));
-        assert_eq!(answer.await, Err(Declined));
-        assert!(events.try_recv().is_err(), "the client did not hear of it");
-    }
-
-    #[test]
-    fn only_addresses_of_the_web_are_passed_on() {
-        let is_harmless = |url: &str| is_harmless(RequestKind::Elicitation, &json!({ "url": url }));
-        for url in [
-            "file:///etc/passwd",
-            "javascript:alert(1)",
-            "ms-settings:x",
-            "http://example.com/",
-            "https://",
-            "https://x\"&calc",
-            "https://x y",
-            "http://localhost:80@example.com/",
-            "",
-        ] {
-            assert!(!is_harmless(url), "{url}");
-        }
-        assert!(is_harmless("https://example.com/login?a=b"));
-        assert!(is_harmless("http://localhost:8080/x"));
     }
 }

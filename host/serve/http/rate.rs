@@ -10,17 +10,13 @@ use std::{
 };
 
 use contract::caller::Caller;
+use contract::rate::TokenBucket;
 
 use super::options::Rate;
 
 pub(super) struct Buckets {
     rate: Rate,
-    buckets: Mutex<HashMap<Caller, Bucket>>,
-}
-
-struct Bucket {
-    left: f64,
-    at: Instant,
+    buckets: Mutex<HashMap<Caller, TokenBucket>>,
 }
 
 impl Buckets {
@@ -40,22 +36,12 @@ impl Buckets {
     ///
     /// There is none; it will be there after this time.
     pub(super) fn take(&self, caller: Caller, now: Instant) -> Result<(), Duration> {
-        let per_second = f64::from(self.rate.per_second);
-        let burst = f64::from(self.rate.burst);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(caller).or_insert(Bucket {
-            left: burst,
-            at: now,
+        let bucket = buckets.entry(caller).or_insert_with(|| {
+            let pause = Duration::from_secs(1) / self.rate.per_second;
+            TokenBucket::starting(now, self.rate.burst, pause)
         });
-        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        bucket.left = (bucket.left + passed * per_second).min(burst);
-        bucket.at = now;
-        if bucket.left >= 1.0 {
-            bucket.left -= 1.0;
-            Ok(())
-        } else {
-            Err(Duration::from_secs_f64((1.0 - bucket.left) / per_second))
-        }
+        bucket.take(now)
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 /// The most words kept. Those that come later cannot be found, which 5,000
 /// ordinary tools, with some 10,000 words, are far from.
-const MOST: usize = 1 << 18;
+const MAX_WORDS: usize = 1 << 18;
 
 /// How many words are compared in full for one misspelt one.
 const MAX_COMPARED: usize = 20_000;
@@ -52,7 +52,7 @@ impl Vocabulary {
         if let Some(&number) = self.numbers.get(word) {
             return Some(number);
         }
-        if self.words.len() == MOST {
+        if self.words.len() == MAX_WORDS {
             return None;
         }
         let number = u32::try_from(self.words.len()).ok()?;
@@ -250,10 +250,10 @@ mod tests {
     #[test]
     fn a_full_vocabulary_takes_no_more_and_still_answers() {
         let mut vocabulary = Vocabulary::default();
-        for number in 0..MOST + 10 {
+        for number in 0..MAX_WORDS + 10 {
             vocabulary.insert(&format!("abcdefgh{number:06}"));
         }
-        assert_eq!(vocabulary.len(), MOST);
+        assert_eq!(vocabulary.len(), MAX_WORDS);
         assert_eq!(vocabulary.insert("other"), None);
         assert!(vocabulary.insert("abcdefgh000000").is_some());
         let readings = vocabulary.readings("abcdefgh00000x", |_| 1);

@@ -140,11 +140,14 @@ impl Connection {
             limits.message,
             Arc::clone(&signals),
         );
-        let desk = ClientHooks {
+        let hooks = ClientHooks {
             signals: Arc::clone(&signals),
             pass_through,
         };
-        match desk.serve_with_lifecycle(transport, handshake.into()).await {
+        match hooks
+            .serve_with_lifecycle(transport, handshake.into())
+            .await
+        {
             Ok(service) => {
                 let process = Some(process);
                 Ok(Self::new(
@@ -173,11 +176,11 @@ impl Connection {
     ) -> Result<Self, StartError> {
         let signals = Arc::new(Signals::default());
         let transport = endpoint.transport(&signals);
-        let desk = ClientHooks {
+        let hooks = ClientHooks {
             signals: Arc::clone(&signals),
             pass_through,
         };
-        let service = desk
+        let service = hooks
             .serve_with_lifecycle(transport, handshake.into())
             .await
             .map_err(|error| StartError::Handshake(Box::new(error), None))?;
