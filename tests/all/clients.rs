@@ -287,6 +287,7 @@ outcomes"
             "query": "current time in a timezone",
             "stub": "/servers/time/get_current_time.py",
             "marker": marker,
+            "log": log,
             "programs": {
                 "first": self.everyone(),
                 "second": "again = await outcome('everything.echo', {'message': 'again'})\n\

@@ -84,7 +84,8 @@ async def converse(client, person, talk):
     kept = large["kept"][0]["path"]
     await call("kept", "read_file", path=kept, session=session, max_tokens=300)
 
-    # Cancelled once the program is known to run: it has written the marker.
+    # Cancelled once the program is known to run: it has written the marker, and the
+    # server has its call.
     async with anyio.create_task_group() as doomed:
         doomed.start_soon(
             client.call_tool,
@@ -92,7 +93,8 @@ async def converse(client, person, talk):
             {"code": programs["endless"], "session": session},
         )
         with anyio.fail_after(60):
-            while not Path(talk["marker"]).exists():
+            marker, log = Path(talk["marker"]), Path(talk["log"])
+            while not (marker.exists() and "silent" in log.read_text()):
                 await anyio.sleep(0.02)
         stopped = anyio.current_time()
         doomed.cancel_scope.cancel()

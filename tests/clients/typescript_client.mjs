@@ -1,7 +1,7 @@
 // The conversation of `python_client.py`, through the official SDK for
 // TypeScript. It takes the folder the SDK is installed in, and the same object.
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { setTimeout } from 'node:timers/promises'
 
@@ -56,13 +56,14 @@ await call('second', 'execute', { code: programs.second, session })
 const large = await call('large', 'execute', { code: programs.large, session, max_tokens: 500 })
 await call('kept', 'read_file', { path: large.kept[0].path, session, max_tokens: 300 })
 
-// Cancelled once the program is known to run: it has written the marker.
+// Cancelled once the program is known to run: it has written the marker, and the
+// server has its call.
 const doom = new AbortController()
 const doomed = client
   .callTool({ name: 'execute', arguments: { code: programs.endless, session } }, { signal: doom.signal })
   .then(result => say('survived', result), () => {})
 const deadline = Date.now() + 60_000
-while (!existsSync(talk.marker)) {
+while (!existsSync(talk.marker) || !readFileSync(talk.log, 'utf8').includes('silent')) {
   if (Date.now() > deadline) throw new Error('the program to be cancelled does not run')
   await setTimeout(20)
 }

@@ -32,7 +32,7 @@ pub(super) struct Location {
 /// let workspace = Workspace::new(Quota::default());
 /// let skills = Archive::new([("greet.py", "def greet(): ...".into())])?;
 /// let mounts = Mounts::new(&workspace).read_only("/skills", skills)?;
-/// # let _ = wasm_coordinator_sandbox::files::FilesCtx::with_mounts(mounts);
+/// # let _ = mounts;
 /// # Ok::<(), wasm_coordinator_sandbox::files::PathError>(())
 /// ```
 pub struct Mounts {
