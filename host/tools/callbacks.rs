@@ -122,6 +122,7 @@ pub struct Progress {
 
 /// Something a server has to say.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LogEntry {
     /// The server.
     pub server: String,
@@ -149,6 +150,7 @@ pub enum LogLevel {
 
 /// A call that ended.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct FinishedCall<'a> {
     /// The server; empty if none was found.
     pub server: &'a str,

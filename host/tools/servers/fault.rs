@@ -5,6 +5,7 @@
 /// Two texts, because two kinds of people read them: `message` may reach a
 /// program and says nothing about the machine; `detail` is for the operator.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// What it means for the call.
     pub kind: FaultKind,
@@ -32,6 +33,7 @@ impl Fault {
 
 /// What a fault means for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FaultKind {
     /// The tool reported an error, or the server refused the call.
     Failed,

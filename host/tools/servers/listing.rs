@@ -17,6 +17,7 @@ const MAX_REASONS: usize = 100;
 
 /// The tools of one server.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Listing {
     /// The tools that can be called, in the server's order, names unique.
     pub tools: Vec<Definition>,
@@ -28,6 +29,7 @@ pub struct Listing {
 
 /// A tool as its server defines it. Everything here is text of a stranger.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Definition {
     /// The name to be sent in a call.
     pub name: String,
@@ -47,6 +49,7 @@ pub struct Definition {
 
 /// A tool that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Excluded {
     /// Its name, as far as it has one.
     pub name: String,

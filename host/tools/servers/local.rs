@@ -108,7 +108,8 @@ impl LocalTools {
     /// Adds a tool that is a function of Rust types. A second one of the same
     /// name replaces the first.
     ///
-    /// The schemas of the arguments and of the result are made from the types;
+    /// The schemas of the arguments and of the result are made from the types by
+    /// `schemars` 1, whose derive macro the types need;
     /// comments on fields become their descriptions. Arguments are a struct
     /// with named fields, or `()` for none. The result may be anything: its
     /// schema wraps it in `{"result": …}`, because the protocol wants objects,

@@ -94,6 +94,7 @@ pub(crate) fn clients(
 /// A server that cannot be used as it is specified.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("server `{}`: {what}", server.escape_debug())]
+#[non_exhaustive]
 pub struct SpecError {
     /// The server.
     pub server: String,
