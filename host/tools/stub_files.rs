@@ -105,7 +105,13 @@ impl Server {
         }
         let mut files = files.to_vec();
         if let Some(readme) = files.iter_mut().find(|file| file.path == "README.md") {
-            let beside = tree::beside_tools(self.identifier(), resources, prompts);
+            let mut beside = String::new();
+            if resources {
+                beside.push_str(&tree::resources_note(self.identifier()));
+            }
+            if prompts {
+                beside.push_str(&tree::prompts_note(self.identifier()));
+            }
             readme.text = [&*readme.text, beside.as_bytes()].concat().into();
         }
         let file = |path: &str, text| StubFile {

@@ -88,23 +88,22 @@ pub fn unavailable_readme(server: &str, message: &str) -> String {
     format!("# {server}\n\nThis server cannot be used now: {message}\n")
 }
 
-/// What is said at the end of a server's `README.md` of what it has beside
-/// tools.
-pub fn beside_tools(identifier: &str, resources: bool, prompts: bool) -> String {
-    let mut out = String::new();
-    if resources {
-        out.push_str(&format!(
-            "\nResources are files in `resources`, and `resources/index.json` lists them with their\n\
-             URIs: `await read_resource(\"{identifier}\", uri)` (`readResource` in TypeScript) reads one.\n"
-        ));
-    }
-    if prompts {
-        out.push_str(&format!(
-            "\n`prompts.json` lists prompts with their arguments:\n\
-             `await get_prompt(\"{identifier}\", name, arguments)` (`getPrompt`) fills one in.\n"
-        ));
-    }
-    out
+/// What is said of resources at the end of the `README.md` of a server that has
+/// some.
+pub fn resources_note(identifier: &str) -> String {
+    format!(
+        "\nResources are files in `resources`, and `resources/index.json` lists them with their\n\
+         URIs: `await read_resource(\"{identifier}\", uri)` (`readResource` in TypeScript) reads one.\n"
+    )
+}
+
+/// What is said of prompts at the end of the `README.md` of a server that has
+/// some.
+pub fn prompts_note(identifier: &str) -> String {
+    format!(
+        "\n`prompts.json` lists prompts with their arguments:\n\
+         `await get_prompt(\"{identifier}\", name, arguments)` (`getPrompt`) fills one in.\n"
+    )
 }
 
 /// How to use all this, in a screen.
