@@ -22,13 +22,29 @@ pub(super) fn new_mark() -> String {
     format!("{}-{now}-{count}", std::process::id())
 }
 
-/// Kills every process that carries the mark. Blocks for a few milliseconds.
+/// Rounds of looking for processes. One that starts a program just then shows no
+/// environment for a moment, and a new child may be where we have looked already.
+#[cfg(target_os = "linux")]
+const MAX_ROUNDS: usize = 10;
+
+/// Kills every process that carries the mark, until none is found any more.
+/// Blocks for a few milliseconds.
 #[cfg(target_os = "linux")]
 pub(super) fn kill(mark: &str) {
+    for _ in 0..MAX_ROUNDS {
+        if kill_once(mark) == 0 {
+            return;
+        }
+    }
+}
+
+/// Kills the processes that carry the mark now; how many there were.
+#[cfg(target_os = "linux")]
+fn kill_once(mark: &str) -> usize {
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
     let Ok(processes) = std::fs::read_dir("/proc") else {
-        return;
+        return 0;
     };
     let wanted = format!("{VARIABLE}={mark}");
     let carries_mark = |pid: i32| {
@@ -41,6 +57,7 @@ pub(super) fn kill(mark: &str) {
     let numbers = processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let mut killed = 0;
     for pid in numbers.filter(|&pid| carries_mark(pid)) {
         let Some(Ok(process)) = Pid::from_raw(pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()))
         else {
@@ -49,8 +66,10 @@ pub(super) fn kill(mark: &str) {
         // The number may have changed hands before it was held.
         if carries_mark(pid) {
             let _ = pidfd_send_signal(&process, Signal::KILL);
+            killed += 1;
         }
     }
+    killed
 }
 
 #[cfg(not(target_os = "linux"))]
