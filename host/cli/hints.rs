@@ -1,6 +1,7 @@
 //! What would help, in the terms of the command line: its flags and the keys of
 //! the configuration.
 
+use contract::hint::joined;
 use wasm_coordinator::{FileLimit, Hint};
 
 /// A hint as a sentence.
@@ -37,10 +38,7 @@ pub(crate) fn render(hint: &Hint) -> Option<String> {
         ),
         Hint::RenameServer => "rename one of them in the configuration".to_owned(),
         Hint::Advice(advice) => advice.clone(),
-        Hint::All(hints) => {
-            let hints: Vec<_> = hints.iter().filter_map(render).collect();
-            return (!hints.is_empty()).then(|| hints.join("; ").replace("?; ", "? "));
-        }
+        Hint::All(hints) => return joined(hints, render),
         _ => return None,
     })
 }

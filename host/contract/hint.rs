@@ -51,3 +51,10 @@ pub fn with_hint(message: &str, hint: Option<&Hint>, render: RenderHint) -> Stri
         None => message.to_owned(),
     }
 }
+
+/// Several hints as one text, where the front end has something to say. A
+/// question ends its sentence by itself.
+pub fn joined(hints: &[Hint], render: RenderHint) -> Option<String> {
+    let hints: Vec<_> = hints.iter().filter_map(render).collect();
+    (!hints.is_empty()).then(|| hints.join("; ").replace("?; ", "? "))
+}

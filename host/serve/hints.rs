@@ -1,7 +1,7 @@
 //! What would help, in the terms of a model behind `execute`: its own arguments
 //! first, and otherwise what the people who run the server can change.
 
-use contract::hint::Hint;
+use contract::hint::{Hint, joined};
 use contract::limits::Limit;
 
 /// A hint as a sentence.
@@ -32,10 +32,7 @@ pub(super) fn render(hint: &Hint) -> Option<String> {
         Hint::ListServers => "`list_files` of `/servers` lists the servers there are".to_owned(),
         Hint::RenameServer => "one of them needs another name in the server's configuration".to_owned(),
         Hint::Advice(advice) => advice.clone(),
-        Hint::All(hints) => {
-            let hints: Vec<_> = hints.iter().filter_map(render).collect();
-            return (!hints.is_empty()).then(|| hints.join("; ").replace("?; ", "? "));
-        }
+        Hint::All(hints) => return joined(hints, render),
         // Components do not come this way.
         _ => return None,
     })
