@@ -5,7 +5,9 @@
 //! the contract allows; nothing else waits.
 
 use crate::bindings::wasm_coordinator::sandbox::tools::{self, Detail};
-use crate::bindings::wasm_coordinator::sandbox::types::{CallError, CallErrorKind, Language};
+use crate::bindings::wasm_coordinator::sandbox::types::{
+    AnswerForm, CallError, CallErrorKind, Language,
+};
 use crate::text::{Nullable, Text};
 use rquickjs::{Array, Ctx, Function, IntoJs, Object, Result, Value};
 
@@ -26,7 +28,8 @@ pub(crate) fn define<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
 
 /// The id of the call, or an object that says why there is none.
 fn start_call<'js>(ctx: Ctx<'js>, name: Text, arguments: Nullable) -> Result<Value<'js>> {
-    match tools::start_call(&name.0, arguments.0.as_deref().unwrap_or("{}")) {
+    let arguments = arguments.0.as_deref().unwrap_or("{}");
+    match tools::start_call(&name.0, arguments, AnswerForm::Value) {
         Ok(id) => id.into_js(&ctx),
         Err(error) => call_error(&ctx, &error),
     }
@@ -48,6 +51,7 @@ pub(crate) fn call_error<'js>(ctx: &Ctx<'js>, error: &CallError) -> Result<Value
         CallErrorKind::OutcomeUnknown => "outcome_unknown",
         CallErrorKind::Cancelled => "cancelled",
         CallErrorKind::Limit => "limit",
+        CallErrorKind::UnusableAnswer => "unusable_answer",
     };
     object.set("kind", kind)?;
     object.set("server", error.server.as_str())?;
@@ -69,6 +73,8 @@ pub(crate) fn refusal(failure: &Object<'_>) -> Result<Option<CallError>> {
         server: failure.get::<_, Text>("server")?.0,
         tool: failure.get::<_, Text>("tool")?.0,
         message: failure.get::<_, Text>("message")?.0,
+        code: None,
+        data: None,
     }))
 }
 

@@ -19,6 +19,7 @@ from json.scanner import c_make_scanner
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import tools as host
+from wit_world.imports.types import AnswerForm
 
 from .errors import ToolArgumentError, from_call
 
@@ -94,7 +95,7 @@ class Calls:
                 "invalid_arguments",
             ) from None
         try:
-            call = _start(tool, text)
+            call = _start(tool, text, AnswerForm.VALUE)
         except Err as error:
             raise from_call(error.value) from None
         future = self.futures[call] = self.create_future()

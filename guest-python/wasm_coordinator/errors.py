@@ -10,7 +10,8 @@ class ToolError(Exception):
 
     `server` and `tool` name the tool, `message` says what happened, `kind` is
     one of `failed`, `invalid_arguments`, `unknown_tool`, `denied`,
-    `unavailable`, `timed_out`, `outcome_unknown`, `cancelled` and `limit`.
+    `unavailable`, `timed_out`, `outcome_unknown`, `cancelled`, `limit` and
+    `unusable_answer`.
     `parameters` has the names that fit: of the tool's parameters after
     `invalid_arguments`, of tools after `unknown_tool`.
     """
@@ -63,6 +64,10 @@ class ToolLimit(ToolError):
     """A limit of the session refused the call; nothing was sent."""
 
 
+class ToolUnusableAnswer(ToolError):
+    """The call took effect, and its answer cannot be passed on."""
+
+
 NAMES = (
     ToolError,
     ToolArgumentError,
@@ -73,6 +78,7 @@ NAMES = (
     ToolOutcomeUnknown,
     ToolCancelled,
     ToolLimit,
+    ToolUnusableAnswer,
 )
 
 _KINDS = {
@@ -85,6 +91,7 @@ _KINDS = {
     wit.CallErrorKind_OutcomeUnknown: ("outcome_unknown", ToolOutcomeUnknown),
     wit.CallErrorKind_Cancelled: ("cancelled", ToolCancelled),
     wit.CallErrorKind_Limit: ("limit", ToolLimit),
+    wit.CallErrorKind_UnusableAnswer: ("unusable_answer", ToolUnusableAnswer),
 }
 
 for _error in NAMES:

@@ -31,6 +31,8 @@ pub enum ToCoordinator {
         tool: String,
         /// The arguments as JSON text, unchecked.
         arguments: String,
+        /// In which form the answer is wanted.
+        form: AnswerForm,
     },
     /// End a call early. Its completion still comes.
     Cancel {
@@ -256,6 +258,9 @@ pub enum CallErrorKind {
     Cancelled,
     /// A limit of the session refused the call; nothing was sent.
     Limit,
+    /// The tool answered, so the call took effect, and the answer cannot be
+    /// passed on: it is too large, nested too deep, or no JSON.
+    UnusableAnswer,
 }
 
 /// A call that has no result.
@@ -271,7 +276,31 @@ pub struct CallError {
     /// What happened and what to do. Reaches programs and models: never a host
     /// path, a secret or an internal address.
     pub message: String,
-    /// What would help. Boxed, because errors are returned everywhere and few
-    /// have one.
+    /// What the server said for programs. Boxed, like the hint, because errors
+    /// are returned everywhere and few have one.
+    pub said: Option<Box<ServerError>>,
+    /// What would help.
     pub hint: Option<Box<Hint>>,
+}
+
+/// What a server said for programs about a call that failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerError {
+    /// The code of a JSON-RPC error.
+    pub code: Option<i64>,
+    /// The `data` of a JSON-RPC error, or the structured part of a result that
+    /// is an error, as JSON text.
+    pub data: Option<String>,
+}
+
+/// In which form a program wants the answer to a call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerForm {
+    /// Its value, as JSON text.
+    #[default]
+    Value,
+    /// All of it, as a JSON object: `value`, `content`, `structuredContent`,
+    /// `_meta`.
+    Whole,
 }

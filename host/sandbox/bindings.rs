@@ -84,6 +84,15 @@ impl From<tools::Detail> for message::Detail {
     }
 }
 
+impl From<types::AnswerForm> for message::AnswerForm {
+    fn from(form: types::AnswerForm) -> Self {
+        match form {
+            types::AnswerForm::Value => Self::Value,
+            types::AnswerForm::Whole => Self::Whole,
+        }
+    }
+}
+
 impl From<message::CallErrorKind> for types::CallErrorKind {
     fn from(kind: message::CallErrorKind) -> Self {
         use message::CallErrorKind as Kind;
@@ -97,17 +106,21 @@ impl From<message::CallErrorKind> for types::CallErrorKind {
             Kind::OutcomeUnknown => Self::OutcomeUnknown,
             Kind::Cancelled => Self::Cancelled,
             Kind::Limit => Self::Limit,
+            Kind::UnusableAnswer => Self::UnusableAnswer,
         }
     }
 }
 
 impl From<message::CallError> for types::CallError {
     fn from(error: message::CallError) -> Self {
+        let said = error.said.map_or_else(Default::default, |said| *said);
         Self {
             kind: error.kind.into(),
             server: error.server,
             tool: error.tool,
             message: error.message,
+            code: said.code,
+            data: said.data,
         }
     }
 }

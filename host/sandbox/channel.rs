@@ -15,8 +15,8 @@ use crate::bindings::types;
 use contract::clock::Clock;
 use contract::hint::Hint;
 use contract::message::{
-    CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs, ToCoordinator,
-    ToSandbox, Tool,
+    AnswerForm, CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs,
+    ToCoordinator, ToSandbox, Tool,
 };
 use contract::outcome::Refusal;
 use contract::program::Language;
@@ -133,7 +133,12 @@ impl Coordinator {
         self.in_flight
     }
 
-    pub(crate) fn start(&mut self, tool: String, arguments: String) -> Result<CallId, CallError> {
+    pub(crate) fn start(
+        &mut self,
+        tool: String,
+        arguments: String,
+        form: AnswerForm,
+    ) -> Result<CallId, CallError> {
         let Some(Run { channel, .. }) = &self.run else {
             return Err(unavailable(&tool));
         };
@@ -142,6 +147,7 @@ impl Coordinator {
             id,
             tool,
             arguments,
+            form,
         };
         match channel.requests.send(request) {
             Ok(()) => {
@@ -163,7 +169,7 @@ impl Coordinator {
         tool: String,
         arguments: String,
     ) -> Result<String, CallError> {
-        let id = self.start(tool, arguments)?;
+        let id = self.start(tool, arguments, AnswerForm::Value)?;
         let result = loop {
             match self.next().await {
                 Some(completion) if completion.id == id => break completion.result,
@@ -338,6 +344,7 @@ fn unavailable(tool: &str) -> CallError {
         server: String::new(),
         tool: tool.into(),
         message: "tools can be called only while a program runs".into(),
+        said: None,
         hint: None,
     }
 }

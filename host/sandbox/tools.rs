@@ -12,9 +12,11 @@ impl tools::Host for State {
         &mut self,
         tool: String,
         arguments: String,
+        form: types::AnswerForm,
     ) -> wasmtime::Result<Result<types::CallId, types::CallError>> {
         self.ledger.charge_call().map_err(wasmtime::Error::new)?;
-        Ok(self.coordinator.start(tool, arguments).map_err(Into::into))
+        let started = self.coordinator.start(tool, arguments, form.into());
+        Ok(started.map_err(Into::into))
     }
 
     fn cancel(&mut self, id: types::CallId) -> wasmtime::Result<()> {

@@ -20,7 +20,7 @@ use crate::callbacks::{FinishedCall, HostCallbacks};
 use crate::{Run, Toolbox, consent::PausingCallbacks, log::Recording};
 use contract::call_record::CallStatus;
 use contract::message::{
-    CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
+    AnswerForm, CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
 };
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
@@ -79,10 +79,10 @@ impl Toolbox {
                         tracing::warn!(id, "a call was started twice and is ignored");
                         continue;
                     }
-                    Some(ToCoordinator::Call { id, tool, arguments }) => {
+                    Some(ToCoordinator::Call { id, tool, arguments, form }) => {
                         let (handle, registration) = AbortHandle::new_pair();
                         in_flight.insert(id, handle);
-                        let call = self.finish_call(id, tool, arguments, registration, run);
+                        let call = self.finish_call(id, Request { tool, arguments, form }, registration, run);
                         jobs.push(Either::Left(call));
                         continue;
                     }
@@ -102,13 +102,13 @@ impl Toolbox {
     async fn finish_call(
         &self,
         id: CallId,
-        tool: String,
-        arguments: String,
+        request: Request,
         registration: AbortRegistration,
         run: &Run<'_>,
     ) -> (Option<CallId>, ToSandbox) {
-        let record = run.log.begin(&tool);
-        let call = self.recorded_call(run, &tool, &arguments, &record);
+        let tool = &request.tool;
+        let record = run.log.begin(tool);
+        let call = self.recorded_call(run, &request, &record);
         let result = match Abortable::new(call, registration).await {
             Ok(result) => result,
             Err(_) => {
@@ -118,7 +118,7 @@ impl Toolbox {
                 } else {
                     "the call was cancelled before it was sent"
                 };
-                Err(self.error(CallErrorKind::Cancelled, &tool, message.to_owned()))
+                Err(self.error(CallErrorKind::Cancelled, tool, message.to_owned()))
             }
         };
         (
@@ -162,11 +162,10 @@ impl Toolbox {
     pub(super) async fn recorded_call(
         &self,
         run: &Run<'_>,
-        tool: &str,
-        arguments: &str,
+        request: &Request,
         record: &Recording,
     ) -> Result<String, CallError> {
-        let result = self.call_with(run, tool, arguments, record).await;
+        let result = self.call_with(run, request, record).await;
         if let Err(error) = &result
             && !error.server.is_empty()
         {
@@ -193,11 +192,32 @@ impl Toolbox {
             callbacks.finished(&FinishedCall {
                 server: &server,
                 tool: &tool,
-                arguments,
+                arguments: &request.arguments,
                 result: result.as_deref(),
             });
         }
         result
+    }
+}
+
+/// A call as a program asks for it.
+pub(super) struct Request {
+    /// The tool as the program named it.
+    pub(super) tool: String,
+    /// The arguments as JSON text.
+    pub(super) arguments: String,
+    /// In which form the answer is wanted.
+    pub(super) form: AnswerForm,
+}
+
+impl Request {
+    /// A call whose value is wanted.
+    pub(super) fn new(tool: &str, arguments: &str) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            arguments: arguments.to_owned(),
+            form: AnswerForm::Value,
+        }
     }
 }
 

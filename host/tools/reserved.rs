@@ -110,6 +110,7 @@ impl Server {
         let json = fetched.map_err(|failure| match failure {
             Failure::Fault(fault) => self.fault(fault, name),
             Failure::Message(message) => self.error(CallErrorKind::Failed, name, message),
+            Failure::Unusable(message) => self.error(CallErrorKind::UnusableAnswer, name, message),
         })?;
         Ok(self.redactor.json(json))
     }
@@ -146,7 +147,7 @@ impl Server {
                 prompt_json(&prompt.await?)?
             }
         };
-        Ok(results::checked(&json)?)
+        results::checked(json).map_err(Failure::Unusable)
     }
 }
 
@@ -154,6 +155,7 @@ impl Server {
 enum Failure {
     Fault(Fault),
     Message(String),
+    Unusable(String),
 }
 
 impl From<Fault> for Failure {

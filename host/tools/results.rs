@@ -12,10 +12,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::servers::{Answer, Content};
-use contract::text::shortened;
+use contract::{message::AnswerForm, text::shortened};
 
 /// The longest result in bytes. What is longer does not fit into a program's
 /// memory several times over, as parsing it takes.
@@ -27,35 +30,80 @@ const MAX_ERROR: usize = 16 << 10;
 /// The deepest JSON in a text: what parsers in programs take.
 const MAX_DEPTH: usize = 128;
 
-/// Turns an answer into JSON text, or into the message of a failure.
+/// Why an answer has no result for a program.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoResult {
+    /// The tool reported an error.
+    Failed {
+        /// What it says to people.
+        message: String,
+        /// What it says to programs, as JSON text.
+        data: Option<String>,
+    },
+    /// The call took effect, and its answer cannot be passed on; why.
+    Unusable(String),
+}
+
+/// Turns an answer into JSON text.
 ///
 /// `is_wrapped` tells that the tool's output schema is a wrapper.
-pub(super) fn read(answer: Answer, is_wrapped: bool) -> Result<String, String> {
+pub(super) fn read(answer: Answer, is_wrapped: bool, form: AnswerForm) -> Result<String, NoResult> {
     let content = match answer {
-        Answer::Value(value) => return bounded(value.to_string()),
+        Answer::Value(value) => Content {
+            structured: Some(to_raw_value(&value).expect("a value is JSON")),
+            ..Content::default()
+        },
         Answer::Content(content) => content,
     };
     if content.is_error {
-        return Err(error_text(&content));
+        return Err(failed(&content));
     }
+    let value = value(&content, is_wrapped);
+    let json = match form {
+        AnswerForm::Value => value.into_owned(),
+        AnswerForm::Whole => whole(&content, &value),
+    };
+    checked(json).map_err(NoResult::Unusable)
+}
+
+/// The value of an answer, as JSON text.
+fn value(content: &Content, is_wrapped: bool) -> Cow<'_, str> {
     if let Some(structured) = &content.structured
         && (structured.get() != "null" || content.blocks.is_empty())
     {
-        return checked(unwrapped(structured, content.is_wrapped || is_wrapped));
+        return unwrapped(structured, content.is_wrapped || is_wrapped).into();
     }
     let texts: Option<Vec<_>> = content.blocks.iter().map(|block| text_of(block)).collect();
     match texts.as_deref() {
-        Some([]) => Ok("null".to_owned()),
-        Some([text]) => bounded(json_of(text)),
+        Some([]) => "null".into(),
+        Some([text]) => json_of(text).into(),
         Some(texts) => {
             let items: Vec<_> = texts.iter().map(|text| json_of(text)).collect();
-            bounded(format!("[{}]", items.join(",")))
+            format!("[{}]", items.join(",")).into()
         }
-        None => {
-            let blocks: Vec<_> = content.blocks.iter().map(|block| block.get()).collect();
-            checked(&format!("[{}]", blocks.join(",")))
+        None => list(&content.blocks).into(),
+    }
+}
+
+/// All of an answer, as a JSON object.
+fn whole(content: &Content, value: &str) -> String {
+    let mut json = format!("{{\"value\":{value},\"content\":{}", list(&content.blocks));
+    let parts = [
+        ("structuredContent", &content.structured),
+        ("_meta", &content.meta),
+    ];
+    for (name, part) in parts {
+        if let Some(part) = part {
+            json.push_str(&format!(",\"{name}\":{}", part.get()));
         }
     }
+    json.push('}');
+    json
+}
+
+fn list(blocks: &[Box<RawValue>]) -> String {
+    let blocks: Vec<_> = blocks.iter().map(|block| block.get()).collect();
+    format!("[{}]", blocks.join(","))
 }
 
 /// Whether an output schema says that the result is in a wrapper.
@@ -126,25 +174,31 @@ fn is_too_deep(text: &str) -> bool {
     false
 }
 
-/// JSON text of a server that a program's parser can take.
-pub(super) fn checked(json: &str) -> Result<String, String> {
-    if is_too_deep(json) {
-        Err(format!(
-            "its result is nested deeper than {MAX_DEPTH} levels"
-        ))
-    } else {
-        bounded(json.to_owned())
-    }
-}
-
-fn bounded(json: String) -> Result<String, String> {
+/// JSON text of a server that a program's parser can take; or why it is none.
+pub(super) fn checked(json: String) -> Result<String, String> {
     if json.len() > MAX_RESULT {
         Err(format!(
-            "its result has {} bytes, more than the {MAX_RESULT} that are passed on; ask for less at a time",
+            "the tool answered, and its result has {} bytes, more than the {MAX_RESULT} that are passed on; ask for less at a time",
             json.len()
+        ))
+    } else if is_too_deep(&json) {
+        Err(format!(
+            "the tool answered, and its result is nested deeper than the {MAX_DEPTH} levels that are passed on"
         ))
     } else {
         Ok(json)
+    }
+}
+
+fn failed(content: &Content) -> NoResult {
+    let structured = content
+        .structured
+        .as_ref()
+        .filter(|json| json.get() != "null");
+    let data = structured.map(|json| json.get().to_owned());
+    NoResult::Failed {
+        message: error_text(content),
+        data: data.filter(|json| json.len() <= MAX_RESULT && !is_too_deep(json)),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     resource_files::Folder,
     servers::{Client, Fault, FaultKind, Redactor},
 };
-use contract::message::{self, CallError, CallErrorKind, Parameter};
+use contract::message::{self, CallError, CallErrorKind, Parameter, ServerError};
 use contract::program::Language;
 use contract::text::shortened;
 
@@ -185,8 +185,23 @@ impl Server {
                 CallErrorKind::OutcomeUnknown,
                 format!("`{server}.{tool}`: {}", fault.message),
             ),
+            FaultKind::UnusableAnswer => (
+                CallErrorKind::UnusableAnswer,
+                format!("`{server}.{tool}`: {}", fault.message),
+            ),
         };
-        self.error(kind, tool, message)
+        CallError {
+            said: fault.said.map(|said| self.redacted(*said)),
+            ..self.error(kind, tool, message)
+        }
+    }
+
+    /// What the server said about a failure, without secrets.
+    pub(crate) fn redacted(&self, said: ServerError) -> Box<ServerError> {
+        Box::new(ServerError {
+            data: said.data.map(|data| self.redactor.json(data)),
+            ..said
+        })
     }
 
     /// A call that the policy denies.
@@ -217,6 +232,7 @@ pub(crate) fn call_error(
         server: server.to_owned(),
         tool: tool.chars().take(256).collect(),
         message: redactor.text(message),
+        said: None,
         hint: None,
     }
 }

@@ -13,9 +13,10 @@ use stubs::names::{Collision, server_identifiers};
 use crate::{
     arguments,
     callbacks::HostCallbacks,
+    dispatch::Request,
     log::{CallLog, Recording},
     policy::{Grants, Permission},
-    results,
+    results::{self, NoResult},
     search::ToolIndex,
     server::{Server, call_error},
     servers::{
@@ -23,7 +24,7 @@ use crate::{
     },
 };
 use contract::hint::{Hint, RenderHint, with_hint};
-use contract::message::{self, CallError, CallErrorKind, Tool};
+use contract::message::{self, AnswerForm, CallError, CallErrorKind, ServerError, Tool};
 use contract::program::Language;
 use contract::text::{MAX_NAME, one_line};
 
@@ -174,7 +175,8 @@ impl Toolbox {
             log: &CallLog::default(),
             render_hint: None,
         };
-        self.recorded_call(&run, tool, arguments, &run.log.begin(tool))
+        let request = Request::new(tool, arguments);
+        self.recorded_call(&run, &request, &run.log.begin(tool))
             .await
     }
 
@@ -198,8 +200,8 @@ impl Toolbox {
             log,
             render_hint: None,
         };
-        self.recorded_call(&run, tool, arguments, &log.begin(tool))
-            .await
+        let request = Request::new(tool, arguments);
+        self.recorded_call(&run, &request, &log.begin(tool)).await
     }
 
     /// What each server is doing, in the order of the configuration: for the
@@ -247,12 +249,20 @@ impl Toolbox {
     pub(crate) async fn call_with(
         &self,
         run: &Run<'_>,
-        written: &str,
-        arguments: &str,
+        request: &Request,
         record: &Recording,
     ) -> Result<String, CallError> {
+        let Request {
+            tool: written,
+            arguments,
+            form,
+        } = request;
         if let Some((server, name)) = self.reserved(written, run.grants).await? {
-            return server.call_reserved(run, name, arguments, record).await;
+            let value = server.call_reserved(run, name, arguments, record).await?;
+            return Ok(match form {
+                AnswerForm::Value => value,
+                AnswerForm::Whole => format!("{{\"value\":{value},\"content\":[]}}"),
+            });
         }
         let found = self.resolve(written, run.grants).await?;
         let server = found.server;
@@ -284,9 +294,18 @@ impl Toolbox {
             .call(name, arguments, run.callbacks, &record.sent)
             .await
             .map_err(|fault| server.fault(fault, name))?;
-        match results::read(answer, tool.is_wrapped) {
+        match results::read(answer, tool.is_wrapped, *form) {
             Ok(json) => Ok(self.redactor.json(json)),
-            Err(message) => Err(server.error(CallErrorKind::Failed, name, message)),
+            Err(NoResult::Failed { message, data }) => {
+                let said = ServerError { code: None, data };
+                Err(CallError {
+                    said: Some(server.redacted(said)),
+                    ..server.error(CallErrorKind::Failed, name, message)
+                })
+            }
+            Err(NoResult::Unusable(message)) => {
+                Err(server.error(CallErrorKind::UnusableAnswer, name, message))
+            }
         }
     }
 

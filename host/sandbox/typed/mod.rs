@@ -210,6 +210,7 @@ fn kind_name(kind: &CallErrorKind) -> &'static str {
         CallErrorKind::OutcomeUnknown => "outcome-unknown",
         CallErrorKind::Cancelled => "cancelled",
         CallErrorKind::Limit => "limit",
+        CallErrorKind::UnusableAnswer => "unexpected-result",
     }
 }
 

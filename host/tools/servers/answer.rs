@@ -27,6 +27,8 @@ pub struct Content {
     pub structured: Option<Box<RawValue>>,
     /// The blocks of content.
     pub blocks: Vec<Box<RawValue>>,
+    /// What the server says beside the result.
+    pub meta: Option<Box<RawValue>>,
     /// Whether the server says that it wrapped the structured result.
     pub is_wrapped: bool,
 }
@@ -44,7 +46,7 @@ struct Reading {
     #[serde(default)]
     is_error: Option<Value>,
     #[serde(default, rename = "_meta")]
-    meta: Option<Value>,
+    meta: Option<Box<RawValue>>,
 }
 
 /// A field that is there, even if it is `null`.
@@ -80,13 +82,17 @@ impl Answer {
             is_error,
             structured: result.structured_content,
             blocks,
-            is_wrapped: result.meta.as_ref().is_some_and(says_wrapped),
+            is_wrapped: result.meta.as_deref().is_some_and(says_wrapped),
+            meta: result.meta,
         }))
     }
 }
 
 /// FastMCP marks results that it put into `{"result": …}`.
-fn says_wrapped(meta: &Value) -> bool {
+fn says_wrapped(meta: &RawValue) -> bool {
+    let Ok(meta) = serde_json::from_str::<Value>(meta.get()) else {
+        return false;
+    };
     let mark = meta
         .pointer("/fastmcp/wrap_result")
         .or_else(|| meta.get("x-fastmcp-wrap-result"));
@@ -95,7 +101,7 @@ fn says_wrapped(meta: &Value) -> bool {
 
 fn nonsense(why: &str) -> Fault {
     Fault::new(
-        FaultKind::Failed,
+        FaultKind::UnusableAnswer,
         format!("the server's answer is not the result of a tool: {why}"),
     )
 }

@@ -444,11 +444,21 @@ impl Connection {
         abandoned.id = None;
         match answer {
             Ok(Ok(result)) => frame::text_of(result).map_err(|error| {
-                Fault::new(FaultKind::Failed, "the server's answer cannot be read")
-                    .because(error.to_string())
+                Fault::new(
+                    FaultKind::UnusableAnswer,
+                    "the server's answer cannot be read",
+                )
+                .because(error.to_string())
             }),
             Ok(Err(ServiceError::McpError(error))) => {
-                Err(Fault::new(FaultKind::Failed, error.message.into_owned()))
+                let said = ServerError {
+                    code: Some(error.code.0.into()),
+                    data: error.data.map(|data| data.to_string()),
+                };
+                Err(Fault {
+                    said: Some(Box::new(said)),
+                    ..Fault::new(FaultKind::Failed, error.message.into_owned())
+                })
             }
             Ok(Err(ServiceError::TransportSend(error))) if self.process.is_none() => {
                 Err(http::fault(error.error.as_ref()))

@@ -1,5 +1,7 @@
 //! Why a server gave no result.
 
+use contract::message::ServerError;
+
 /// A call, a listing or a start that failed.
 ///
 /// Two texts, because two kinds of people read them: `message` may reach a
@@ -14,6 +16,8 @@ pub struct Fault {
     pub message: String,
     /// The chain of causes and what the server wrote to its standard error.
     pub detail: Option<String>,
+    /// What the server said for programs, secrets included.
+    pub said: Option<Box<ServerError>>,
 }
 
 impl Fault {
@@ -22,6 +26,7 @@ impl Fault {
             kind,
             message: message.into(),
             detail: None,
+            said: None,
         }
     }
 
@@ -43,4 +48,6 @@ pub enum FaultKind {
     TimedOut,
     /// It was sent and the connection was lost.
     OutcomeUnknown,
+    /// It was answered, and the answer cannot be read.
+    UnusableAnswer,
 }
