@@ -201,10 +201,9 @@ impl Server {
         let until = tokio::time::Instant::now() + FETCH_TIMEOUT;
         let sent = AtomicBool::new(false);
         let listed = self.client.list(List::Resources, None, &sent);
-        let late = || Fault {
-            kind: FaultKind::TimedOut,
-            message: format!("it did not list its resources within {FETCH_TIMEOUT:?}"),
-            detail: None,
+        let late = || {
+            let message = format!("it did not list its resources within {FETCH_TIMEOUT:?}");
+            Fault::new(FaultKind::TimedOut, message)
         };
         let listed = tokio::time::timeout_at(until, listed).await;
         let listed = listed.unwrap_or_else(|_| Err(late()))?;

@@ -222,6 +222,10 @@ mod tests {
 
     use super::*;
 
+    fn read(answer: Answer, is_wrapped: bool) -> Result<String, NoResult> {
+        super::read(answer, is_wrapped, AnswerForm::Value)
+    }
+
     fn content(blocks: Value) -> Answer {
         answer(blocks, None, false)
     }
@@ -231,6 +235,7 @@ mod tests {
             is_error: false,
             structured: structured.map(raw),
             blocks: serde_json::from_str(&blocks.to_string()).unwrap(),
+            meta: None,
             is_wrapped,
         })
     }
@@ -321,18 +326,56 @@ mod tests {
                 is_error: true,
                 ..content
             });
-            read(answer, false).unwrap_err()
+            match read(answer, false).unwrap_err() {
+                NoResult::Failed { message, data } => (message, data),
+                NoResult::Unusable(why) => panic!("{why}"),
+            }
         };
+        let said = |message: &str| (message.to_owned(), None);
         assert_eq!(
             error(json!([text("no such"), text("repository")]), None),
-            "no such\nrepository"
+            said("no such\nrepository")
         );
-        assert_eq!(error(json!([]), Some(json!({"code": 7}))), r#"{"code":7}"#);
+        let data = r#"{"code":7}"#.to_owned();
+        assert_eq!(
+            error(json!([]), Some(json!({"code": 7}))),
+            (data.clone(), Some(data.clone()))
+        );
+        assert_eq!(
+            error(json!([text("no")]), Some(json!({"code": 7}))),
+            ("no".to_owned(), Some(data))
+        );
         assert_eq!(
             error(json!([]), None),
-            "the tool reported an error and said nothing about it"
+            said("the tool reported an error and said nothing about it")
         );
-        assert!(error(json!([text(&"é".repeat(20_000))]), None).ends_with(" bytes more)"));
+        let (message, _) = error(json!([text(&"é".repeat(20_000))]), None);
+        assert!(message.ends_with(" bytes more)"));
+    }
+
+    #[test]
+    fn a_whole_answer_has_its_value_and_every_part() {
+        let blocks = json!([text("a"), {"type": "image", "data": "AA=="}]);
+        let structured = Some(json!({"result": 1}));
+        let Answer::Content(content) = answer(blocks.clone(), structured, true) else {
+            panic!("it is content");
+        };
+        let answer = Answer::Content(Content {
+            meta: Some(raw(json!({"k": 1}))),
+            ..content
+        });
+        let whole = super::read(answer, false, AnswerForm::Whole).unwrap();
+        assert_eq!(
+            whole,
+            format!(
+                r#"{{"value":1,"content":{blocks},"structuredContent":{{"result":1}},"_meta":{{"k":1}}}}"#
+            )
+        );
+        let local = Answer::Value(json!("x"));
+        assert_eq!(
+            super::read(local, false, AnswerForm::Whole).unwrap(),
+            r#"{"value":"x","content":[],"structuredContent":"x"}"#
+        );
     }
 
     #[test]

@@ -21,7 +21,7 @@ use contract::program::Language;
 use super::*;
 use crate::servers::LocalTools;
 use contract::message::{
-    CallErrorKind, CallId, Completion, Detail, Question, ToCoordinator, ToSandbox,
+    AnswerForm, CallErrorKind, CallId, Completion, Detail, Question, ToCoordinator, ToSandbox,
 };
 
 fn anything() -> Value {
@@ -272,6 +272,7 @@ impl Run {
             id,
             tool: tool.to_owned(),
             arguments: "{}".to_owned(),
+            form: AnswerForm::Value,
         });
     }
 

@@ -128,7 +128,6 @@ fn failed(error: &CallError) -> CallToolResult {
     let status = match error.kind {
         CallErrorKind::Denied => "denied",
         CallErrorKind::Limit => "limit",
-        CallErrorKind::UnusableAnswer => "unusable_answer",
         _ => "error",
     };
     let text = format!("status: {status}\nerror: {}\n", error.message);

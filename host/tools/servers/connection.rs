@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use contract::message::ServerError;
 use rmcp::{
     Peer, RoleClient,
     model::{
@@ -315,6 +316,7 @@ impl Connection {
                     kind: FaultKind::Unavailable,
                     message: format!("it did not list its tools{why}"),
                     detail: Some(fault.detail.unwrap_or(fault.message)),
+                    said: None,
                 }
             })?;
             match pages.add(&result)? {
