@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use contract::call_record::CallRecord;
 use contract::hint::Hint;
+use contract::json::{Json, holds_numbers};
 use contract::limits::{FileLimit, Limit, Limits};
 use contract::outcome::{
     ComponentRefusal, ComponentRefusalKind, Exception, Failure, Refusal, RunError, RunOutcome,
@@ -43,6 +44,7 @@ pub(crate) fn report(
     Report {
         status: verdict.status,
         result: verdict.result,
+        exact_result: verdict.exact_result,
         stdout: text(output.stdout),
         stderr: text(output.stderr),
         content: output.content,
@@ -62,6 +64,7 @@ fn text(bytes: Vec<u8>) -> String {
 struct Verdict {
     status: Status,
     result: Option<serde_json::Value>,
+    exact_result: Option<Box<str>>,
     error: Option<ErrorReport>,
     warnings: Vec<String>,
 }
@@ -71,6 +74,7 @@ impl Verdict {
         Self {
             status,
             result: None,
+            exact_result: None,
             error: Some(error),
             warnings: Vec::new(),
         }
@@ -114,9 +118,10 @@ fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
     };
     let verdict = match outcome.result {
         Ok(value) => match returned(value, limits.max_output.saturating_sub(printed)) {
-            Ok(result) => Verdict {
+            Ok((result, exact_result)) => Verdict {
                 status: Status::Ok,
                 result,
+                exact_result,
                 error: None,
                 warnings: Vec::new(),
             },
@@ -174,8 +179,9 @@ fn raised(exception: Exception, files_refused: Option<FileLimit>) -> Verdict {
     Verdict::failed(Status::Error, ErrorReport { hint, ..error })
 }
 
-/// The value as JSON, if it fits into what is left of the output limit.
-fn returned(value: Value, room: u64) -> Result<Option<serde_json::Value>, ()> {
+/// The value as JSON, and as text where that holds more digits, if it fits
+/// into what is left of the output limit.
+fn returned(value: Value, room: u64) -> Result<(Option<serde_json::Value>, Option<Box<str>>), ()> {
     let fits = |text: &str| {
         if text.len() as u64 <= room {
             Ok(())
@@ -184,15 +190,23 @@ fn returned(value: Value, room: u64) -> Result<Option<serde_json::Value>, ()> {
         }
     };
     Ok(match value {
-        Value::Nothing => None,
+        Value::Nothing => (None, None),
         Value::Json(text) => {
             fits(&text)?;
-            // A guest that writes something else means it as text.
-            Some(serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text)))
+            if holds_numbers(&text)
+                && let Ok(value) = serde_json::from_str(&text)
+            {
+                return Ok((Some(value), None));
+            }
+            match Json::read(&text) {
+                Ok(exact) => (Some(exact.to_value()), Some(exact.to_string().into())),
+                // A guest that writes something else means it as text.
+                Err(_) => (Some(text.into()), None),
+            }
         }
         Value::Text(text) => {
             fits(&text)?;
-            Some(serde_json::Value::String(text))
+            (Some(text.into()), None)
         }
     })
 }

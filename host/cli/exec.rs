@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use contract::json::{marked_number, unmarked};
 use contract::text::visible;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasm_coordinator::{
     ContentBlock, ErrorReport, Files, Hint, Language, Program, Report, Session, SessionOptions,
     Status, Stream,
@@ -275,9 +276,11 @@ fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {
     if let Some(outputs) = &answer.outputs {
         json["outputs"] = serde_json::to_value(outputs).map_err(Failure::host)?;
     }
-    let mut text = serde_json::to_vec(&json).map_err(Failure::host)?;
-    text.push(b'\n');
-    std::io::stdout().write_all(&text).map_err(Failure::host)?;
+    json["result"] = json!(answer.report.marked_result());
+    let text = unmarked(json.to_string()) + "\n";
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::host)?;
     Ok(ExitCode::from(answer.report.status.exit_code()))
 }
 
@@ -286,18 +289,18 @@ const ONE_LINE: usize = 100;
 
 /// What is left to say after the output was shown.
 fn print(report: &Report) -> ExitCode {
-    if let Some(result) = &report.result {
-        let text = match result {
-            Value::String(text) => text.clone(),
+    if let Some(result) = report.marked_result() {
+        let text = match &result {
             Value::Array(_) | Value::Object(_) => {
-                let line = result.to_string();
+                let line = unmarked(result.to_string());
                 if line.len() <= ONE_LINE {
                     line
                 } else {
-                    format!("{result:#}")
+                    unmarked(format!("{result:#}"))
                 }
             }
-            other => other.to_string(),
+            Value::String(text) if marked_number(text).is_none() => text.clone(),
+            other => unmarked(other.to_string()),
         };
         let text = if std::io::stdout().is_terminal() {
             visible(&text).into_owned()

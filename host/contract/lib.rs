@@ -14,6 +14,7 @@ pub mod clock;
 pub mod content;
 pub mod error;
 pub mod hint;
+pub mod json;
 pub mod limits;
 pub mod media_type;
 pub mod message;

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call_record::CallRecord;
 use crate::content::ContentBlock;
 use crate::hint::{Hint, RenderHint};
+use crate::json::Json;
 use crate::limits::Limit;
 use crate::outcome::Position;
 
@@ -17,8 +18,13 @@ pub struct Report {
     /// How it ended.
     pub status: Status,
     /// The value of the last expression: JSON where JSON can express it, the
-    /// text that the language prints otherwise.
+    /// text that the language prints otherwise. Numbers that fit neither 64
+    /// bits nor a double are rounded here; [`exact_result`](Self::exact_result)
+    /// has their digits.
     pub result: Option<serde_json::Value>,
+    /// The result as JSON text, where `result` had to round numbers.
+    #[serde(skip)]
+    pub exact_result: Option<Box<str>>,
     /// What it printed. Bytes that are not UTF-8 are replaced.
     pub stdout: String,
     /// What it printed to `stderr`.
@@ -48,6 +54,7 @@ impl Report {
         Self {
             status,
             result: None,
+            exact_result: None,
             stdout: String::new(),
             stderr: String::new(),
             content: Vec::new(),
@@ -68,6 +75,16 @@ impl Report {
             Ok(self.result)
         } else {
             Err(FailedRun(Box::new(self)))
+        }
+    }
+
+    /// The result with marks in place of the numbers that had to be rounded;
+    /// [`unmarked`](crate::json::unmarked) puts their digits into its text.
+    pub fn marked_result(&self) -> Option<serde_json::Value> {
+        let exact = self.exact_result.as_deref();
+        match exact.map(Json::read) {
+            Some(Ok(exact)) => Some(exact.to_marked_value()),
+            _ => self.result.clone(),
         }
     }
 

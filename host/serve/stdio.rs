@@ -18,6 +18,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use contract::json::unmarked;
+
 use ::tools::servers::lines::{Line, Lines};
 
 use super::{Handler, Service};
@@ -136,11 +138,10 @@ async fn write<W: AsyncWrite + Unpin>(
     message: &ServerJsonRpcMessage,
 ) -> io::Result<()> {
     let _waits = output.waiting.acquire().await;
-    let mut line = serde_json::to_vec(message)?;
-    line.push(b'\n');
+    let line = unmarked(serde_json::to_string(message)?) + "\n";
     let writing = async {
         let mut stream = output.stream.lock().await;
-        stream.write_all(&line).await?;
+        stream.write_all(line.as_bytes()).await?;
         stream.flush().await
     };
     match tokio::time::timeout(WRITE_TIMEOUT, writing).await {

@@ -1,6 +1,9 @@
 //! The arguments of a call: from the text a program wrote to what is sent.
+//!
+//! What is sent are the digits that the program wrote; what is checked may
+//! have rounded numbers.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet, sync::Arc};
 
 use serde_json::{Map, Value};
 use stubs::names::{folded, nearest};
@@ -9,7 +12,10 @@ use crate::{
     catalog::Tool,
     schema::{Parameter, Problem},
 };
-use contract::text::quoted;
+use contract::{
+    json::{Json, holds_numbers},
+    text::quoted,
+};
 
 /// The longest arguments in bytes: what most servers accept as one message.
 const MAX_ARGUMENTS: usize = 8 << 20;
@@ -19,6 +25,17 @@ const MAX_PROBLEMS: usize = 5;
 
 /// Parameters that an error message lists.
 const MAX_LISTED: usize = 30;
+
+/// Arguments that fit.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Arguments {
+    /// What is sent: an object on one line, each number as it was written and
+    /// no key twice, so that nobody can read it in another way than it was
+    /// checked.
+    pub(crate) text: Arc<str>,
+    /// The same with numbers as near as they can be.
+    pub(crate) value: Value,
+}
 
 /// Arguments that cannot be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +49,7 @@ pub(super) struct Unfit {
 /// Names are taken in any spelling, as long as they mean one parameter, and
 /// `null` counts as absent for an optional parameter that cannot be `null`:
 /// that is what Python programs mean by `None`.
-pub(super) fn read(tool: &Tool, text: &str) -> Result<Value, Unfit> {
+pub(super) fn read(tool: &Tool, text: &str) -> Result<Arguments, Unfit> {
     if text.len() > MAX_ARGUMENTS {
         let size = text.len();
         return Err(unfit(
@@ -43,18 +60,29 @@ pub(super) fn read(tool: &Tool, text: &str) -> Result<Value, Unfit> {
         ));
     }
     let text = if text.trim().is_empty() { "{}" } else { text };
-    let fields = match serde_json::from_str(text) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(Value::Null) => Map::new(),
-        Ok(_) => {
+    let json = match Json::read(text) {
+        Ok(json) => json,
+        Err(error) => return Err(unfit(tool, &[format!("they are not JSON: {error}")])),
+    };
+    if let Some(number) = json.no_number() {
+        let problem = format!("they are not JSON, which has no number {number}");
+        return Err(unfit(tool, &[problem]));
+    }
+    let fields = match json {
+        Json::Object(fields) => fields,
+        Json::Null => Vec::new(),
+        _ => {
             return Err(unfit(
                 tool,
                 &["they must be an object of names and values".to_owned()],
             ));
         }
-        Err(error) => return Err(unfit(tool, &[format!("they are not JSON: {error}")])),
     };
-    let arguments = Value::Object(renamed(tool, fields));
+    let json = Json::Object(renamed(tool, fields));
+    let arguments = Arguments {
+        text: json.to_string().into(),
+        value: json.to_value(),
+    };
     let problems = problems(tool, &arguments);
     if problems.is_empty() {
         Ok(arguments)
@@ -63,36 +91,42 @@ pub(super) fn read(tool: &Tool, text: &str) -> Result<Value, Unfit> {
     }
 }
 
+/// A name and a value.
+type Field<'a> = (Cow<'a, str>, Json<'a>);
+
 /// The same arguments under the raw names of the parameters.
-fn renamed(tool: &Tool, fields: Map<String, Value>) -> Map<String, Value> {
+fn renamed<'a>(tool: &Tool, fields: Vec<Field<'a>>) -> Vec<Field<'a>> {
     let knows = |name: &str| tool.parameters.iter().any(|p| p.name == name);
-    let is_absent = |name: &str, value: &Value| {
-        value.is_null()
+    let is_null = |value: &Json<'_>| matches!(value, Json::Null);
+    let is_absent = |name: &str, value: &Json<'_>| {
+        is_null(value)
             && tool
                 .parameters
                 .iter()
                 .any(|p| p.name == name && !p.required && p.refuses_null)
     };
-    if fields.keys().all(|name| knows(name)) && !fields.values().any(Value::is_null) {
+    if fields
+        .iter()
+        .all(|(name, value)| knows(name) && !is_null(value))
+    {
         return fields;
     }
-    let given: Vec<String> = fields.keys().cloned().collect();
-    let mut result = Map::new();
+    let given: HashSet<String> = fields.iter().map(|(name, _)| name.to_string()).collect();
+    let mut taken = HashSet::new();
+    let mut result = Vec::new();
     for (name, value) in fields {
         let name = if knows(&name) {
             name
         } else {
             match meant(tool, &name) {
-                Some(raw)
-                    if !given.iter().any(|given| given == raw) && !result.contains_key(raw) =>
-                {
-                    raw.to_owned()
+                Some(raw) if !given.contains(raw) && taken.insert(raw.to_owned()) => {
+                    Cow::Owned(raw.to_owned())
                 }
                 _ => name,
             }
         };
         if !is_absent(&name, &value) {
-            result.insert(name, value);
+            result.push((name, value));
         }
     }
     result
@@ -114,8 +148,8 @@ fn meant<'t>(tool: &'t Tool, name: &str) -> Option<&'t str> {
     Some(&tool.parameters[index].name)
 }
 
-fn problems(tool: &Tool, arguments: &Value) -> Vec<String> {
-    let Value::Object(fields) = arguments else {
+fn problems(tool: &Tool, arguments: &Arguments) -> Vec<String> {
+    let Value::Object(fields) = &arguments.value else {
         return Vec::new();
     };
     let mut problems = Vec::new();
@@ -130,7 +164,8 @@ fn problems(tool: &Tool, arguments: &Value) -> Vec<String> {
     let is_misspelt = |name: &&str| suggestion(tool, fields, name).is_some();
     let mut unknown: Vec<&str> = strange.iter().copied().filter(is_misspelt).collect();
     if let Some(check) = tool.check() {
-        for problem in check.problems(arguments, MAX_PROBLEMS) {
+        let is_rounded = !holds_numbers(&arguments.text);
+        for problem in check.problems(&arguments.value, is_rounded, MAX_PROBLEMS) {
             match problem {
                 Problem::Unknown(name) => {
                     let given = fields.get_key_value(&name);
@@ -225,7 +260,7 @@ mod tests {
     }
 
     fn sent(arguments: &str) -> Value {
-        read(&issue_tool(), arguments).unwrap()
+        read(&issue_tool(), arguments).unwrap().value
     }
 
     fn message(arguments: &str) -> String {
@@ -301,9 +336,83 @@ mod tests {
             json!({"properties": {"a": {"$ref": "#"}}}),
         ] {
             let tool = tool(schema);
-            assert_eq!(read(&tool, r#"{"x": [1]}"#), Ok(json!({"x": [1]})));
+            assert_eq!(
+                read(&tool, r#"{"x": [1]}"#).unwrap().value,
+                json!({"x": [1]})
+            );
         }
-        assert_eq!(read(&tool(json!({})), "  "), Ok(json!({})));
+        assert_eq!(&*read(&tool(json!({})), "  ").unwrap().text, "{}");
+    }
+
+    #[test]
+    fn numbers_are_sent_digit_by_digit() {
+        for number in [
+            "18446744073709551617",
+            "1000000000000000000001",
+            "1.10",
+            "0.123456789012345678901234567890",
+            "-1e400",
+        ] {
+            let any = tool(json!({}));
+            let text = format!("{{ \"n\": {number},\n\"m\": [{{\"n\": {number}}}] }}");
+            let expected = format!(r#"{{"n":{number},"m":[{{"n":{number}}}]}}"#);
+            assert_eq!(*read(&any, &text).unwrap().text, expected);
+            // Under its raw name, too.
+            let named = tool(json!({"properties": {"theNumber": {"type": "number"}}}));
+            let text = format!("{{\"the_number\": {number}}}");
+            let expected = format!("{{\"theNumber\":{number}}}");
+            assert_eq!(*read(&named, &text).unwrap().text, expected);
+        }
+    }
+
+    #[test]
+    fn a_number_that_was_rounded_for_the_check_is_not_refused_for_that() {
+        let read = |schema: Value, number: &str| {
+            let tool = tool(json!({"properties": {"n": schema}}));
+            read(&tool, &format!("{{\"n\": {number}}}"))
+        };
+        let big = "18446744073709551617";
+        for (schema, number) in [
+            (json!({"type": "integer", "minimum": 0}), big),
+            (
+                json!({"type": "integer", "multipleOf": 3}),
+                "36893488147419103233",
+            ),
+            (json!({"exclusiveMaximum": 1e21}), "999999999999999999999"),
+            (
+                json!({"type": "array", "uniqueItems": true}),
+                "[18446744073709551617, 18446744073709551618]",
+            ),
+            (
+                json!({"anyOf": [{"exclusiveMaximum": 1e21}]}),
+                "999999999999999999999",
+            ),
+        ] {
+            assert!(read(schema.clone(), number).is_ok(), "{schema} {number}");
+        }
+        for (schema, number) in [
+            (json!({"type": "string"}), big),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                "[18446744073709551617]",
+            ),
+            (json!({"type": "integer", "minimum": 0}), "-1"),
+            (
+                json!({"type": "object", "required": ["a"]}),
+                "{\"b\": 18446744073709551617}",
+            ),
+        ] {
+            assert!(read(schema.clone(), number).is_err(), "{schema} {number}");
+        }
+    }
+
+    #[test]
+    fn what_is_checked_and_shown_is_what_is_sent() {
+        let text = r#"{"owner": "a", "class": {"x": 1, "x": 2}, "class": "c", "owner": "b"}"#;
+        let read = read(&issue_tool(), text).unwrap();
+        assert_eq!(&*read.text, r#"{"class":"c","owner":"b"}"#);
+        assert_eq!(read.value.to_string(), &*read.text);
+        assert!(message(r#"{"owner": NaN}"#).contains("has no number NaN"));
     }
 
     #[test]

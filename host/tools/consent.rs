@@ -21,7 +21,7 @@ impl Server {
         &self,
         run: &Run<'_>,
         tool: &str,
-        arguments: &Value,
+        arguments: &str,
         why: String,
     ) -> Result<(), CallError> {
         let server = self.name();
@@ -31,7 +31,7 @@ impl Server {
                 let approval = Approval {
                     server: server.to_owned(),
                     tool: tool.to_owned(),
-                    arguments: self.redactor.json(arguments.to_string()),
+                    arguments: self.redactor.json(arguments.to_owned()),
                     why: why.clone(),
                 };
                 callbacks.approve(approval).await

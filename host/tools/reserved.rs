@@ -103,7 +103,7 @@ impl Server {
             self.error(kind, name, format!("`{server}.{name}`: {message}"))
         })?;
         if let Permission::Ask(why) = permission {
-            let shown = Value::Object(arguments.clone());
+            let shown = Value::Object(arguments.clone()).to_string();
             self.consent(run, name, &shown, why).await?;
         }
         let fetched = self.fetch(reserved, arguments, run, &record.sent).await;

@@ -3,9 +3,11 @@
 //! - An error of the tool becomes a failure with the text of its content.
 //! - A structured result is taken as it is, without the `{"result": …}` that
 //!   SDKs put around lists and scalars.
-//! - One block of text that is a JSON object or list is that object or list.
-//!   Any other text is a string, also `42` and `true`: whether such a text was
-//!   meant as a number cannot be told, and half of the time it was not.
+//! - One block of text that is a JSON object or list is that object or list,
+//!   also if it is one as Python writes it, with `NaN` and `Infinity`: guests
+//!   know these. Any other text is a string, also `42` and `true`: whether such
+//!   a text was meant as a number cannot be told, and half of the time it was
+//!   not.
 //! - Several blocks of text are a list of what each alone would be.
 //! - Anything with other kinds of content is the list of its blocks.
 
@@ -18,7 +20,7 @@ use serde_json::{
 };
 
 use crate::servers::{Answer, Content};
-use contract::{message::AnswerForm, text::shortened};
+use contract::{json::is_json, message::AnswerForm, text::shortened};
 
 /// The longest result in bytes. What is longer does not fit into a program's
 /// memory several times over, as parsing it takes.
@@ -145,10 +147,8 @@ fn text_of(block: &RawValue) -> Option<Cow<'_, str>> {
 
 fn json_of(text: &str) -> String {
     let trimmed = text.trim();
-    let is_json = trimmed.starts_with(['{', '['])
-        && !is_too_deep(trimmed)
-        && serde_json::from_str::<serde::de::IgnoredAny>(trimmed).is_ok();
-    if is_json {
+    let is_value = trimmed.starts_with(['{', '[']) && !is_too_deep(trimmed) && is_json(trimmed);
+    if is_value {
         // As it came: parsing and writing it again could change numbers.
         trimmed.to_owned()
     } else {
@@ -256,6 +256,10 @@ mod tests {
                 r#"{"a": 1.10, "n": 12345678901234567890123}"#,
             ),
             ("[1, 2]", "[1, 2]"),
+            (r#"{"x": NaN}"#, r#"{"x": NaN}"#),
+            ("[-Infinity, Infinity]", "[-Infinity, Infinity]"),
+            ("[nan]", r#""[nan]""#),
+            ("NaN", r#""NaN""#),
             ("[1, 2", r#""[1, 2""#),
             ("42", r#""42""#),
             ("true", r#""true""#),

@@ -287,7 +287,7 @@ impl Toolbox {
             server.error(kind, name, unfit.message)
         })?;
         if let Permission::Ask(why) = permission {
-            server.consent(run, name, &arguments, why).await?;
+            server.consent(run, name, &arguments.text, why).await?;
         }
         let answer = server
             .client

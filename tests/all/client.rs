@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use contract::json::Json;
 use serde_json::{Value, json};
 
 use crate::harness::Place;
@@ -29,6 +30,8 @@ pub struct Client {
     meta: Option<Value>,
     /// Notifications and requests of the server that came meanwhile.
     pub heard: VecDeque<Value>,
+    /// The last message as it was on the wire.
+    pub line: String,
 }
 
 impl Client {
@@ -105,6 +108,7 @@ impl Client {
             next_id: 1,
             meta: None,
             heard: VecDeque::new(),
+            line: String::new(),
         }
     }
 
@@ -160,9 +164,11 @@ impl Client {
 
     pub fn next_within(&mut self, time: Duration) -> Option<Value> {
         let line = self.lines.recv_timeout(time).ok()?;
-        let message: Value = serde_json::from_str(&line)
-            .unwrap_or_else(|error| panic!("not protocol on stdout: {error}: {line}"));
+        let message = Json::read(&line)
+            .unwrap_or_else(|error| panic!("not protocol on stdout: {error}: {line}"))
+            .to_value();
         assert_eq!(message["jsonrpc"], "2.0", "{message}");
+        self.line = line;
         Some(message)
     }
 

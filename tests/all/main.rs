@@ -50,4 +50,5 @@ mod tools;
 mod tree;
 mod typed;
 mod walls;
+mod values;
 mod workspace;

@@ -17,7 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::protocol::{Out, Piece, Server};
+use crate::protocol::{Out, Piece, Server, read_message, written};
 
 #[derive(Default)]
 pub(crate) struct Options {
@@ -132,7 +132,7 @@ impl Site {
                 .await;
             }
         }
-        let Ok(message) = serde_json::from_slice::<Value>(&request.body) else {
+        let Ok(message) = read_message(&request.body) else {
             return plain(output, "400 Bad Request", "", "not JSON").await;
         };
         let mut headers = String::new();
@@ -203,7 +203,7 @@ impl Site {
         while body.is_none() {
             match pieces.recv().await {
                 Some(Piece::Message(message)) if message.get("method").is_none() => {
-                    body = Some(message.to_string());
+                    body = Some(written(&message));
                 }
                 Some(Piece::Message(_)) => {}
                 Some(Piece::Raw(bytes)) => {
@@ -285,7 +285,7 @@ impl Site {
                 matches!(&piece, Piece::Message(message) if message.get("method").is_none());
             let event = match piece {
                 Piece::Message(message) => {
-                    format!("event: message\ndata: {message}\n\n").into_bytes()
+                    format!("event: message\ndata: {}\n\n", written(&message)).into_bytes()
                 }
                 Piece::Raw(bytes) => bytes,
                 Piece::Close => return Ok(After::Close),

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use contract::json::{Json, unmarked};
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -20,6 +21,19 @@ use tokio::{
 };
 
 use crate::{faults::Faults, resources, tools};
+
+/// Reads a message. Numbers that would be rounded are marked texts, which
+/// [`written`] makes numbers again.
+pub(crate) fn read_message(text: &[u8]) -> Result<Value, String> {
+    let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+    let message = Json::read(text).map_err(|error| error.to_string())?;
+    Ok(message.to_marked_value())
+}
+
+/// A value with the digits that came in.
+pub(crate) fn written(value: &Value) -> String {
+    unmarked(value.to_string())
+}
 
 /// Where the answers to one message go.
 #[derive(Clone)]
@@ -110,7 +124,7 @@ impl Server {
     pub(crate) fn record(&self, entry: &Value) {
         if let Some(log) = &self.log {
             // One write, so that lines of several processes stay whole.
-            let line = format!("{entry}\n");
+            let line = written(entry) + "\n";
             let mut log = log.lock().expect("no panic while logging");
             log.write_all(line.as_bytes()).expect("the log is written");
         }

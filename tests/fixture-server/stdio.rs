@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::protocol::{Out, Piece, Server};
+use crate::protocol::{Out, Piece, Server, read_message, written};
 
 /// Malformed lines of every kind that is seen in the wild, and some that is not.
 const MALFORMED: &[&[u8]] = &[
@@ -63,7 +63,7 @@ fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>) {
             Ok(_) => {}
         }
         count += 1;
-        match serde_json::from_slice(&line) {
+        match read_message(&line) {
             Ok(message) => {
                 if messages.blocking_send(message).is_err() {
                     return;
@@ -80,7 +80,7 @@ fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>) {
 fn write(mut pieces: mpsc::Receiver<Piece>) {
     while let Some(piece) = pieces.blocking_recv() {
         let bytes = match piece {
-            Piece::Message(message) => format!("{message}\n").into_bytes(),
+            Piece::Message(message) => (written(&message) + "\n").into_bytes(),
             Piece::Raw(bytes) => bytes,
             Piece::Close => {
                 // SAFETY: nothing uses descriptor 1 afterwards: this thread is

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     faults::Faults,
-    protocol::{Call, Out, Piece, Server},
+    protocol::{Call, Out, Piece, Server, written},
 };
 
 /// A picture of one pixel.
@@ -49,7 +49,10 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
         }
         "count" => text(&server.calls().to_string()),
         "environment" => environment(),
-        "structured" => structured(&json!({ "name": "Ada", "born": 1815, "tags": ["a", "b"] })),
+        "structured" => match arguments.get("value") {
+            Some(value) => structured(value),
+            None => structured(&json!({ "name": "Ada", "born": 1815, "tags": ["a", "b"] })),
+        },
         "wrapped" => {
             let mut result = structured(&json!({ "result": [1, 2, 3] }));
             result["_meta"] = json!({ "fastmcp": { "wrap_result": true } });
@@ -57,20 +60,33 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
         }
         "wrapped_by_schema" => structured(&json!({ "result": 42 })),
         "text_json" => text(r#"{"ok": true, "items": [1, 2.5, null, "é"]}"#),
-        "plain_text" => text("just text, 100 % of it"),
+        "plain_text" => match arguments["text"].as_str() {
+            Some(given) => text(given),
+            None => text("just text, 100 % of it"),
+        },
         "empty" => json!({ "content": [] }),
         "mixed" => json!({ "content": [
             { "type": "text", "text": "a picture:" },
             { "type": "image", "data": PIXEL, "mimeType": "image/png" },
             { "type": "resource_link", "uri": "file:///report.txt", "name": "report" },
         ] }),
-        "fail" => error(match string("message") {
-            "" => "it failed, as asked",
-            message => message,
-        }),
+        "fail" => {
+            let mut failure = error(match string("message") {
+                "" => "it failed, as asked",
+                message => message,
+            });
+            if let Some(value) = arguments.get("value") {
+                failure["structuredContent"] = value.clone();
+            }
+            failure
+        }
         "refuse" => {
             let code = arguments["code"].as_i64().unwrap_or(-32602);
-            return Some(Err(json!({ "code": code, "message": "refused, as asked" })));
+            let mut error = json!({ "code": code, "message": "refused, as asked" });
+            if let Some(data) = arguments.get("data") {
+                error["data"] = data.clone();
+            }
+            return Some(Err(error));
         }
         "die" => return die(string("how"), out).await,
         "silent" => return std::future::pending().await,
@@ -107,7 +123,9 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
             "requestState": "again",
         }),
         // `echo`, and every tool that a fault added.
-        _ => text(&json!({ "tool": call.tool, "arguments": arguments }).to_string()),
+        _ => text(&written(
+            &json!({ "tool": call.tool, "arguments": arguments }),
+        )),
     };
     Some(Ok(result))
 }
@@ -365,7 +383,7 @@ fn text(text: &str) -> Value {
 
 fn structured(value: &Value) -> Value {
     json!({
-        "content": [{ "type": "text", "text": value.to_string() }],
+        "content": [{ "type": "text", "text": written(value) }],
         "structuredContent": value,
     })
 }

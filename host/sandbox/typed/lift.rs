@@ -1,11 +1,15 @@
 //! From the result of a call, JSON text that a server wrote, to a component's
 //! values.
 
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use stubs::wit::{Record, Type};
 use wasmtime::component::Val;
 
 use super::lower::{MAX_EXACT_INTEGER, Unfit, shown};
+use contract::json::{Json, is_held};
 use contract::text::quoted;
 
 /// Values in one result, those in other values included. Each takes some 200
@@ -22,7 +26,10 @@ const MAX_LISTED: usize = 10;
 pub(super) fn result(plan: &Type, json: &str) -> Result<Val, Unfit> {
     let json = json.trim();
     match plan {
-        Type::Json => return Ok(Val::String(json.to_owned())),
+        // As it came, unless it holds what JSON has no word for.
+        Type::Json if serde_json::from_str::<IgnoredAny>(json).is_ok() => {
+            return Ok(Val::String(json.to_owned()));
+        }
         Type::Text if !json.starts_with('"') => return Ok(Val::String(json.to_owned())),
         _ => {}
     }
@@ -31,8 +38,7 @@ pub(super) fn result(plan: &Type, json: &str) -> Result<Val, Unfit> {
             "it holds more than {MAX_VALUES} values; ask for less at a time"
         )));
     }
-    let value: Value = serde_json::from_str(json)
-        .map_err(|error| Unfit::new(format!("it is not JSON: {error}")))?;
+    let value = Json::read(json).map_err(|error| Unfit::new(format!("it is not JSON: {error}")))?;
     Lift { work: MAX_ATTEMPTS }.lift(plan, &value, false)
 }
 
@@ -57,21 +63,18 @@ struct Lift {
 
 impl Lift {
     /// `strict` refuses keys that no field is for.
-    fn lift(&mut self, plan: &Type, value: &Value, strict: bool) -> Result<Val, Unfit> {
+    fn lift(&mut self, plan: &Type, value: &Json<'_>, strict: bool) -> Result<Val, Unfit> {
         self.work = self.work.checked_sub(1).ok_or_else(too_many_attempts)?;
         Ok(match (plan, value) {
             (Type::Json, value) => Val::String(value.to_string()),
-            (Type::Text, Value::String(text)) => Val::String(text.clone()),
+            (Type::Text, Json::String(text)) => Val::String(text.clone().into_owned()),
             (Type::Text, value) => Val::String(value.to_string()),
-            (Type::Boolean, Value::Bool(value)) => Val::Bool(*value),
-            (Type::Integer, Value::Number(number)) => Val::S64(integer(number)?),
-            (Type::Number, Value::Number(number)) => match number.as_f64() {
-                Some(number) => Val::Float64(number),
-                None => return Err(Unfit::new(format!("{number} is out of the range of `f64`"))),
-            },
-            (Type::String, Value::String(text)) => Val::String(text.clone()),
-            (Type::Enum(cases), Value::String(text)) => {
-                match cases.iter().find(|case| case.value == *text) {
+            (Type::Boolean, Json::Bool(value)) => Val::Bool(*value),
+            (Type::Integer, Json::Number(number)) => Val::S64(integer(number)?),
+            (Type::Number, Json::Number(number)) => Val::Float64(float(number)?),
+            (Type::String, Json::String(text)) => Val::String(text.clone().into_owned()),
+            (Type::Enum(cases), Json::String(text)) => {
+                match cases.iter().find(|case| case.value == **text) {
                     Some(case) => Val::Enum(case.name.clone()),
                     None => {
                         let values = cases
@@ -92,31 +95,31 @@ impl Lift {
                     }
                 }
             }
-            (Type::Option(_), Value::Null) => Val::Option(None),
+            (Type::Option(_), Json::Null) => Val::Option(None),
             (Type::Option(plan), value) => {
                 Val::Option(Some(Box::new(self.lift(plan, value, strict)?)))
             }
-            (Type::List(plan), Value::Array(items)) => {
+            (Type::List(plan), Json::Array(items)) => {
                 let plans = std::iter::repeat(&**plan);
                 Val::List(self.items(plans, items, strict)?)
             }
-            (Type::Tuple(plans), Value::Array(items)) if items.len() == plans.len() => {
+            (Type::Tuple(plans), Json::Array(items)) if items.len() == plans.len() => {
                 Val::Tuple(self.items(plans.iter(), items, strict)?)
             }
-            (Type::Tuple(plans), Value::Array(items)) => {
+            (Type::Tuple(plans), Json::Array(items)) => {
                 return Err(Unfit::new(format!(
                     "it has {} items and not {}",
                     items.len(),
                     plans.len()
                 )));
             }
-            (Type::Map(plan), Value::Object(fields)) => {
+            (Type::Map(plan), Json::Object(fields)) => {
                 let pairs = fields
                     .iter()
                     .map(|(key, value)| self.pair(plan, key, value, strict));
                 Val::List(pairs.collect::<Result<_, _>>()?)
             }
-            (Type::Record(plan), Value::Object(fields)) => self.record(plan, fields, strict)?,
+            (Type::Record(plan), Json::Object(fields)) => self.record(plan, fields, strict)?,
             (Type::Variant(_), value) if strict => self.variant(plan, value, true)?,
             // The alternative that knows all the keys, else the first that
             // can do with them.
@@ -124,7 +127,7 @@ impl Lift {
                 Ok(value) => value,
                 Err(_) => self.variant(plan, value, false)?,
             },
-            (Type::Constant(constant), value) if constant == value => Val::Bool(true),
+            (Type::Constant(constant), value) if is(value, constant) => Val::Bool(true),
             (plan, value) => {
                 return Err(Unfit::new(format!(
                     "it is {} and not {}",
@@ -138,7 +141,7 @@ impl Lift {
     fn items<'p>(
         &mut self,
         plans: impl Iterator<Item = &'p Type>,
-        items: &[Value],
+        items: &[Json<'_>],
         strict: bool,
     ) -> Result<Vec<Val>, Unfit> {
         let items = items.iter().zip(plans).enumerate();
@@ -150,7 +153,13 @@ impl Lift {
             .collect()
     }
 
-    fn pair(&mut self, plan: &Type, key: &str, value: &Value, strict: bool) -> Result<Val, Unfit> {
+    fn pair(
+        &mut self,
+        plan: &Type,
+        key: &str,
+        value: &Json<'_>,
+        strict: bool,
+    ) -> Result<Val, Unfit> {
         let value = self
             .lift(plan, value, strict)
             .map_err(|unfit| unfit.within(&shown(key)))?;
@@ -160,11 +169,15 @@ impl Lift {
     fn record(
         &mut self,
         plan: &Record,
-        fields: &serde_json::Map<String, Value>,
+        fields: &[(Cow<'_, str>, Json<'_>)],
         strict: bool,
     ) -> Result<Val, Unfit> {
+        let given = |key: &str| {
+            let mut fields = fields.iter();
+            fields.find_map(|(name, value)| (name == key).then_some(value))
+        };
         for (key, constant) in &plan.constants {
-            if fields.get(key) != Some(constant) {
+            if !given(key).is_some_and(|value| is(value, constant)) {
                 return Err(
                     Unfit::new(format!("it is not {}", shown(&constant.to_string())))
                         .within(&shown(key)),
@@ -177,14 +190,14 @@ impl Lift {
         };
         if strict
             && plan.rest.is_none()
-            && let Some(key) = fields.keys().find(|key| !is_known(key))
+            && let Some((key, _)) = fields.iter().find(|(key, _)| !is_known(key))
         {
             return Err(Unfit::new(format!("it has the key {}", quoted(key))));
         }
         let mut values = Vec::with_capacity(plan.fields.len() + 1);
         for field in &plan.fields {
-            let value = match (fields.get(&field.key), field.required) {
-                (None | Some(Value::Null), false) => Ok(Val::Option(None)),
+            let value = match (given(&field.key), field.required) {
+                (None | Some(Json::Null), false) => Ok(Val::Option(None)),
                 (None, true) => Err(Unfit::new("it is missing")),
                 (Some(value), true) => self.lift(&field.ty, value, strict),
                 (Some(value), false) => {
@@ -208,7 +221,7 @@ impl Lift {
         Ok(Val::Record(values))
     }
 
-    fn variant(&mut self, plan: &Type, value: &Value, strict: bool) -> Result<Val, Unfit> {
+    fn variant(&mut self, plan: &Type, value: &Json<'_>, strict: bool) -> Result<Val, Unfit> {
         let Type::Variant(alternatives) = plan else {
             return Err(Unfit::new("it is no variant"));
         };
@@ -234,22 +247,46 @@ fn too_many_attempts() -> Unfit {
     Unfit::new("too many alternatives would have to be tried")
 }
 
-fn integer(number: &serde_json::Number) -> Result<i64, Unfit> {
-    let exact = number.as_i64().or_else(|| {
-        let float = number.as_f64()?;
-        (float.fract() == 0.0 && float.abs() <= MAX_EXACT_INTEGER).then_some(float as i64)
-    });
-    exact.ok_or_else(|| Unfit::new(format!("{number} is no `s64`")))
+/// Whether a value is what its type says it has to be.
+fn is(value: &Json<'_>, constant: &Value) -> bool {
+    value.to_value() == *constant
 }
 
-fn found(value: &Value) -> &'static str {
+fn integer(number: &str) -> Result<i64, Unfit> {
+    let exact = number.parse().ok().or_else(|| {
+        let float: f64 = number.parse().ok()?;
+        let is_exact = float.abs() <= MAX_EXACT_INTEGER && is_held(number);
+        (is_exact && float.fract() == 0.0).then_some(float as i64)
+    });
+    exact.ok_or_else(|| Unfit::new(format!("{} is no `s64`", shown(number))))
+}
+
+/// The nearest float, but not another integer.
+fn float(number: &str) -> Result<f64, Unfit> {
+    let is_word = number.ends_with(['N', 'y']);
+    let float: f64 = number.parse().unwrap_or(f64::NAN);
+    if float.is_infinite() && !is_word {
+        let message = format!("{} is out of the range of `f64`", shown(number));
+        return Err(Unfit::new(message));
+    }
+    let is_integer = number
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_digit());
+    if is_integer && format!("{float:.0}") != number && float != 0.0 {
+        let message = format!("{} is no `f64` without being rounded", shown(number));
+        return Err(Unfit::new(message));
+    }
+    Ok(float)
+}
+
+fn found(value: &Json<'_>) -> &'static str {
     match value {
-        Value::Null => "`null`",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
+        Json::Null => "`null`",
+        Json::Bool(_) => "a boolean",
+        Json::Number(_) => "a number",
+        Json::String(_) => "a text",
+        Json::Array(_) => "a list",
+        Json::Object(_) => "an object",
     }
 }
 

@@ -228,7 +228,7 @@ fn a_result_that_does_not_fit_says_where_and_what() {
         lift::result(&result_type(schema), "{")
             .map_err(|unfit| unfit.to_string())
             .unwrap_err(),
-        "it is not JSON: EOF while parsing an object at line 1 column 1"
+        "it is not JSON: a key in double quotes is expected at byte 1"
     );
 }
 

@@ -1,13 +1,16 @@
 //! What becomes of an answer of `rmcp` before it is sent: errors in our words,
 //! and streams that end when the server stops.
 
+use std::borrow::Cow;
+
 use axum::{
     body::{Body, Bytes},
     http::{
         HeaderMap, HeaderValue, Response, StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
+        header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE},
     },
 };
+use contract::json::unmarked_text as unmarked;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +35,7 @@ pub(super) async fn refine(
 ) -> Result<Response<Body>, Refusal> {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
-        return Ok(response);
+        return Ok(with_digits(response).await);
     }
     let json = response
         .headers()
@@ -102,6 +105,33 @@ fn is_known(version: &str) -> bool {
     rmcp::model::ProtocolVersion::KNOWN_VERSIONS
         .iter()
         .any(|known| known.as_str() == version)
+}
+
+/// The answer with the digits of numbers that were marked. An event comes in
+/// one piece, so that no mark is in two.
+pub(super) async fn with_digits(response: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = response.into_parts();
+    if is_stream(&parts.headers) {
+        let chunks = body.into_data_stream();
+        let chunks = chunks.map(|chunk| chunk.map(with_digits_of));
+        return Response::from_parts(parts, Body::from_stream(chunks));
+    }
+    // Made by us, and in memory already.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Refusal::internal().response();
+    };
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(with_digits_of(bytes)))
+}
+
+fn with_digits_of(bytes: Bytes) -> Bytes {
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => match unmarked(text) {
+            Cow::Borrowed(_) => bytes,
+            Cow::Owned(text) => text.into(),
+        },
+        Err(_) => bytes,
+    }
 }
 
 /// The stream until `end`, and then `last`. What it came from is dropped, so

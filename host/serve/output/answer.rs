@@ -15,6 +15,7 @@ use super::{
 };
 use crate::serve::{hints, meter::Cost, tokens};
 use contract::{
+    json::{marked_number, unmarked},
     report::{ErrorReport, Report, Status, Usage},
     text::one_line,
 };
@@ -97,8 +98,10 @@ impl Answer {
             text += &format!("note: {note}\n");
         }
         match &self.fitted.result {
-            Some(Value::String(result)) => text += &section("result", result),
-            Some(result) => text += &format!("result: {result}\n"),
+            Some(Value::String(result)) if marked_number(result).is_none() => {
+                text += &section("result", result);
+            }
+            Some(result) => text += &unmarked(format!("result: {result}\n")),
             None => {}
         }
         for (name, content) in [
@@ -166,7 +169,8 @@ impl Answer {
         text
     }
 
-    /// The same as structured content.
+    /// The same as structured content, with marks in place of numbers that
+    /// would be rounded.
     pub(in crate::serve) fn structured(
         &self,
         metered: &Metered,
@@ -217,9 +221,6 @@ impl Answer {
                 fields[name] = value;
             }
         };
-        if let Some(result) = &self.fitted.result {
-            set("result", result.clone());
-        }
         set("stdout", self.fitted.stdout.clone().into());
         set("stderr", self.fitted.stderr.clone().into());
         set("error", json!(error.as_ref().map(error_json)));
@@ -229,6 +230,10 @@ impl Answer {
         set("files", Value::Array(self.files.clone()));
         set("session", json!(self.session));
         set("notes", json!(self.notes));
+        // Also an empty one: that is a value, too.
+        if let Some(result) = &self.fitted.result {
+            fields["result"] = result.clone();
+        }
         fields
     }
 }

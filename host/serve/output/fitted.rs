@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Strategy, fit_text, fit_value, shares};
 use crate::serve::tokens;
 use contract::content::{ContentBlock, ResourceContents};
+use contract::json::{marked_number, unmarked};
 use contract::report::Report;
 
 /// The outputs of a program.
@@ -41,11 +42,14 @@ pub(in crate::serve) struct Fitted {
 
 /// Divides the budget among the outputs and makes them fit.
 pub(in crate::serve) fn fit(report: &mut Report, strategy: Strategy, budget: usize) -> Fitted {
-    let result = report.result.take();
+    let result = report.marked_result();
+    (report.result, report.exact_result) = (None, None);
     let stdout = std::mem::take(&mut report.stdout);
     let stderr = std::mem::take(&mut report.stderr);
     let mut content = std::mem::take(&mut report.content);
-    let written = result.as_ref().map_or(String::new(), Value::to_string);
+    let written = result
+        .as_ref()
+        .map_or(String::new(), |result| unmarked(result.to_string()));
     let emitted: usize = content
         .iter_mut()
         .filter_map(emitted_text)
@@ -78,8 +82,8 @@ pub(in crate::serve) fn fit(report: &mut Report, strategy: Strategy, budget: usi
     if is_cut(0) {
         // Text is kept as text; anything else as JSON that people can read.
         let text = match result {
-            Some(Value::String(text)) => text,
-            Some(value) => format!("{value:#}\n"),
+            Some(Value::String(text)) if marked_number(&text).is_none() => text,
+            Some(value) => unmarked(format!("{value:#}\n")),
             None => String::new(),
         };
         cut.push((OutputPart::Result, text));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use contract::json::marked_number;
 use serde_json::{Map, Value, json};
 
 /// Items of a list that are looked at, evenly spread. The shape says how many
@@ -85,7 +86,11 @@ pub(super) fn kind(value: &Value) -> &'static str {
         Value::Bool(_) => "boolean",
         Value::Number(number) if number.is_f64() => "number",
         Value::Number(_) => "integer",
-        Value::String(_) => "string",
+        Value::String(text) => match marked_number(text) {
+            Some(number) if number.contains(['.', 'e', 'E']) => "number",
+            Some(_) => "integer",
+            None => "string",
+        },
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }

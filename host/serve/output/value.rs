@@ -1,5 +1,6 @@
 //! Values that fit, and stay valid JSON.
 
+use contract::json::{marked_number, unmarked};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -40,12 +41,14 @@ const fn detail(items: usize, fields: usize, text: usize, depth: usize) -> Detai
 }
 
 /// What is shown of a value: itself where it has at most `budget` tokens as
-/// JSON text, `written`.
+/// JSON text, `written`. Numbers may be marked.
 pub(crate) fn fit_value(value: &Value, written: &str, strategy: Strategy, budget: usize) -> Value {
     if strategy == Strategy::None || tokens::count(written) <= budget {
         return value.clone();
     }
-    if let Value::String(text) = value {
+    if let Value::String(text) = value
+        && marked_number(text).is_none()
+    {
         return Value::String(fit_text(text, strategy, budget));
     }
     let attempts = DETAILS.iter().map(|detail| match strategy {
@@ -54,7 +57,7 @@ pub(crate) fn fit_value(value: &Value, written: &str, strategy: Strategy, budget
         Strategy::Sample => sampled(value, *detail),
         Strategy::Summarise | Strategy::None => summarised(value, *detail),
     });
-    let fits = |shown: &Value| tokens::count(&shown.to_string()) <= budget;
+    let fits = |shown: &Value| tokens::count(&unmarked(shown.to_string())) <= budget;
     attempts
         .chain([shape(value)])
         .find(fits)
@@ -110,6 +113,14 @@ fn shrunk(value: &Value, detail: Detail) -> Value {
         ..detail
     };
     match value {
+        Value::String(text) if marked_number(text).is_some() => {
+            let number = marked_number(text).unwrap_or_default();
+            // Never some of its digits.
+            if number.len() <= 4 * detail.text {
+                return value.clone();
+            }
+            Value::String(format!("a number of {} characters", number.len()))
+        }
         Value::String(text) => {
             // A text of so many bytes cannot have more tokens.
             if text.len() <= detail.text {

@@ -19,6 +19,7 @@ use crate::serve::{
     output::{fit_text, fit_value},
 };
 use ::tools::{CallLog, HostCallbacks};
+use contract::json::{Json, marked_number, unmarked};
 use contract::message::{CallError, CallErrorKind};
 
 pub(super) struct CallTool;
@@ -108,12 +109,15 @@ fn start(service: Arc<Service>, arguments: Arguments) -> Running {
 }
 
 fn called_result(json: &str, strategy: Strategy, budget: usize) -> CallToolResult {
-    let value: Value = serde_json::from_str(json).unwrap_or_default();
+    let value = match Json::read(json) {
+        Ok(json) => json.to_marked_value(),
+        Err(_) => Value::Null,
+    };
     let shown = fit_value(&value, json, strategy, budget);
     let is_cut = shown != value;
     let mut text = match &shown {
-        Value::String(text) => fit_text(text, strategy, budget),
-        shown => shown.to_string(),
+        Value::String(text) if marked_number(text).is_none() => fit_text(text, strategy, budget),
+        shown => unmarked(shown.to_string()),
     };
     let mut structured = json!({ "status": "ok", "result": shown });
     if is_cut {

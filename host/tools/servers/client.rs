@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
@@ -19,7 +18,7 @@ use super::{
     request::Request,
     spec::ServerSpec,
 };
-use crate::callbacks::HostCallbacks;
+use crate::{arguments::Arguments, callbacks::HostCallbacks};
 
 /// The client of one server.
 pub(crate) struct Client {
@@ -107,14 +106,14 @@ impl Client {
     pub(crate) async fn call(
         &self,
         tool: &str,
-        arguments: Value,
+        arguments: Arguments,
         callbacks: Option<&Arc<dyn HostCallbacks>>,
         sent: &AtomicBool,
     ) -> Result<Answer, Fault> {
         let _turns = self.turns().await;
         if let Some((tools, _)) = self.lifecycle.local() {
             sent.store(true, Ordering::Relaxed);
-            let call = tools.call(tool, arguments);
+            let call = tools.call(tool, arguments.value);
             return match tokio::time::timeout(self.call_timeout, call).await {
                 Ok(answer) => answer,
                 Err(_) => {
@@ -123,10 +122,6 @@ impl Client {
                 }
             };
         }
-        let Value::Object(arguments) = arguments else {
-            let message = "the arguments are not an object";
-            return Err(Fault::new(FaultKind::Unavailable, message));
-        };
         let request = Request::Tool(tool, arguments);
         let result = self.request(tool, request, callbacks, sent).await?;
         Answer::read(&result)

@@ -455,12 +455,13 @@ impl Connection {
             Ok(Err(ServiceError::McpError(error))) => {
                 let said = ServerError {
                     code: Some(error.code.0.into()),
-                    data: error.data.map(|data| data.to_string()),
+                    data: frame::data_of(error),
                 };
                 Err(Fault {
                     said: Some(Box::new(said)),
-                    ..Fault::new(FaultKind::Failed, error.message.into_owned())
+                    ..Fault::new(FaultKind::Failed, message)
                 })
+                let message = error.message.clone().into_owned();
             }
             Ok(Err(ServiceError::TransportSend(error))) if self.process.is_none() => {
                 Err(http::fault(error.error.as_ref()))

@@ -6,14 +6,17 @@
 //! of content, a list of tools over one bad definition. So only the handshake
 //! is read by it; other results pass it as a string that holds their JSON text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use rmcp::model::{
-    ClientRequest, CustomRequest, CustomResult, ErrorData, JsonRpcMessage, RequestId,
-    ServerJsonRpcMessage, ServerRequest, ServerResult,
+    ClientJsonRpcMessage, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData,
+    JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 /// What an answer is to be read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Frame<'_> {
             JsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id.clone()))
         };
         if let Some(error) = self.error {
-            return match serde_json::from_str(error.get()) {
+            return match read_error(error, asked) {
                 Ok(error) => JsonRpcMessage::error(error, Some(id)),
                 Err(_) => failed("its error is not one of JSON-RPC"),
             };
@@ -88,6 +91,70 @@ impl Frame<'_> {
             }
         }
     }
+}
+
+/// An error whose data pass `rmcp` unread, as JSON text in a string.
+pub(super) fn read_error(error: &RawValue, asked: Asked) -> serde_json::Result<ErrorData> {
+    #[derive(Deserialize)]
+    struct Outline<'a> {
+        code: ErrorCode,
+        message: String,
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
+    }
+    // In the handshake, `rmcp` looks for the versions that there are.
+    if asked == Asked::Handshake {
+        return serde_json::from_str(error.get());
+    }
+    let Outline {
+        code,
+        message,
+        data,
+    } = serde_json::from_str(error.get())?;
+    let data = data.map(|data| data.get().into());
+    Ok(ErrorData::new(code, message, data))
+}
+
+/// The data of an error as JSON text, whichever way they took.
+pub(super) fn data_of(error: ErrorData) -> Option<String> {
+    match error.data? {
+        Value::String(text) if serde_json::from_str::<IgnoredAny>(&text).is_ok() => Some(text),
+        data => Some(data.to_string()),
+    }
+}
+
+/// The arguments of a request as they are to be sent. Those in the request
+/// itself may have rounded numbers.
+#[derive(Clone)]
+pub(super) struct ExactArguments(pub(super) Arc<str>);
+
+/// A message as it is sent, on one line.
+pub(super) fn written(mut message: ClientJsonRpcMessage) -> serde_json::Result<Vec<u8>> {
+    let exact = match &mut message {
+        JsonRpcMessage::Request(request) => match &mut request.request {
+            ClientRequest::CallToolRequest(call) => {
+                let exact = call.extensions.get::<ExactArguments>().cloned();
+                if exact.is_some() {
+                    call.params.arguments = None;
+                }
+                exact
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let text = serde_json::to_string(&message)?;
+    let Some(ExactArguments(arguments)) = exact else {
+        return Ok(text.into_bytes());
+    };
+    let arguments: &RawValue = serde_json::from_str(&arguments)?;
+    let mut fields: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(&text)?;
+    let params = fields.get("params").map_or("{}", |params| params.get());
+    let mut params: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(params)?;
+    params.insert("arguments".into(), arguments);
+    let params = to_raw_value(&params)?;
+    fields.insert("params".into(), &params);
+    serde_json::to_vec(&fields)
 }
 
 /// A result that passes `rmcp` unread.
@@ -105,6 +172,8 @@ pub(super) fn text_of(result: ServerResult) -> serde_json::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use rmcp::model::{CallToolRequest, CallToolRequestParams};
+
     use super::*;
 
     fn answer(text: &str, asked: Asked) -> Result<String, String> {
@@ -123,6 +192,46 @@ mod tests {
         let expected = r#"{"n": 12345678901234567890123, "x": [1.10]}"#;
         assert_eq!(answer(text, Asked::Other).as_deref(), Ok(expected));
         assert_eq!(answer(text, Asked::List).as_deref(), Ok(expected));
+    }
+
+    #[test]
+    fn the_data_of_an_error_keep_their_digits() {
+        for data in [
+            r#"{"wei":1000000000000000000001,"rate":1.10}"#,
+            "1e400",
+            "\"text\"",
+            "\"7\"",
+        ] {
+            let text = format!(
+                r#"{{"jsonrpc":"2.0","id":7,"error":{{"code":-1,"message":"no","data":{data}}}}}"#
+            );
+            let frame: Frame<'_> = serde_json::from_str(&text).unwrap();
+            let answer = frame.answer(text.as_bytes(), RequestId::Number(7), Asked::Other);
+            let JsonRpcMessage::Error(error) = answer else {
+                panic!("it is an error");
+            };
+            assert_eq!(data_of(error.error).as_deref(), Some(data));
+        }
+    }
+
+    #[test]
+    fn arguments_are_sent_as_they_were_written_and_on_one_line() {
+        let exact: Arc<str> = r#"{"n":18446744073709551617,"d":1.10}"#.into();
+        let params = CallToolRequestParams::new("a \"arguments\":{} b").with_arguments(
+            serde_json::Map::from_iter([("n".to_owned(), 1.8e19.into())]),
+        );
+        let mut request = CallToolRequest::new(params);
+        request
+            .extensions
+            .insert(ExactArguments(Arc::clone(&exact)));
+        let message = JsonRpcMessage::request(request.into(), RequestId::Number(7));
+        let text = String::from_utf8(written(message).unwrap()).unwrap();
+        assert!(text.contains(&*exact), "{text}");
+        assert!(!text.contains("1.8e19") && !text.contains('\n'), "{text}");
+        let read: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read["method"], "tools/call");
+        assert_eq!(read["params"]["name"], "a \"arguments\":{} b");
+        assert_eq!(read["params"]["arguments"]["d"], 1.1);
     }
 
     #[test]

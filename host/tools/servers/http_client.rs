@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 use sse_stream::{Error as SseError, Sse, SseStream};
 
 use super::{
-    frame::{Asked, Frame},
+    frame::{self, Asked, Frame},
     stdio::Signals,
 };
 
@@ -70,7 +70,7 @@ impl StreamableHttpClient for Client {
             .post(uri.as_ref())
             .header(ACCEPT, format!("{EVENTS}, {JSON}"))
             .header(CONTENT_TYPE, JSON)
-            .body(serde_json::to_vec(&message)?);
+            .body(frame::written(message)?);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -268,8 +268,7 @@ async fn failure(
         && !is_refusal
     {
         let error = serde_json::from_slice::<Frame<'_>>(&body).ok();
-        let error =
-            error.and_then(|frame| serde_json::from_str::<ErrorData>(frame.error?.get()).ok());
+        let error = error.and_then(|frame| frame::read_error(frame.error?, question.asked).ok());
         // A server of the old era, or what stands in front of it, says to the
         // probe that it is no request.
         let is_old = question.is_probe && !has_session && status.is_client_error();

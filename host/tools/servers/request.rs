@@ -1,20 +1,21 @@
 //! What is asked of a server on behalf of a program.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use rmcp::model::{
-    CallToolRequest, CallToolRequestParams, ClientRequest, GetPromptRequest,
+    CallToolRequest, CallToolRequestParams, ClientRequest, GetExtensions as _, GetPromptRequest,
     GetPromptRequestParams, ListPromptsRequest, ListResourceTemplatesRequest, ListResourcesRequest,
     PaginatedRequestParams, ReadResourceRequest, ReadResourceRequestParams, ServerCapabilities,
 };
 use serde_json::{Map, Value};
 
-use super::{Fault, FaultKind, question::Input};
+use super::{Fault, FaultKind, frame::ExactArguments, question::Input};
+use crate::arguments::Arguments;
 
 /// A request that may be made several times, with more input each time.
 #[derive(Debug)]
 pub(super) enum Request<'a> {
-    Tool(&'a str, Map<String, Value>),
+    Tool(&'a str, Arguments),
     Resource(&'a str),
     Prompt(&'a str, Map<String, Value>),
     /// A page of a list, from this cursor on.
@@ -90,10 +91,14 @@ impl Request<'_> {
         let state = input.state.clone();
         match self {
             Self::Tool(name, arguments) => {
-                let mut params = CallToolRequestParams::new(Cow::Owned((*name).to_owned()))
-                    .with_arguments(arguments.clone());
+                let mut params = CallToolRequestParams::new(Cow::Owned((*name).to_owned()));
+                // `rmcp` repeats some of them in headers.
+                params.arguments = arguments.value.as_object().cloned();
                 (params.input_responses, params.request_state) = (responses, state);
-                CallToolRequest::new(params).into()
+                let mut request = CallToolRequest::new(params);
+                let exact = ExactArguments(Arc::clone(&arguments.text));
+                request.extensions_mut().insert(exact);
+                request.into()
             }
             Self::Resource(uri) => {
                 let mut params = ReadResourceRequestParams::new(*uri);

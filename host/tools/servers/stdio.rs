@@ -33,7 +33,7 @@ use tokio::{
 
 use super::{
     call::Calls,
-    frame::{Asked, Frame},
+    frame::{self, Asked, Frame},
     late_probe::LateProbe,
     lines::{Line, Lines},
     lock,
@@ -219,7 +219,7 @@ impl Transport<RoleClient> for StdioTransport {
             }
             JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => true,
         };
-        let line = serde_json::to_vec(&message).map(|mut line| {
+        let line = frame::written(message).map(|mut line| {
             line.push(b'\n');
             line
         });
