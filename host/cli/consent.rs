@@ -5,12 +5,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, IsTerminal, Write as _};
 use std::sync::Arc;
 
-use contract::text::{shortened, visible};
+use contract::text::visible;
 use tokio::sync::Mutex;
 use wasm_coordinator::{Answering, Approval, HostCallbacks, Verdict};
-
-/// Bytes of the arguments that are shown; a person cannot judge more.
-const MAX_SHOWN: usize = 2_000;
 
 /// The person at the terminal, if there is one.
 pub(crate) fn person() -> Option<Arc<dyn HostCallbacks>> {
@@ -58,12 +55,9 @@ enum Answer {
 
 fn ask(approval: &Approval) -> std::io::Result<Answer> {
     let Approval {
-        server,
-        tool,
-        arguments,
-        why,
+        server, tool, why, ..
     } = approval;
-    let shown = shortened(arguments, MAX_SHOWN);
+    let shown = approval.shown_arguments().replace('\n', "\n  ");
     let question = format!(
         "The program calls `{server}.{tool}`; {why}.\n  {shown}\nAllow it? [y]es, [a]lways in this run, [N]o: "
     );

@@ -11,14 +11,19 @@ pub(crate) struct GrantFlags {
     /// Never allow tools that match, even if --allow-tool allows them; may be repeated
     #[arg(long, value_name = "PATTERN")]
     deny_tool: Vec<String>,
+    /// Call tools that match without asking first, and change nothing else; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    trust_tool: Vec<String>,
 }
 
 impl GrantFlags {
-    /// Replaces what the configuration allows, adds to what it denies.
+    /// Replaces what the configuration allows, adds to what it denies and
+    /// trusts.
     pub(crate) fn overlay(&self, tools: &mut Tools) {
         if !self.allow_tool.is_empty() {
             tools.allow = Some(self.allow_tool.clone());
         }
         tools.deny.extend(self.deny_tool.iter().cloned());
+        tools.trust.extend(self.trust_tool.iter().cloned());
     }
 }

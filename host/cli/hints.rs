@@ -22,10 +22,10 @@ pub(crate) fn render(hint: &Hint) -> Option<String> {
             "remove `{pattern}` from `--deny-tool`, `tools.deny` or `excludeTools` to allow `{}`",
             tool.escape_debug()
         ),
-        Hint::AllowWithoutAsking => {
-            "a pattern in `tools.allow` that matches it, or `--allow-tool`, allows it without asking"
-                .to_owned()
-        }
+        Hint::TrustTool(tool) => format!(
+            "`--trust-tool '{}'`, or the same in `tools.trust`, allows it without asking",
+            tool.escape_debug()
+        ),
         Hint::AcceptChanges => {
             "`\"changes\": \"accept\"` in `coordinator.tools` accepts all changes".to_owned()
         }
@@ -91,6 +91,10 @@ mod tests {
         assert_eq!(
             render(&tools).unwrap(),
             "`--allow-tool 'git.log' --allow-tool 'git.push'`, or the same in `tools.allow`, allows them"
+        );
+        assert_eq!(
+            render(&Hint::TrustTool("git.push".to_owned())).unwrap(),
+            "`--trust-tool 'git.push'`, or the same in `tools.trust`, allows it without asking"
         );
         assert_eq!(render(&Hint::All(Vec::new())), None);
         let stack = Hint::Limit(Limit::Stack(1));

@@ -86,6 +86,8 @@ pub struct Tools {
     pub allow: Option<Vec<String>>,
     /// What matches one of these is called after somebody agreed.
     pub ask: Vec<String>,
+    /// What matches one of these is called without asking, if it may be called.
+    pub trust: Vec<String>,
     /// Never what matches one of these, whatever is allowed.
     pub deny: Vec<String>,
     /// What to do with tools whose servers change them.
@@ -157,13 +159,17 @@ impl Configuration {
     /// [`load()`] read are patterns.
     pub fn grants(&self) -> Result<Grants, BadPattern> {
         let Tools {
-            allow, ask, deny, ..
+            allow,
+            ask,
+            trust,
+            deny,
+            ..
         } = &self.tools;
         let grants = match allow {
             Some(allow) => Grants::new(allow, deny),
             None => Grants::all_but(deny),
         };
-        grants?.asking(ask)
+        grants?.asking(ask)?.trusting(trust)
     }
 
     /// The options of a session with these grants and limits, whose files are

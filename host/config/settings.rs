@@ -108,6 +108,7 @@ const LIMITS: &[Key] = &[
 const TOOLS: &[Key] = &[
     ("allow", |to, value| to.tools.allow = Some(value.patterns())),
     ("ask", |to, value| to.tools.ask = value.patterns()),
+    ("trust", |to, value| to.tools.trust = value.patterns()),
     ("deny", |to, value| to.tools.deny = value.patterns()),
     ("changes", |to, value| {
         value.changes().set(&mut to.tools.changes)

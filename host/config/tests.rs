@@ -155,7 +155,7 @@ fn our_own_section_is_read() {
         r#"{ "coordinator": {
           "limits": { "timeout": "1m30s", "memory": "64MiB", "fuel": 1000000, "maxCalls": 10, "maxOutput": 4096, "maxContent": "2MiB",
             "workspaceSize": "1GiB", "fileSize": "20MB", "maxFiles": 500 },
-          "tools": { "allow": ["github.*", "{a,b}.list_*"], "ask": ["gh.push"], "deny": ["*.delete_*"], "changes": "accept" },
+          "tools": { "allow": ["github.*", "{a,b}.list_*"], "ask": ["gh.push"], "trust": ["gh.merge"], "deny": ["*.delete_*"], "changes": "accept" },
           "callTimeout": 60, "startTimeout": "2m", "maxInFlight": 128, "maxInFlightPerServer": 16
         }, "mcpServers": { "gh": { "command": "x", "excludeTools": ["rm*"] } } }"#,
     );
@@ -183,6 +183,7 @@ fn our_own_section_is_read() {
         Tools {
             allow: Some(vec!["github.*".to_owned(), "{a,b}.list_*".to_owned()]),
             ask: vec!["gh.push".to_owned()],
+            trust: vec!["gh.merge".to_owned()],
             changes: Changes::Accept,
             deny: vec!["*.delete_*".to_owned(), "gh.rm[*]".to_owned()],
         }

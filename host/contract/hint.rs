@@ -23,8 +23,8 @@ pub enum Hint {
         /// The pattern.
         pattern: String,
     },
-    /// Allow a tool, so that nobody is asked.
-    AllowWithoutAsking,
+    /// Trust a tool, as `server.tool`, so that nobody is asked about it.
+    TrustTool(String),
     /// Accept tools whose definitions changed after they were first listed.
     AcceptChanges,
     /// See why a server cannot be used.

@@ -21,8 +21,8 @@ pub(super) fn render(hint: &Hint) -> Option<String> {
         Hint::RemoveDenial { pattern, .. } => format!(
             "the people who run this server can remove `{pattern}` from `tools.deny` or `excludeTools` in its configuration"
         ),
-        Hint::AllowWithoutAsking => {
-            "a pattern in `tools.allow` of the server's configuration allows it without asking"
+        Hint::TrustTool(_) => {
+            "the people who run this server can allow it without asking with `tools.trust` in its configuration"
                 .to_owned()
         }
         Hint::AcceptChanges => {
@@ -64,7 +64,7 @@ mod tests {
             Hint::Limit(Limit::Memory(1)),
             Hint::FileLimit(FileLimit::Bytes(1)),
             Hint::AllowTools(vec!["git.push".to_owned()]),
-            Hint::AllowWithoutAsking,
+            Hint::TrustTool("git.push".to_owned()),
         ];
         for hint in hints {
             assert!(!render(&hint).unwrap().contains("--"), "{hint:?}");

@@ -46,7 +46,8 @@ impl Server {
             Verdict::Refused => format!("the call of `{name}` was refused by the user"),
             Verdict::Unanswered(reason) => format!("`{name}` needs consent ({why}), and {reason}"),
         };
-        let hint = (!refused).then(|| Box::new(Hint::AllowWithoutAsking));
+        let trust = || Hint::TrustTool(format!("{server}.{tool}"));
+        let hint = (!refused).then(|| Box::new(trust()));
         Err(CallError {
             hint,
             ..self.error(CallErrorKind::Denied, tool, message)

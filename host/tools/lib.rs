@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `toolbox` | all servers together: calls, and the operator's views |
 //! | `server` | one server: its names, catalog, pinned definitions, resources |
-//! | `policy`, `consent` | may this be called, and does somebody agree |
+//! | `policy`, `consent`, `shown` | may this be called, and does somebody agree |
 //! | `catalog`, `definition_pins` | the tools of one listing, and what changed |
 //! | `resolve` | which tool a text means |
 //! | `arguments`, `results`, `schema` | what goes out, what comes back |
@@ -43,6 +43,7 @@ mod schema;
 pub mod search;
 mod server;
 pub mod servers;
+mod shown;
 mod stub_files;
 #[cfg(test)]
 mod tests;

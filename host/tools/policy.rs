@@ -16,8 +16,10 @@ use globset::{GlobBuilder, GlobMatcher};
 /// What is denied stays denied. What matches `ask` is called after somebody
 /// agreed. What matches `allow` is called. By default everything that is
 /// configured is allowed, but tools whose servers say that they destroy
-/// something (`destructiveHint`) are asked about. A pattern may use the raw
-/// names or the identifiers that programs see.
+/// something (`destructiveHint`) are asked about. What matches `trust` is not
+/// asked about, whatever the other reasons are; it grants nothing that is not
+/// allowed. A pattern may use the raw names or the identifiers that programs
+/// see.
 ///
 /// # Examples
 ///
@@ -32,6 +34,7 @@ pub struct Grants {
     /// `None` allows everything, as far as the servers call it harmless.
     allow: Option<Vec<Pattern>>,
     ask: Vec<Pattern>,
+    trust: Vec<Pattern>,
     deny: Vec<Pattern>,
 }
 
@@ -49,6 +52,7 @@ impl Grants {
         Ok(Self {
             allow: Some(Pattern::all(allow)?),
             ask: Vec::new(),
+            trust: Vec::new(),
             deny: Pattern::all(deny)?,
         })
     }
@@ -75,6 +79,20 @@ impl Grants {
         Ok(self)
     }
 
+    /// The same, but nobody is asked about what matches `trust`. Nothing else
+    /// changes: what is denied stays denied, and what is allowed stays allowed.
+    ///
+    /// # Errors
+    ///
+    /// A text that is no pattern.
+    pub fn trusting(
+        mut self,
+        trust: impl IntoIterator<Item: AsRef<str>>,
+    ) -> Result<Self, BadPattern> {
+        self.trust = Pattern::all(trust)?;
+        Ok(self)
+    }
+
     /// Decides about one tool.
     pub(super) fn decide(&self, tool: &Target<'_>) -> Result<Permission, Denial> {
         let find = |patterns: &[Pattern]| {
@@ -88,14 +106,22 @@ impl Grants {
         if let Some(pattern) = find(&self.deny) {
             return Err(denial(Some(pattern)));
         }
+        let asked = |why: String| {
+            if find(&self.trust).is_some() {
+                Permission::Granted
+            } else {
+                Permission::Ask(why)
+            }
+        };
         if let Some(pattern) = find(&self.ask) {
-            let why = format!("it matches the pattern `{pattern}` of `tools.ask`");
-            return Ok(Permission::Ask(why));
+            return Ok(asked(format!(
+                "it matches the pattern `{pattern}` of `tools.ask`"
+            )));
         }
         match &self.allow {
             Some(allow) if find(allow).is_some() => Ok(Permission::Granted),
             Some(_) => Err(denial(None)),
-            None if tool.is_destructive => Ok(Permission::Ask(
+            None if tool.is_destructive => Ok(asked(
                 "its server says that it may destroy something".to_owned(),
             )),
             None => Ok(Permission::Granted),
@@ -304,6 +330,7 @@ mod tests {
             }
         };
         let none = [""; 0];
+        let trusting = |grants: Grants| grants.trusting(["git.push"]).unwrap();
         for (grants, expected) in [
             (Grants::default(), ["granted", "asked"]),
             (Grants::new(["*"], none).unwrap(), ["granted"; 2]),
@@ -323,6 +350,18 @@ mod tests {
                 ["denied"; 2],
             ),
             (Grants::new(none, none).unwrap(), ["denied"; 2]),
+            // Trust ends the asking, and does nothing else.
+            (trusting(Grants::default()), ["granted"; 2]),
+            (
+                trusting(Grants::default().asking(["*"]).unwrap()),
+                ["granted"; 2],
+            ),
+            (
+                trusting(Grants::new(none, none).unwrap().asking(["git.*"]).unwrap()),
+                ["granted"; 2],
+            ),
+            (trusting(Grants::new(none, none).unwrap()), ["denied"; 2]),
+            (trusting(Grants::all_but(["git.*"]).unwrap()), ["denied"; 2]),
         ] {
             let got = [false, true].map(|destructive| decided(&grants, destructive));
             assert_eq!(got, expected, "{grants:?}");

@@ -4,6 +4,10 @@
 //! `mcp__server__tool`, `server/tool`, names with dashes or in camel case, or
 //! the tool alone. All of it is understood as long as it means one tool. What
 //! is not understood gets the closest names as an answer.
+//!
+//! A text with a server and a tool in it means that server. If there is none,
+//! it is never taken for the name of another server's tool: who allows or
+//! denies `github.*` must be able to rely on what `github.create_issue` means.
 
 use std::sync::Arc;
 
@@ -179,7 +183,8 @@ impl Toolbox {
                 });
             }
         }
-        if found.len() == 1 {
+        let is_qualified = is_qualified(written);
+        if found.len() == 1 && !is_qualified {
             return Ok(found.remove(0));
         }
         let ambiguous: Vec<_> = found
@@ -190,11 +195,19 @@ impl Toolbox {
             })
             .collect();
         if !ambiguous.is_empty() {
-            let message = format!(
-                "several servers have a tool {}; write {}",
-                quoted(written),
-                or_list(&ambiguous)
-            );
+            let message = if is_qualified {
+                format!(
+                    "no server is meant by {}; did you mean {}?",
+                    quoted(written),
+                    or_list(&ambiguous)
+                )
+            } else {
+                format!(
+                    "several servers have a tool {}; write {}",
+                    quoted(written),
+                    or_list(&ambiguous)
+                )
+            };
             let close = &ambiguous[..ambiguous.len().min(3)];
             return Err(self.error(unknown(close), written, message));
         }
@@ -259,6 +272,15 @@ impl Server {
         };
         self.error(unknown(&close), tool, message)
     }
+}
+
+/// Whether a text has something before and behind a separator.
+fn is_qualified(written: &str) -> bool {
+    let inside = |separator: &&str| {
+        let mut places = written.match_indices(*separator);
+        places.any(|(at, found)| at > 0 && at + found.len() < written.len())
+    };
+    SEPARATORS.iter().any(inside)
 }
 
 fn unknown(close: &[impl AsRef<str>]) -> CallErrorKind {

@@ -140,10 +140,14 @@ fn a_tool_that_says_it_destroys_needs_consent_and_one_that_says_nothing_does_not
     assert_eq!(
         message,
         "`memory.delete_entities` needs consent (its server says that it may destroy something), \
-         and there is nobody to ask; a pattern in `tools.allow` that matches it, or `--allow-tool`, \
-         allows it without asking"
+         and there is nobody to ask; `--trust-tool 'memory.delete_entities'`, or the same in \
+         `tools.trust`, allows it without asking"
     );
     ok(place.exec("script.py", delete, &["--allow-tool", "memory.*"]));
+    // What the message proposes takes no other tool away.
+    let both = format!("{delete}\nawait call_tool('fixture.echo', {{'text': 'x'}})");
+    let trust = ["--trust-tool", "memory.delete_entities"];
+    ok(place.exec("script.py", &both, &trust));
 
     // The operator can ask for more, never the program or the server for less.
     let config = json!({
@@ -156,4 +160,38 @@ fn a_tool_that_says_it_destroys_needs_consent_and_one_that_says_nothing_does_not
     assert_eq!(asked["status"], "denied", "{asked:#}");
     let same = place.exec("script.py", create, &["--allow-tool", "memory.*"]);
     assert_eq!(same["status"], "denied", "what is asked stays asked");
+    ok(place.exec("script.py", create, &["--trust-tool", "memory.create_*"]));
+    let denied = [
+        "--trust-tool",
+        "memory.create_*",
+        "--deny-tool",
+        "memory.create_*",
+    ];
+    let denied = place.exec("script.py", create, &denied);
+    assert_eq!(denied["status"], "denied", "{denied:#}");
+}
+
+#[test]
+fn a_name_with_a_server_in_it_never_means_another_servers_tool() {
+    let place = Place::new();
+    let config = json!({ "mcpServers": { "work": fixture(&[]) } });
+    place.write("mcp.json", config.to_string());
+    // `work` has a tool `plain_text`, of the same letters.
+    for name in [
+        "plain.text",
+        "plain/text",
+        "plain:text",
+        "plain__text",
+        "mcp__plain__text",
+    ] {
+        let call = format!("await call_tool('{name}', {{}})");
+        for flags in [&[][..], &["--deny-tool", "plain.*"]] {
+            let report = place.exec("script.py", &call, flags);
+            assert_eq!(report["status"], "error", "{name} {report:#}");
+            let message = report["error"]["message"].as_str().unwrap();
+            assert!(message.contains("`work.plain_text`"), "{message}");
+        }
+    }
+    ok(place.python("await call_tool('plain_text', {})"));
+    ok(place.python("await call_tool('work.plain-text', {})"));
 }

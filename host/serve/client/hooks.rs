@@ -18,14 +18,11 @@ use ::tools::{
     Answering, Approval, Declined, FinishedCall, HostCallbacks, LogEntry, Progress, RequestKind,
     ServerRequest, Verdict,
 };
-use contract::text::{quoted, shortened};
+use contract::text::quoted;
 
 /// Events that wait for the client. Further progress and log entries are
 /// dropped; questions wait.
 const MAX_EVENTS: usize = 256;
-
-/// Bytes of arguments that a person is shown.
-const MAX_SHOWN: usize = 2_000;
 
 /// Something for the client.
 pub(in crate::serve) enum Event {
@@ -182,14 +179,11 @@ impl HostCallbacks for ClientHooks {
 
 fn question(approval: &Approval) -> String {
     let Approval {
-        server,
-        tool,
-        arguments,
-        why,
+        server, tool, why, ..
     } = approval;
     let name = quoted(&format!("{server}.{tool}"));
-    let arguments = shortened(arguments, MAX_SHOWN);
-    format!("A program wants to call {name}; {why}.\nArguments: {arguments}")
+    let arguments = approval.shown_arguments();
+    format!("A program wants to call {name}; {why}.\nArguments:\n{arguments}")
 }
 
 #[cfg(test)]
