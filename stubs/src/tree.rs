@@ -144,6 +144,11 @@ TypeScript and JavaScript:
     const result = await someTool({{ owner: \"a\", repo: \"b\" }});
     const results = await Promise.all(repos.map((repo) => someTool({{ owner: \"a\", repo }})));
 
+A call gives a value: the structured result, else the text. `await
+some_tool.full(owner=\"a\")` gives the whole answer: `value`, `content` (all
+blocks), `structured_content`, `meta` (in TypeScript `structuredContent`,
+`_meta`); `call_tool_full` (`callToolFull`) does so by name.
+
 A call that fails raises `ToolError`. Only what a program prints or returns is
 seen by others, so filter and count in the program.
 
@@ -166,7 +171,8 @@ fn readme(server: &Server<'_>, tools: &[Tool<'_>], denied: usize) -> String {
     };
     let mut out = format!(
         "# {identifier}\n\n{called}Import from `servers.{identifier}` in Python, \
-         `\"servers/{identifier}\"` in TypeScript.\nDescriptions are {ORIGIN}.\n\n"
+         `\"servers/{identifier}\"` in TypeScript.\n\
+         `TOOL.full(…)` gives the whole answer: value, content blocks, metadata.\nDescriptions are {ORIGIN}.\n\n"
     );
     for tool in tools {
         let summary = markdown(&summary(about(tool), MAX_SUMMARY));
