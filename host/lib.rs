@@ -83,9 +83,9 @@ pub use sandbox::{
 };
 pub use session::{Files, Session, SessionOptions};
 pub use tools::servers::{
-    CALL_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing, LocalTools, PassThrough,
-    START_TIMEOUT, ServerLimits, ServerSpec, ServerState, ServerStatus, SpecError, Stdio,
-    Transport,
+    CALL_TIMEOUT, DOWNLOAD_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing,
+    LocalTools, PassThrough, START_TIMEOUT, ServerEvent, ServerLimits, ServerObserver, ServerSpec,
+    ServerState, ServerStatus, SpecError, Stdio, Transport,
 };
 pub use tools::{
     Answering, Approval, BadPattern, CallLog, Declined, FinishedCall, Grants, HostCallbacks,

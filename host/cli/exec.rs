@@ -23,6 +23,7 @@ use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
+use super::watch::watched;
 use super::{consent, hints, script};
 
 /// Run a program in the sandbox.
@@ -133,7 +134,9 @@ impl Exec {
         let (workspace, outputs) = self.files.open(configuration.quota, origin, !self.json)?;
         let engine = setup::engine()?;
         setup::block_on(async {
-            let tools = Arc::new(configuration.toolbox()?);
+            let tools = setup::toolbox(&configuration)?;
+            let tools = if self.json { tools } else { watched(tools) };
+            let tools = Arc::new(tools);
             let options = SessionOptions {
                 files: Files::Workspace(workspace.clone()),
                 render_hint: Some(hints::render),

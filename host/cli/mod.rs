@@ -22,6 +22,7 @@ mod terminal;
 mod tools;
 mod trust;
 mod warm;
+mod watch;
 mod wit;
 mod workspace;
 

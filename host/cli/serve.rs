@@ -118,7 +118,7 @@ impl Serve {
         let sandboxes = 2 * (options.sessions.max_open + options.runs);
         let engine = setup::engine_with_pool(sandboxes)?;
         setup::block_on_all(async {
-            let toolbox = Arc::new(configuration.toolbox()?);
+            let toolbox = Arc::new(setup::toolbox(&configuration)?);
             let service = Service::new(engine, Arc::clone(&toolbox), options);
             let warming = Arc::clone(&service);
             tokio::task::spawn_blocking(move || {

@@ -26,7 +26,7 @@ impl Servers {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let configuration = self.config.load(!self.json)?;
         let (answers, failed) = setup::block_on(async {
-            let tools = configuration.toolbox()?;
+            let tools = setup::toolbox(&configuration)?;
             let answers = tokio::select! {
                 answers = ask(&tools) => answers,
                 () = setup::interrupted() => Vec::new(),

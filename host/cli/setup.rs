@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio::runtime::Builder;
 use wasm_coordinator::config::{self, Configuration, Environment};
-use wasm_coordinator::{Engine, EngineOptions, ServerSpec, Stdio, Transport};
+use wasm_coordinator::{Engine, EngineOptions, ServerSpec, Stdio, Toolbox, Transport};
 
 use super::failure::{EXIT_USAGE, Failure};
 use super::progress;
@@ -65,6 +65,15 @@ fn engine_of(pool: Option<u32>) -> Result<Engine, Failure> {
         pool,
     };
     Engine::new(options).map_err(Failure::host)
+}
+
+/// The servers, whose definitions are kept in the cache folder.
+pub(crate) fn toolbox(configuration: &Configuration) -> Result<Toolbox, Failure> {
+    let tools = configuration.toolbox()?;
+    Ok(match cache_folder() {
+        Some(folder) => tools.keeping_definitions(&folder.join("definitions")),
+        None => tools,
+    })
 }
 
 /// `$WASM_COORDINATOR_CACHE`, else a folder of ours where this system keeps

@@ -54,7 +54,7 @@ impl Stubs {
         let configuration = self.config.load(!self.json)?;
         let grants = configuration.grants()?;
         let answered = setup::block_on(async {
-            let tools = configuration.toolbox()?;
+            let tools = setup::toolbox(&configuration)?;
             let names = self.chosen(&tools)?;
             let asked = names.iter().map(|(name, _)| tools.stubs(name, &grants));
             let answers = tokio::select! {

@@ -167,7 +167,7 @@ fn ask<T>(
     let configuration = shared.config.load(!shared.json)?;
     let grants = configuration.grants()?;
     setup::block_on(async {
-        let tools = configuration.toolbox()?;
+        let tools = setup::toolbox(&configuration)?;
         let answer = tokio::select! {
             answer = question(&tools, &grants) => Some(answer),
             () = setup::interrupted() => None,

@@ -45,7 +45,7 @@ impl Wit {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let configuration = self.config.load(true)?;
         let answer = setup::block_on(async {
-            let tools = configuration.toolbox()?;
+            let tools = setup::toolbox(&configuration)?;
             let answer = tokio::select! {
                 answer = tools.wit(&self.server, &self.tools) => Some(answer),
                 () = setup::interrupted() => None,

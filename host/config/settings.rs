@@ -15,7 +15,7 @@ use contract::text::quoted;
 use globset::Glob;
 use jsonc_parser::{ast::Value, common::Range};
 use sandbox::files::Quota;
-use tools::servers::{CALL_TIMEOUT, START_TIMEOUT, ServerLimits};
+use tools::servers::{CALL_TIMEOUT, ServerLimits};
 
 use super::{Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
 
@@ -28,7 +28,7 @@ pub(super) struct Settings {
     pub(super) serve: Serve,
     /// For servers that do not say otherwise.
     pub(super) call_timeout: Duration,
-    pub(super) start_timeout: Duration,
+    pub(super) start_timeout: Option<Duration>,
     /// The servers that may use the client's model, and where they are named.
     pub(super) sampling: Vec<(String, Range)>,
     /// The servers that may see the client's folders, and where they are named.
@@ -44,7 +44,7 @@ impl Default for Settings {
             server_limits: ServerLimits::default(),
             serve: Serve::default(),
             call_timeout: CALL_TIMEOUT,
-            start_timeout: START_TIMEOUT,
+            start_timeout: None,
             sampling: Vec::new(),
             roots: Vec::new(),
         }

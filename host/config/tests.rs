@@ -192,7 +192,7 @@ fn our_own_section_is_read() {
     assert_eq!((limits.in_flight, limits.in_flight_per_server), (128, 16));
     let spec = &configuration.servers[0].spec;
     assert_eq!(spec.call_timeout, Duration::from_secs(60));
-    assert_eq!(spec.start_timeout, Duration::from_secs(120));
+    assert_eq!(spec.start_timeout, Some(Duration::from_secs(120)));
 
     let empty = accepted(
         r#"{ "coordinator": { "callTimeout": null, "serve": null, "limits": { "fuel": null, "memory": null } },

@@ -4,7 +4,7 @@
 //! Every route to a tool of it passes through its checks. What it answers for
 //! programs holds no secret of any server.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use stubs::names::folded;
 
@@ -14,7 +14,7 @@ use crate::{
     lock,
     policy::{Denial, Grants, Permission, Target},
     resource_files::Folder,
-    servers::{Client, Fault, FaultKind, Redactor},
+    servers::{Client, Fault, FaultKind, Kept, Redactor},
 };
 use contract::message::{self, CallError, CallErrorKind, Parameter, ServerError};
 use contract::program::Language;
@@ -37,6 +37,8 @@ pub(crate) struct Server {
     /// What its folder `resources` holds.
     pub(crate) resources: Folder,
     catalog: Mutex<Option<Arc<Catalog>>>,
+    /// Of an earlier run.
+    kept_catalog: OnceLock<Option<Arc<Catalog>>>,
     /// `None` takes every change of a definition.
     pins: Option<DefinitionPins>,
 }
@@ -51,6 +53,7 @@ impl Server {
             redactor,
             resources: Folder::default(),
             catalog: Mutex::new(None),
+            kept_catalog: OnceLock::new(),
             pins: Some(DefinitionPins::default()),
         }
     }
@@ -129,9 +132,28 @@ impl Server {
         }
     }
 
-    /// Its tools as they were last listed. Starts nothing.
+    /// Its tools as they were last listed, by an earlier run if need be. For
+    /// showing, never for calling. Starts nothing.
     pub(crate) fn known_catalog(&self) -> Option<Arc<Catalog>> {
-        lock(&self.catalog).clone()
+        let listed = lock(&self.catalog).clone();
+        listed.or_else(|| self.kept_catalog())
+    }
+
+    /// Whether its tools were not listed in this run, but lately in another.
+    pub(crate) fn is_known_from_before(&self) -> bool {
+        lock(&self.catalog).is_none()
+            && !self.client.is_listed()
+            && self.client.kept().is_some_and(|kept| kept.is_fresh)
+    }
+
+    fn kept_catalog(&self) -> Option<Arc<Catalog>> {
+        let make = || {
+            let Kept { listing, .. } = self.client.kept()?;
+            let checked = Checked::accepted(Arc::clone(&listing));
+            let catalog = Catalog::new(Arc::clone(&self.names), listing, checked);
+            Some(Arc::new(catalog))
+        };
+        self.kept_catalog.get_or_init(make).clone()
     }
 
     /// What programs of a language are told of a tool.

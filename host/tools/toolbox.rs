@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -20,7 +21,8 @@ use crate::{
     search::ToolIndex,
     server::{Server, call_error},
     servers::{
-        Fault, Listing, Redactor, ServerLimits, ServerSpec, ServerState, SpecError, clients,
+        Fault, Listing, Redactor, ServerLimits, ServerObserver, ServerSpec, ServerState, SpecError,
+        clients,
     },
 };
 use contract::hint::{Hint, RenderHint, with_hint};
@@ -116,6 +118,26 @@ impl Toolbox {
     /// refused.
     pub fn accepting_changes(mut self) -> Self {
         self.servers.iter_mut().for_each(Server::accept_changes);
+        self
+    }
+
+    /// The same, with somebody who hears of servers that are slow, cannot be
+    /// started, or are lost.
+    pub fn watched(self, observer: ServerObserver) -> Self {
+        // What one server is told all servers know.
+        if let Some(server) = self.servers.first() {
+            server.client.watch(observer);
+        }
+        self
+    }
+
+    /// The same, with what servers say of their tools kept in a folder for later
+    /// runs, which can then search before all servers have started. The folder
+    /// is made with mode 0700 and holds at most 256 files of 4 MiB.
+    pub fn keeping_definitions(self, folder: &Path) -> Self {
+        for server in &self.servers {
+            server.client.keep_listings(folder);
+        }
         self
     }
 

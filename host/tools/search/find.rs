@@ -126,8 +126,18 @@ impl Toolbox {
             .iter()
             .filter(|server| server.could_be_used(grants));
         let asked = granted.map(|server| async move {
+            if server.is_known_from_before() {
+                // It starts meanwhile, and is listed for the next search.
+                return (server, Ok(server.client.begin_to_start().is_ok()));
+            }
             let catalog = timeout(START_TIMEOUT, server.catalog("")).await;
-            (server, catalog.map(|catalog| catalog.is_ok()))
+            let is_usable = match catalog {
+                Ok(catalog) => Ok(catalog.is_ok()),
+                // What was known long ago is better than nothing.
+                Err(_late) if server.known_catalog().is_some() => Ok(true),
+                Err(late) => Err(late),
+            };
+            (server, is_usable)
         });
         let mut searched = Vec::new();
         let mut broken = Vec::new();

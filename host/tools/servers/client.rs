@@ -1,6 +1,7 @@
 //! Our client of one server: what can be asked of it, each request in its turn.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,8 +12,9 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    Answer, Fault, FaultKind, Profile, ServerState, Shared,
+    Answer, Fault, FaultKind, Profile, ServerObserver, ServerState, Shared,
     call::Call,
+    kept_listing::{Kept, KeptListing},
     lifecycle::{Lifecycle, Plan},
     listing::Listing,
     request::Request,
@@ -26,6 +28,7 @@ pub(crate) struct Client {
     pub(super) call_timeout: Duration,
     permits: Semaphore,
     pub(super) lifecycle: Lifecycle,
+    kept: Arc<KeptListing>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -38,6 +41,8 @@ impl Client {
             .max_in_flight
             .unwrap_or(shared.limits.in_flight_per_server);
         let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let redactor = Arc::clone(&shared.redactor);
+        let kept = Arc::new(KeptListing::new(&spec, shared.limits, redactor));
         let plan = Plan {
             name: spec.name.clone(),
             transport: spec.transport,
@@ -49,7 +54,8 @@ impl Client {
             name: spec.name,
             call_timeout: spec.call_timeout,
             permits: Semaphore::new(in_flight),
-            lifecycle: Lifecycle::new(plan, shared.limits, Arc::clone(&shared.redactor))?,
+            lifecycle: Lifecycle::new(plan, Arc::clone(&kept), Arc::clone(&shared))?,
+            kept,
             shared,
         })
     }
@@ -69,7 +75,34 @@ impl Client {
             return Ok(Arc::clone(listing));
         }
         let connection = self.lifecycle.connection().await?;
-        connection.tools(self.lifecycle.start_timeout).await
+        let listing = connection.tools(self.lifecycle.list_timeout).await?;
+        self.kept.put(&listing);
+        Ok(listing)
+    }
+
+    /// The tools as an earlier run listed them.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        self.kept.get()
+    }
+
+    /// Whether the server runs and listed its tools in this run.
+    pub(crate) fn is_listed(&self) -> bool {
+        let running = self.lifecycle.running();
+        running.is_some_and(|connection| connection.known_listing().is_some())
+    }
+
+    /// From now on listings are kept there for later runs.
+    pub(crate) fn keep_listings(&self, folder: &Path) {
+        self.kept.set_folder(folder);
+    }
+
+    /// Starts the server, without waiting for it.
+    ///
+    /// # Errors
+    ///
+    /// It failed a moment ago.
+    pub(crate) fn begin_to_start(&self) -> Result<(), Fault> {
+        self.lifecycle.begin_to_start()
     }
 
     /// What a running server says about itself; nothing of one that does not
@@ -138,7 +171,16 @@ impl Client {
         let connection = self.lifecycle.connection().await?;
         let timeout = self.call_timeout;
         let call = Call::new(&self.name, tool, callbacks, &self.shared.redactor, timeout);
-        connection.request(&request, &call, timeout, sent).await
+        let result = connection.request(&request, &call, timeout, sent).await;
+        if result.is_err() && !connection.is_alive() {
+            self.lifecycle.tell_of_loss(&connection);
+        }
+        result
+    }
+
+    /// From now on `observer` hears of all servers.
+    pub(crate) fn watch(&self, observer: ServerObserver) {
+        let _ = self.shared.observer.set(observer);
     }
 
     /// Waits for a turn at the server, and then for one of all.

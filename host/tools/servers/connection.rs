@@ -91,6 +91,8 @@ pub(super) struct Connection {
     /// Held while the tools are listed, so that it happens once.
     listing_turn: tokio::sync::Mutex<()>,
     pub(super) since: Instant,
+    /// The operator knows that it broke.
+    mourned: AtomicBool,
 }
 
 struct Listed {
@@ -215,6 +217,7 @@ impl Connection {
             listing: Mutex::new(None),
             listing_turn: tokio::sync::Mutex::new(()),
             since: Instant::now(),
+            mourned: AtomicBool::new(false),
         }
     }
 
@@ -251,6 +254,11 @@ impl Connection {
             .why_it_ended()
             .unwrap_or_else(|| "it closed the connection".to_owned());
         with_errors(why, &self.errors)
+    }
+
+    /// Whether the operator was told that it broke; from now on that is so.
+    pub(super) fn is_mourned(&self) -> bool {
+        self.mourned.swap(true, Ordering::Relaxed)
     }
 
     /// Ends the server in good order.
@@ -453,6 +461,7 @@ impl Connection {
                 .because(error.to_string())
             }),
             Ok(Err(ServiceError::McpError(error))) => {
+                let message = error.message.clone().into_owned();
                 let said = ServerError {
                     code: Some(error.code.0.into()),
                     data: frame::data_of(error),
@@ -461,12 +470,17 @@ impl Connection {
                     said: Some(Box::new(said)),
                     ..Fault::new(FaultKind::Failed, message)
                 })
-                let message = error.message.clone().into_owned();
             }
             Ok(Err(ServiceError::TransportSend(error))) if self.process.is_none() => {
                 Err(http::fault(error.error.as_ref()))
             }
-            Ok(Err(_)) | Err(_) => Err(self.gone(FaultKind::OutcomeUnknown)),
+            Ok(Err(_)) | Err(_) => {
+                // What it said last, and how it ended, is known in a moment.
+                if let Some(process) = &self.process {
+                    process.ended_by_now().await;
+                }
+                Err(self.gone(FaultKind::OutcomeUnknown))
+            }
         }
     }
 

@@ -14,14 +14,14 @@ use std::{
 use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
-    Fault, FaultKind, ServerLimits,
+    DOWNLOAD_TIMEOUT, Fault, FaultKind, START_TIMEOUT, ServerEvent, Shared,
     connection::{Connection, Handshake, with_errors},
     http::Endpoint,
+    kept_listing::KeptListing,
     listing::Listing,
     local::LocalTools,
     lock,
     process::Errors,
-    redact::Redactor,
     spec::{PassThrough, Stdio, Transport},
     state::{ServerState, ServerStatus},
 };
@@ -34,16 +34,21 @@ const MAX_PAUSE: Duration = Duration::from_secs(60);
 const PROBATION: Duration = Duration::from_secs(60);
 
 /// Why a server may be late, for the operator.
-const LATE: &str = "the handshake was not complete; a package runner may have to download the server first, which a longer `startTimeout` allows";
+const LATE: &str = "the handshake was not complete; a longer `startTimeout` gives it more time";
+
+/// A start that takes longer is told of, again after each such span.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Starts one server and keeps its connection.
 pub(super) struct Lifecycle {
     name: String,
-    pub(super) start_timeout: Duration,
+    start_timeout: Duration,
+    /// How long a server that runs may take to list its tools.
+    pub(super) list_timeout: Duration,
     reach: Arc<Reach>,
-    limits: ServerLimits,
     pass_through: PassThrough,
-    redactor: Arc<Redactor>,
+    kept: Arc<KeptListing>,
+    shared: Arc<Shared>,
     state: Arc<Mutex<State>>,
 }
 
@@ -51,7 +56,7 @@ pub(super) struct Lifecycle {
 pub(super) struct Plan {
     pub(super) name: String,
     pub(super) transport: Transport,
-    pub(super) start_timeout: Duration,
+    pub(super) start_timeout: Option<Duration>,
     pub(super) pass_through: PassThrough,
     /// Calls in flight to it.
     pub(super) in_flight: usize,
@@ -110,13 +115,17 @@ impl Lifecycle {
     /// What is wrong with the plan, in words for the operator.
     pub(super) fn new(
         plan: Plan,
-        limits: ServerLimits,
-        redactor: Arc<Redactor>,
+        kept: Arc<KeptListing>,
+        shared: Arc<Shared>,
     ) -> Result<Self, String> {
+        let usual = match &plan.transport {
+            Transport::Stdio(stdio) if stdio.downloads() => DOWNLOAD_TIMEOUT,
+            _ => START_TIMEOUT,
+        };
         let route = match plan.transport {
             Transport::Stdio(stdio) => Route::Stdio(stdio),
             Transport::Http(http) => {
-                Route::Http(Endpoint::new(&http, plan.in_flight, limits.message)?)
+                Route::Http(Endpoint::new(&http, plan.in_flight, shared.limits.message)?)
             }
             Transport::Local(tools) => {
                 let listing = tools.listing();
@@ -125,15 +134,16 @@ impl Lifecycle {
         };
         Ok(Self {
             name: plan.name,
-            start_timeout: plan.start_timeout,
+            start_timeout: plan.start_timeout.unwrap_or(usual),
+            list_timeout: plan.start_timeout.unwrap_or(START_TIMEOUT),
             reach: Arc::new(Reach {
                 route,
                 is_old: AtomicBool::new(false),
                 restarts: AtomicU64::new(0),
             }),
-            limits,
             pass_through: plan.pass_through,
-            redactor,
+            kept,
+            shared,
             state: Arc::new(Mutex::new(State::Idle)),
         })
     }
@@ -157,6 +167,14 @@ impl Lifecycle {
             Ok(result) => result.clone().unwrap_or_else(|| Err(interrupted())),
             Err(_) => Err(interrupted()),
         }
+    }
+
+    /// The same without waiting.
+    pub(super) fn begin_to_start(&self) -> Result<(), Fault> {
+        if self.local().is_some() {
+            return Ok(());
+        }
+        self.running_or_starting().map(drop)
     }
 
     fn running_or_starting(
@@ -191,9 +209,10 @@ impl Lifecycle {
             name: self.name.clone(),
             reach: Arc::clone(&self.reach),
             timeout: self.start_timeout,
-            limits: self.limits,
+            list_timeout: self.list_timeout,
             pass_through: self.pass_through,
-            redactor: Arc::clone(&self.redactor),
+            kept: Arc::clone(&self.kept),
+            shared: Arc::clone(&self.shared),
         };
         let (sender, started) = watch::channel(None);
         // A task of its own: whoever asked first may be cancelled. It waits
@@ -209,12 +228,8 @@ impl Lifecycle {
         match &*state {
             State::Running(connection, record) if !connection.is_alive() => {
                 let fault = Fault::new(FaultKind::Unavailable, "the connection to it was lost")
-                    .because(self.redactor.text(connection.obituary()));
-                tracing::warn!(
-                    server = self.name,
-                    cause = fault.detail,
-                    "a tool server is gone"
-                );
+                    .because(self.shared.redactor.text(connection.obituary()));
+                self.tell_of_loss(connection);
                 self.reach.restarts.fetch_add(1, Ordering::Relaxed);
                 // The first loss costs nothing: one call has paid for it. A
                 // server that falls again soon has to wait.
@@ -236,6 +251,18 @@ impl Lifecycle {
             _ => {}
         }
         state
+    }
+
+    /// Tells the operator, once, that a connection broke.
+    pub(super) fn tell_of_loss(&self, connection: &Connection) {
+        if connection.is_mourned() {
+            return;
+        }
+        let (server, cause) = (&*self.name, connection.obituary());
+        let cause = self.shared.redactor.text(cause);
+        tracing::warn!(server, cause, "a tool server is gone");
+        let cause = &*cause;
+        self.shared.tell(&ServerEvent::Lost { server, cause });
     }
 
     /// The connection, if there is one.
@@ -314,9 +341,10 @@ struct Start {
     name: String,
     reach: Arc<Reach>,
     timeout: Duration,
-    limits: ServerLimits,
+    list_timeout: Duration,
     pass_through: PassThrough,
-    redactor: Arc<Redactor>,
+    kept: Arc<KeptListing>,
+    shared: Arc<Shared>,
 }
 
 impl Start {
@@ -327,7 +355,8 @@ impl Start {
         done: watch::Sender<Option<Started>>,
     ) {
         let errors = Errors::default();
-        let started = match tokio::time::timeout(self.timeout, self.connect(&errors)).await {
+        let connecting = self.telling(self.connect(&errors));
+        let started = match tokio::time::timeout(self.timeout, connecting).await {
             Ok(started) => started,
             Err(_) => {
                 let message = format!("it did not start within {:?}", self.timeout);
@@ -336,29 +365,68 @@ impl Start {
             }
         };
         let started = started.map(Arc::new).map_err(|mut fault| {
-            fault.detail = fault.detail.map(|detail| self.redactor.text(detail));
+            fault.detail = fault.detail.map(|detail| self.shared.redactor.text(detail));
             fault
         });
         if let Err(fault) = &started {
-            let cause = for_operator(fault);
-            tracing::warn!(
-                server = self.name,
-                cause,
-                "a tool server could not be started"
-            );
+            let (server, cause) = (&*self.name, for_operator(fault));
+            tracing::warn!(server, cause, "a tool server could not be started");
+            let cause = &*cause;
+            self.shared.tell(&ServerEvent::Failed { server, cause });
         }
-        let mut state = lock(&state);
-        if matches!(*state, State::Starting(..)) {
-            *state = match &started {
-                Ok(connection) => State::Running(Arc::clone(connection), record),
-                Err(fault) => State::Broken {
-                    fault: fault.clone(),
-                    record: record.with_failure(),
-                    retry_at: Instant::now() + record.with_failure().pause(),
-                },
+        let is_wanted = {
+            let mut state = lock(&state);
+            let is_wanted = matches!(*state, State::Starting(..));
+            if is_wanted {
+                *state = Self::next(&started, record);
+            }
+            is_wanted
+        };
+        if !is_wanted {
+            return;
+        }
+        done.send_replace(Some(started.clone()));
+        // What an earlier run kept may be shown meanwhile: it is replaced, even
+        // if nobody asks for the tools.
+        if let (Ok(connection), Some(_)) = (started, self.kept.get())
+            && let Ok(listing) = connection.tools(self.list_timeout).await
+        {
+            self.kept.put(&listing);
+        }
+    }
+
+    /// The state after a start.
+    fn next(started: &Started, record: Record) -> State {
+        match started {
+            Ok(connection) => State::Running(Arc::clone(connection), record),
+            Err(fault) => State::Broken {
+                fault: fault.clone(),
+                record: record.with_failure(),
+                retry_at: Instant::now() + record.with_failure().pause(),
+            },
+        }
+    }
+
+    /// The same, while the operator is told that it takes long.
+    async fn telling<T>(&self, starting: impl Future<Output = T>) -> T {
+        let began = Instant::now();
+        let mut starting = std::pin::pin!(starting);
+        loop {
+            if let Ok(started) = tokio::time::timeout(LONG, &mut starting).await {
+                return started;
+            }
+            let (command, downloads) = match &self.reach.route {
+                Route::Stdio(stdio) => (&*stdio.command, stdio.downloads()),
+                Route::Http(_) | Route::Local(..) => ("", false),
             };
-            drop(state);
-            done.send_replace(Some(started));
+            let (server, so_far) = (&*self.name, began.elapsed());
+            tracing::info!(server, command, ?so_far, "a tool server is still starting");
+            self.shared.tell(&ServerEvent::Starting {
+                server,
+                command,
+                downloads,
+                so_far,
+            });
         }
     }
 
@@ -388,13 +456,14 @@ impl Start {
         handshake: Handshake,
         errors: &Errors,
     ) -> Result<Connection, super::connection::StartError> {
+        let limits = self.shared.limits;
         match &self.reach.route {
             Route::Stdio(stdio) => {
                 let errors = errors.clone();
-                Connection::start(stdio, handshake, errors, self.limits, self.pass_through).await
+                Connection::start(stdio, handshake, errors, limits, self.pass_through).await
             }
             Route::Http(endpoint) => {
-                Connection::connect(endpoint, handshake, self.limits, self.pass_through).await
+                Connection::connect(endpoint, handshake, limits, self.pass_through).await
             }
             Route::Local(..) => unreachable!("functions of this process are not started"),
         }

@@ -13,10 +13,12 @@ mod call;
 mod client;
 mod client_hooks;
 mod connection;
+mod event;
 mod fault;
 mod frame;
 mod http;
 mod http_client;
+mod kept_listing;
 mod late_probe;
 mod lifecycle;
 pub mod lines;
@@ -33,20 +35,23 @@ mod stdio;
 mod stragglers;
 mod watchdog;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Semaphore;
 
+pub use event::{ServerEvent, ServerObserver};
 pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
 pub use spec::{
-    CALL_TIMEOUT, Http, PassThrough, START_TIMEOUT, ServerLimits, ServerSpec, Stdio, Transport,
+    CALL_TIMEOUT, DOWNLOAD_TIMEOUT, Http, PassThrough, START_TIMEOUT, ServerLimits, ServerSpec,
+    Stdio, Transport,
 };
 pub use state::{ServerState, ServerStatus};
 
 pub(crate) use answer::{Answer, Content};
 pub(crate) use client::Client;
+pub(crate) use kept_listing::Kept;
 pub(crate) use redact::Redactor;
 pub(crate) use request::List;
 pub(crate) use state::Profile;
@@ -57,6 +62,15 @@ pub(crate) struct Shared {
     permits: Semaphore,
     limits: ServerLimits,
     redactor: Arc<Redactor>,
+    observer: OnceLock<ServerObserver>,
+}
+
+impl Shared {
+    fn tell(&self, event: &ServerEvent<'_>) {
+        if let Some(observer) = self.observer.get() {
+            observer(event);
+        }
+    }
 }
 
 /// The clients of these servers, in the same order. Starts nothing.
@@ -75,6 +89,7 @@ pub(crate) fn clients(
         permits: Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
         limits,
         redactor: Arc::clone(&redactor),
+        observer: OnceLock::new(),
     });
     let mut clients: Vec<Client> = Vec::with_capacity(specs.len());
     for spec in specs {

@@ -12,6 +12,7 @@
 use std::{
     collections::VecDeque,
     io,
+    path::Path,
     process::{ExitStatus, Stdio as Pipe},
     sync::{
         Arc, Mutex, OnceLock,
@@ -62,12 +63,8 @@ impl Process {
     pub(super) async fn start(spec: &Stdio, errors: &Errors) -> io::Result<(Self, Streams)> {
         let mark = stragglers::new_mark();
         let spawned = spawn(command(spec, &mark)).await;
-        let mut child = spawned.map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("`{}` cannot be run: {error}", spec.command),
-            )
-        })?;
+        let mut child = spawned
+            .map_err(|error| io::Error::new(error.kind(), why_it_cannot_be_run(spec, &error)))?;
         let missing = || io::Error::other("a standard stream is missing");
         let streams = Streams {
             stdin: child.stdin.take().ok_or_else(missing)?,
@@ -204,6 +201,47 @@ fn command(spec: &Stdio, mark: &str) -> Command {
     #[cfg(target_os = "linux")]
     die_with_us(&mut command);
     command
+}
+
+/// What is wrong, for the operator. The system says of a folder, a program and
+/// its interpreter only that something is not found.
+fn why_it_cannot_be_run(spec: &Stdio, error: &io::Error) -> String {
+    let command = &spec.command;
+    if let Some(folder) = &spec.cwd
+        && !folder.is_dir()
+    {
+        let what = if folder.exists() {
+            "is not a folder"
+        } else {
+            "does not exist"
+        };
+        return format!(
+            "its working directory `{}` {what} (`cwd`)",
+            folder.display()
+        );
+    }
+    let question = match spec.comes_with() {
+        Some(product) => format!(" (is {product} installed?)"),
+        None => String::new(),
+    };
+    match error.kind() {
+        io::ErrorKind::NotFound if !command.contains('/') => {
+            let own = spec.env.iter().rev().find(|(name, _)| name == "PATH");
+            let path = match own {
+                Some((_, path)) => path.clone(),
+                None => std::env::var("PATH").unwrap_or_default(),
+            };
+            format!("`{command}` is not found{question}; PATH is `{path}`")
+        }
+        io::ErrorKind::NotFound if Path::new(command).exists() => format!(
+            "`{command}` cannot be run: the interpreter that its first line names is not found"
+        ),
+        io::ErrorKind::NotFound => format!("`{command}` does not exist{question}"),
+        io::ErrorKind::PermissionDenied => {
+            format!("`{command}` cannot be run: it is not executable, or access is denied")
+        }
+        _ => format!("`{command}` cannot be run: {error}"),
+    }
 }
 
 fn is_inherited(name: &str) -> bool {

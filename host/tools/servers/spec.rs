@@ -10,9 +10,38 @@ use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use super::local::LocalTools;
 
-/// How long a server may take to start and say what it is. Package runners
-/// (`npx`, `uvx`) unpack or download at their first start.
+/// How long a server may take to start and say what it is.
 pub const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The same for a server behind a package runner (`npx`, `uvx`, `docker`): at
+/// its first start that downloads the server and all it needs. Tens of seconds
+/// are common.
+pub const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Programs that may download what they run, and what brings them.
+const RUNNERS: [(&str, &str); 12] = [
+    ("npx", "Node.js"),
+    ("npm", "Node.js"),
+    ("pnpm", "pnpm"),
+    ("pnpx", "pnpm"),
+    ("yarn", "Yarn"),
+    ("bunx", "Bun"),
+    ("uvx", "uv"),
+    ("uv", "uv"),
+    ("pipx", "pipx"),
+    ("deno", "Deno"),
+    ("docker", "Docker"),
+    ("podman", "Podman"),
+];
+
+/// Others of which a server's documentation takes for granted that they are
+/// there.
+const INTERPRETERS: [(&str, &str); 4] = [
+    ("node", "Node.js"),
+    ("bun", "Bun"),
+    ("python", "Python"),
+    ("python3", "Python"),
+];
 
 /// How long a call may take, without the time it waited for its turn.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,8 +55,10 @@ pub struct ServerSpec {
     pub transport: Transport,
     /// How long a call may take once it was sent. [`CALL_TIMEOUT`] by default.
     pub call_timeout: Duration,
-    /// How long it may take to start. [`START_TIMEOUT`] by default.
-    pub start_timeout: Duration,
+    /// How long it may take to start, and then to list its tools. `None` takes
+    /// [`START_TIMEOUT`], or [`DOWNLOAD_TIMEOUT`] to start if its command is a
+    /// package runner.
+    pub start_timeout: Option<Duration>,
     /// Calls in flight to it; `None` takes [`ServerLimits::in_flight_per_server`].
     pub max_in_flight: Option<usize>,
     /// Texts that must never reach a program: tokens and passwords among the
@@ -46,7 +77,7 @@ impl ServerSpec {
             name: name.into(),
             transport,
             call_timeout: CALL_TIMEOUT,
-            start_timeout: START_TIMEOUT,
+            start_timeout: None,
             max_in_flight: None,
             secrets: Vec::new(),
             pass_through: PassThrough::default(),
@@ -113,6 +144,25 @@ pub struct Stdio {
     pub cwd: Option<PathBuf>,
 }
 
+impl Stdio {
+    /// Whether its command is one that may have to download the server first.
+    pub(super) fn downloads(&self) -> bool {
+        RUNNERS.iter().any(|(name, _)| *name == self.program())
+    }
+
+    /// What brings the command, where that is known.
+    pub(super) fn comes_with(&self) -> Option<&'static str> {
+        let known = RUNNERS.iter().chain(&INTERPRETERS);
+        let mut known = known.filter(|(name, _)| *name == self.program());
+        known.next().map(|(_, product)| *product)
+    }
+
+    /// The name of its command, without a folder.
+    fn program(&self) -> &str {
+        self.command.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// A server to connect to.
 #[derive(Clone, Default)]
 pub struct Http {
@@ -163,7 +213,21 @@ mod tests {
         assert_eq!(limits.tools, 2_000);
         let spec = ServerSpec::local("a", LocalTools::new());
         assert_eq!(spec.call_timeout, Duration::from_secs(60));
-        assert_eq!(spec.start_timeout, Duration::from_secs(20));
+        assert_eq!(spec.start_timeout, None);
+        assert_eq!(START_TIMEOUT, Duration::from_secs(20));
+        assert_eq!(DOWNLOAD_TIMEOUT, Duration::from_secs(180));
         assert_eq!((spec.max_in_flight, spec.secrets.len()), (None, 0));
+    }
+
+    #[test]
+    fn package_runners_are_known_wherever_they_are() {
+        let stdio = |command: &str| Stdio {
+            command: command.to_owned(),
+            ..Stdio::default()
+        };
+        assert!(stdio("npx").downloads() && stdio("/usr/local/bin/uvx").downloads());
+        assert!(!stdio("python3").downloads() && !stdio("npx-server").downloads());
+        assert_eq!(stdio("uvx").comes_with(), Some("uv"));
+        assert_eq!(stdio("my-server").comes_with(), None);
     }
 }

@@ -1,0 +1,39 @@
+//! What the operator is told of servers while it happens. Never programs:
+//! causes hold paths, and what servers wrote to their standard error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Something about a server that the operator wants to know.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum ServerEvent<'a> {
+    /// It takes long to start; said every few seconds.
+    Starting {
+        /// Its name in the configuration.
+        server: &'a str,
+        /// What was started.
+        command: &'a str,
+        /// Whether that may have to download the server first.
+        downloads: bool,
+        /// How long it takes so far.
+        so_far: Duration,
+    },
+    /// It could not be started.
+    Failed {
+        /// Its name in the configuration.
+        server: &'a str,
+        /// All that is known, with the end of its standard error.
+        cause: &'a str,
+    },
+    /// It ran, and is gone.
+    Lost {
+        /// Its name in the configuration.
+        server: &'a str,
+        /// How it ended, with the end of its standard error.
+        cause: &'a str,
+    },
+}
+
+/// Who hears of servers. Called from the event loop: must not block.
+pub type ServerObserver = Arc<dyn Fn(&ServerEvent<'_>) + Send + Sync>;
