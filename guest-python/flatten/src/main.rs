@@ -17,6 +17,7 @@ mod outline;
 mod refusals;
 mod rewrite;
 mod snapshot;
+mod stack;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -88,11 +89,20 @@ fn merge(binaryen: &Path, work: &Path, outline: &Outline) -> Result<Vec<u8>> {
     let memory_module = memory_module.context("the component exports no function")?;
 
     let mut refused = BTreeMap::new();
+    let mut with_room = 0;
     let mut command = Command::new(binaryen.join("wasm-merge"));
     for (index, module) in outline.modules.iter().enumerate() {
         if is_shim(module)? {
             continue;
         }
+        let widened;
+        let module = if stack::frees(module)? {
+            with_room += 1;
+            widened = stack::with_room(module)?;
+            &widened
+        } else {
+            *module
+        };
         let types = refusals::import_types(module)?;
         let rewired = rewrite::imports(module, |from, name| {
             let key = (from.to_owned(), name.to_owned());
@@ -126,6 +136,7 @@ fn merge(binaryen: &Path, work: &Path, outline: &Outline) -> Result<Vec<u8>> {
         fs::write(&path, marked)?;
         command.arg(&path).arg(module_name(index));
     }
+    ensure!(with_room == 1, "{with_room} modules free objects");
     let refused: Vec<_> = refused.into_iter().collect();
     let refusals = refusals::module(&refused).finish();
     let refusals = rewrite::imports(&refusals, |_, name| {
