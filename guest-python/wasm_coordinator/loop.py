@@ -15,6 +15,7 @@ wait for it, is given to it as `outside`.
 
 import heapq
 from asyncio import base_events, events, futures, tasks
+from contextvars import ContextVar, copy_context
 from time import monotonic_ns
 
 _get_running = events._get_running_loop
@@ -149,17 +150,6 @@ class Loop(base_events.BaseEventLoop):
     def _process_events(self, event_list):
         """Nothing: there is no selector."""
 
-    def run_in_executor(self, executor, func, *args):
-        """Calls `func` now: there are no threads to do it elsewhere."""
-        future = self.create_future()
-        try:
-            result = func(*args)
-        except Exception as error:
-            future.set_exception(error)
-        else:
-            future.set_result(result)
-        return future
-
     async def shutdown_default_executor(self, timeout=None):
         pass
 
@@ -194,6 +184,32 @@ async def cancel(leftover):
     await tasks.gather(*leftover, return_exceptions=True)
 
 
+# Which runner a task belongs to. Tasks inherit it from those that start them.
+_owner = ContextVar("runner", default=None)
+
+_every_task = tasks.all_tasks
+
+
+def all_tasks(loop=None):
+    """`asyncio.all_tasks`: the tasks of the runner that asks.
+
+    Elsewhere each runner has a loop of its own, and who cancels all of its
+    tasks cancels nobody else's.
+    """
+    owner = _owner.get()
+    return {task for task in _every_task(loop) if _owner_of(task) is owner}
+
+
+def every_task(loop):
+    """All tasks there are."""
+    return _every_task(loop)
+
+
+def _owner_of(task):
+    get = getattr(task, "get_context", None)
+    return get().get(_owner) if get is not None else None
+
+
 class Runner:
     """`asyncio.Runner` on the session's loop.
 
@@ -201,25 +217,42 @@ class Runner:
     those that were started through it, because the loop may have others.
     """
 
+    __module__ = "asyncio.runners"
+
     def __init__(self, *, debug=None, loop_factory=None):
         self._loop = events.get_event_loop()
-        self._before = None
+        self._context = None
+        self._closed = False
 
     def __enter__(self):
-        self._before = tasks.all_tasks(self._loop)
+        self._open()
         return self
 
     def __exit__(self, *_):
         self.close()
 
+    def _open(self):
+        if self._closed:
+            raise RuntimeError("Runner is closed")
+        if self._context is None:
+            self._context = copy_context()
+            self._context.run(_owner.set, self)
+
     def get_loop(self):
+        self._open()
         return self._loop
 
     def _start(self, coroutine, context=None):
-        if self._before is None:
-            self.__enter__()
+        self._open()
         if not tasks.coroutines.iscoroutine(coroutine):
             coroutine = _awaited(coroutine)
+        if context is None:
+            return self._loop.create_task(coroutine, context=self._context)
+        try:
+            context.run(_owner.set, self)
+        except RuntimeError:
+            # It is the context of who calls, and what it starts is theirs.
+            pass
         return self._loop.create_task(coroutine, context=context)
 
     def run(self, coroutine, *, context=None):
@@ -230,13 +263,19 @@ class Runner:
         return await self._start(coroutine)
 
     def leftover(self):
-        """The tasks that were started in here and have not ended."""
-        mine = tasks.all_tasks(self._loop) - (self._before or set())
-        mine.discard(tasks.current_task(self._loop))
-        return [task for task in mine if not task.done()]
+        """The tasks that were started through this and have not ended."""
+        current = tasks.current_task(self._loop)
+        return [
+            task
+            for task in _every_task(self._loop)
+            if task is not current and _owner_of(task) is self
+        ]
 
     def close(self):
-        leftover = self.leftover() if self._before is not None else ()
+        if self._closed:
+            return
+        self._closed = True
+        leftover = self.leftover()
         if leftover:
             self._loop.run_until_complete(cancel(leftover))
 
@@ -258,7 +297,7 @@ async def run_awaited(function, *args, **kwargs):
     """
     if function is not run or len(args) != 1:
         return function(*args, **kwargs)
-    runner = Runner().__enter__()
+    runner = Runner()
     try:
         return await runner.run_awaited(args[0])
     finally:
@@ -281,6 +320,7 @@ def install():
 
     loop = Loop()
     events._set_event_loop_policy(Policy(loop))
+    asyncio.all_tasks = tasks.all_tasks = all_tasks
     asyncio.Runner = asyncio.runners.Runner = Runner
     asyncio.run = asyncio.runners.run = run
     asyncio.new_event_loop = events.new_event_loop = lambda: loop
