@@ -16,6 +16,8 @@ _NETWORK = f"the sandbox has no network; {_TOOLS}"
 _FILES = "read and write files below /workspace, or " + _TOOLS
 _GATHER = "run coroutines at the same time with `asyncio.gather` or `asyncio.TaskGroup`"
 
+_NOBODY = "`input()` has nobody to ask: pass values as arguments and read `sys.argv`"
+
 _ADVICE = {
     "pandas": _TABLES,
     "polars": _TABLES,
@@ -66,14 +68,7 @@ _ADVICE = {
     "turtle": "the sandbox has no display; use `print`",
     "curses": "the sandbox has no terminal; use `print`",
     "webbrowser": "the sandbox has no display; use `print`",
-    "ctypes": "there are no native libraries; use pure Python",
     "_ctypes": "there are no native libraries; use pure Python",
-    "_ssl": _NETWORK,
-    "ssl": _NETWORK,
-    "lzma": "use `zlib` or `gzip`",
-    "_lzma": "use `zlib` or `gzip`",
-    "bz2": "use `zlib` or `gzip`",
-    "_bz2": "use `zlib` or `gzip`",
     "_multiprocessing": f"the sandbox has no processes; {_GATHER}",
     "_posixsubprocess": f"the sandbox has no processes; {_TOOLS}",
     "pip": "packages cannot be installed; the standard library is here",
@@ -136,10 +131,23 @@ def _refusal(error, message):
     return refuse
 
 
+def _asking(ask):
+    """`input` on what the program has as its standard input; at the end of that,
+    which mostly is at once, it says what to do instead."""
+
+    def input(prompt="", /):
+        try:
+            return ask(prompt)
+        except EOFError:
+            raise EOFError(_NOBODY) from None
+
+    input.__module__ = "builtins"
+    input.__qualname__ = "input"
+    return input
+
+
 def install(builtins, catalog):
     """Replaces what would fail obsadvicely by what says what to do instead."""
-    import concurrent.futures.process
-    import concurrent.futures.thread
     import multiprocessing.process
     import os
     import socket
@@ -152,13 +160,7 @@ def install(builtins, catalog):
 
     threads = f"the sandbox has no threads: {_GATHER}"
     threading.Thread.start = _refusal(RuntimeError, threads)
-    concurrent.futures.thread.ThreadPoolExecutor.submit = _refusal(
-        RuntimeError, threads
-    )
     processes = f"the sandbox has no processes: {_GATHER}, or {_TOOLS}"
-    concurrent.futures.process.ProcessPoolExecutor.__init__ = _refusal(
-        RuntimeError, processes
-    )
     programs = f"the sandbox has no processes: {_TOOLS}"
     subprocess.Popen.__init__ = _refusal(OSError, programs)
     subprocess.Popen.__del__ = lambda self: None
@@ -183,10 +185,7 @@ def install(builtins, catalog):
         "socketpair",
     ):
         setattr(socket, name, network)
-    builtins.input = _refusal(
-        EOFError,
-        "`input()` has nobody to ask: pass values as arguments and read `sys.argv`",
-    )
+    builtins.input = _asking(builtins.input)
     # Programs from notebooks apply it; the loop is re-entrant as it is.
     nest_asyncio = ModuleType("nest_asyncio", "Nothing to do: the loop is re-entrant.")
     nest_asyncio.apply = lambda loop=None: None

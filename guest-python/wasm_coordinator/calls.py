@@ -6,82 +6,33 @@ synchronous code blocks. Each call has one future; who awaits it does not
 matter here.
 """
 
-import dataclasses
-import datetime
-import decimal
-import enum
-import pathlib
-import uuid
 from asyncio import CancelledError
-from json import JSONDecoder
-from json.encoder import c_make_encoder, encode_basestring
-from json.scanner import c_make_scanner
 
 from componentize_py_types import Err, Ok
 from wit_world.imports import tools as host
 from wit_world.imports.types import AnswerForm
 
-from .errors import ToolArgumentError, from_call
+from .errors import ToolArgumentError, from_call, unusable
+from .values import from_json, to_json
 
 _start = host.start_call
 _cancel = host.cancel
 _wait = host.wait
 
-
-def _as_json(value):
-    """What JSON has no word for, as close as it gets."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: getattr(value, field.name)
-            for field in dataclasses.fields(value)
-        }
-    if isinstance(value, (datetime.date, datetime.time)):
-        return value.isoformat()
-    if isinstance(value, (uuid.UUID, pathlib.PurePath)):
-        return str(value)
-    if isinstance(value, decimal.Decimal):
-        number = float(value)
-        return number if decimal.Decimal(number) == value else str(value)
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (set, frozenset)):
-        return list(value)
-    if hasattr(value, "keys") and hasattr(value, "__getitem__"):
-        return {key: value[key] for key in value.keys()}
-    if hasattr(value, "__await__"):
-        raise TypeError(
-            f"a {type(value).__name__} is not a value yet: `await` it first"
-        )
-    raise TypeError(
-        f"a value of type `{type(value).__name__}` cannot be sent to a tool"
-    )
-
-
-_encode = c_make_encoder(
-    None, _as_json, encode_basestring, None, ":", ",", False, False, False
-)
-_decode = c_make_scanner(JSONDecoder())
-_join = "".join
-
-
-def to_json(arguments):
-    """The arguments object of a call as JSON text."""
-    text = _join(_encode(arguments, 0))
-    if not text.isascii():
-        # The contract's strings are Unicode; lone surrogates are not.
-        text.encode()
-    return text
+VALUE = AnswerForm.VALUE
+WHOLE = AnswerForm.WHOLE
 
 
 class Calls:
     """The calls of the session."""
 
     def __init__(self, loop):
+        # By the id of the call: its future, and what was called.
         self.futures = {}
         self.create_future = loop.create_future
         loop.outside = self
 
-    def start(self, tool, arguments):
+    def start(self, tool, arguments, form):
         """Starts a call; the future of its result is in `futures` until the
         completion comes."""
         try:
@@ -95,15 +46,16 @@ class Calls:
                 "invalid_arguments",
             ) from None
         try:
-            call = _start(tool, text, AnswerForm.VALUE)
+            call = _start(tool, text, form)
         except Err as error:
             raise from_call(error.value) from None
-        future = self.futures[call] = self.create_future()
+        future = self.create_future()
+        self.futures[call] = future, tool
         return call, future
 
-    async def call(self, tool, arguments):
+    async def call(self, tool, arguments, form=VALUE):
         """Calls a tool. Cancelling the caller cancels the call."""
-        call, future = self.start(tool, arguments)
+        call, future = self.start(tool, arguments, form)
         try:
             return await future
         except CancelledError:
@@ -111,9 +63,9 @@ class Calls:
                 _cancel(call)
             raise
 
-    def call_sync(self, tool, arguments):
+    def call_sync(self, tool, arguments, form=VALUE):
         """Calls a tool and waits for it inside the guest."""
-        _, future = self.start(tool, arguments)
+        _, future = self.start(tool, arguments, form)
         while not future.done():
             self.deliver(_wait(None))
         return future.result()
@@ -122,18 +74,20 @@ class Calls:
         """Hands completions to those who wait."""
         futures = self.futures
         for completion in completions:
-            future = futures.pop(completion.id, None)
+            future, tool = futures.pop(completion.id, (None, ""))
             if future is None or future.done():
                 # Cancelled: the completion comes all the same.
                 continue
             result = completion.result
             if type(result) is Ok:
                 try:
-                    value, _ = _decode(result.value, 0)
-                except Exception as error:
-                    # Nested deeper than the stack goes, or out of memory.
+                    value = from_json(result.value)
+                except MemoryError as error:
                     error.__traceback__ = None
                     future.set_exception(error)
+                except Exception as error:
+                    # Nested deeper than the stack goes.
+                    future.set_exception(unusable(tool, error))
                 else:
                     future.set_result(value)
             else:

@@ -44,6 +44,11 @@ def flush():
 def complain(message):
     """What `sys.exit("message")` prints."""
     try:
-        print(message, file=_err)
-    except Exception as error:
-        print(f"<exit message whose str() raised {type(error).__name__}>", file=_err)
+        text = str(message)
+    except BaseException as error:
+        text = f"<exit message whose str() raised {type(error).__name__}>"
+    try:
+        print(text, file=_err)
+    except (OSError, ValueError):
+        # The host takes no more, or the program closed it.
+        pass

@@ -4,6 +4,8 @@ from weakref import WeakKeyDictionary
 
 from wit_world.imports import types as wit
 
+from .values import from_json
+
 
 class ToolError(Exception):
     """A tool call has no result.
@@ -14,22 +16,43 @@ class ToolError(Exception):
     `unusable_answer`.
     `parameters` has the names that fit: of the tool's parameters after
     `invalid_arguments`, of tools after `unknown_tool`.
+    `code` is that of a JSON-RPC error and `data` what the server said for
+    programs, the structured part of a result that is an error included; None
+    where there is none.
     """
 
-    def __init__(self, message, server="", tool="", kind="failed", parameters=()):
+    def __init__(
+        self,
+        message,
+        server="",
+        tool="",
+        kind="failed",
+        parameters=(),
+        code=None,
+        data=None,
+    ):
         super().__init__(message)
         self.message = message
         self.server = server
         self.tool = tool
         self.kind = kind
         self.parameters = list(parameters)
+        self.code = code
+        self.data = data
 
     def __str__(self):
         return self.message
 
     def __reduce__(self):
-        arguments = self.message, self.server, self.tool, self.kind, self.parameters
-        return type(self), arguments
+        return type(self), (
+            self.message,
+            self.server,
+            self.tool,
+            self.kind,
+            self.parameters,
+            self.code,
+            self.data,
+        )
 
 
 class ToolArgumentError(ToolError):
@@ -109,10 +132,40 @@ def from_call(error):
     """The exception for a `call-error` of the contract."""
     kind, cls = _KINDS[type(error.kind)]
     parameters = getattr(error.kind, "value", ())
-    raised = cls(error.message, error.server, error.tool, kind, parameters)
+    raised = cls(
+        error.message,
+        error.server,
+        error.tool,
+        kind,
+        parameters,
+        error.code,
+        _data(error.data),
+    )
     if cls is ToolDenied or cls is ToolLimit:
         _refusals[raised] = error
     return raised
+
+
+def unusable(tool, error):
+    """The exception for an answer that cannot be read."""
+    server, _, name = tool.rpartition(".")
+    return ToolUnusableAnswer(
+        f"`{tool}` answered, so the call took effect, and the answer cannot be read: "
+        f"{type(error).__name__}: {error}",
+        server,
+        name,
+        "unusable_answer",
+    )
+
+
+def _data(text):
+    """What the server said for programs; as text where it cannot be read."""
+    if text is None:
+        return None
+    try:
+        return from_json(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def refusal(error):

@@ -9,6 +9,8 @@ import asyncio
 import builtins
 import gc
 import os
+import posix
+import signal
 import sys
 import types
 import warnings
@@ -24,13 +26,14 @@ from . import (
     calls,
     console,
     errors,
+    executors,
     immortal,
     loop,
+    names,
     preload,
     program,
     report,
     scrub,
-    servers,
     warm,
 )
 
@@ -73,7 +76,7 @@ class Guest:
         self.main = types.ModuleType("__main__")
         self.running = None
         self.started = False
-        catalog = servers.install(self.calls, builtins, self._warn)
+        catalog = names.install(self.calls, builtins, self._warn)
         absent.install(builtins, catalog)
         setattr(builtins, program.RETURN, program.Return)
         setattr(builtins, program.RUN, loop.run_awaited)
@@ -81,10 +84,29 @@ class Guest:
         # So that a call that was never awaited can be shown.
         sys.set_coroutine_origin_tracking_depth(1)
         self.loop.set_exception_handler(self._unhandled)
+        self.show_warning = warnings._showwarnmsg_impl
+        self.warn_unawaited = warnings._warn_unawaited_coroutine
         warnings._warn_unawaited_coroutine = self._unawaited
-        asyncio.to_thread = asyncio.threads.to_thread = _to_thread
+        executors.install(self._warn_once)
+        for name, end in (("_exit", program.exit_now), ("abort", program.abort_now)):
+            setattr(os, name, end)
+            setattr(posix, name, end)
+        signal.raise_signal = program.raise_signal
 
     def run(self, given):
+        try:
+            return self._run(given)
+        except BaseException as error:
+            return self._broken(error)
+
+    def resume(self, completions):
+        try:
+            self.calls.deliver(completions)
+            return self._pump()
+        except BaseException as error:
+            return self._broken(error)
+
+    def _run(self, given):
         name = given.name
         self.running = _Running(name)
         self._start(given)
@@ -100,9 +122,20 @@ class Guest:
             return self._await(result)
         return self._finish(result)
 
-    def resume(self, completions):
-        self.calls.deliver(completions)
-        return self._pump()
+    def _broken(self, error):
+        """Ends a program whose own code (a `__str__`, a property) raised where
+        its end was being told. A session goes on after that, too."""
+        kind = program.clean(type(error).__name__)
+        message = "code of the program raised this while its end was being told"
+        raised = wit.Exception(kind, message, f"{kind}: {message}\n", None)
+        memory = isinstance(error, MemoryError)
+        failure = wit.Failure_OutOfMemory if memory else wit.Failure_Raised
+        self.running = None
+        self.main.__dict__.pop(program.RESULT, None)
+        self.calls.forget()
+        self.loop.forget()
+        console.flush()
+        return wit.Step_Finished(wit.Outcome(_ERR(failure(raised)), []))
 
     def forget_programs(self):
         """Forgets that anything ran."""
@@ -196,19 +229,29 @@ class Guest:
 
     def _failed(self, error):
         if isinstance(error, SystemExit):
-            return self._exited(error.code)
+            return self._exited(error)
         raised, self.running.told_await = report.exception(error, self.running.name)
         return _ERR(_failure(error, raised))
 
-    def _exited(self, code):
-        if code is None or code == 0:
+    def _exited(self, error):
+        try:
+            code = error.code
+        except BaseException:
+            # A class of the program has a property in its place.
+            code = 1
+        if code is None:
             return _OK(wit.Value_Nothing())
-        if not isinstance(code, int):
+        if isinstance(code, int):
+            # Without what a class of the program makes of it.
+            code = int.__index__(code)
+        else:
             console.complain(code)
             code = 1
+        if code == 0:
+            return _OK(wit.Value_Nothing())
         if not -(1 << 31) <= code < 1 << 31:
             code = 1
-        return _ERR(wit.Failure_Exited(int(code)))
+        return _ERR(wit.Failure_Exited(code))
 
     def _clean_up(self, silent):
         """Ends what the program left running, and reports it unless what
@@ -216,7 +259,7 @@ class Guest:
         running = self.running
         pending = [
             task
-            for task in tasks.all_tasks(self.loop)
+            for task in loop.every_task(self.loop)
             if task is not running.task and not task.done()
         ]
         if running.task is not None and not running.task.done():
@@ -254,6 +297,10 @@ class Guest:
 
     def _unawaited(self, coroutine):
         """Called by Python when a coroutine dies that was never awaited."""
+        if warnings._showwarnmsg_impl is not self.show_warning:
+            # The program catches its warnings.
+            self.warn_unawaited(coroutine)
+            return
         if self.running is not None and len(self.running.unawaited) < _MAX_WARNINGS:
             self.running.unawaited.append(
                 f"`{coroutine.__name__}(...)` was never awaited{_origin(coroutine)}: "
@@ -262,6 +309,10 @@ class Guest:
 
     def _warn(self, sentence):
         if self.running is not None:
+            self.running.warn(sentence)
+
+    def _warn_once(self, sentence):
+        if self.running is not None and sentence not in self.running.warnings:
             self.running.warn(sentence)
 
     def _unhandled(self, _loop, context):
@@ -334,18 +385,6 @@ def _left_behind(task):
         f"the task{called} of `{name}`{where} had not ended when the program did, "
         "and was cancelled: await it"
     )
-
-
-async def _to_thread(function, /, *args, **kwargs):
-    """`asyncio.to_thread` without threads.
-
-    A synchronous tool is called asynchronously, so that calls do overlap.
-    Everything else is called now.
-    """
-    asynchronous = getattr(function, "__asynchronous__", None)
-    if asynchronous is not None:
-        return await asynchronous(*args, **kwargs)
-    return function(*args, **kwargs)
 
 
 class WitWorld(wit_world.WitWorld):

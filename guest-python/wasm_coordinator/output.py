@@ -10,9 +10,9 @@ from pathlib import PurePath
 from componentize_py_types import Err
 from wit_world.imports import output as host
 
-from . import console
-from .calls import to_json
+from . import blocks, console
 from .program import clean
+from .values import result_to_json
 
 # How objects of notebooks show themselves, the best first.
 _SHOWN = (
@@ -30,7 +30,8 @@ def emit(value=_ABSENT, mime=None, *, path=None, name=None):
 
     `emit("text")`, `emit(png)`, `emit(data, mime="application/pdf")`,
     `emit(path="chart.svg")`, and `emit({...})` for JSON. Images and sounds are
-    told by their bytes; a file by the ending of its name.
+    told by their bytes; a file by the ending of its name. A content block that
+    a tool returned, or a list of them, is shown as what it is.
     """
     if isinstance(value, PurePath) and path is None:
         value, path = _ABSENT, value
@@ -40,8 +41,18 @@ def emit(value=_ABSENT, mime=None, *, path=None, name=None):
         with open(path, "rb") as file:
             value = file.read()
         name = name or os.fsdecode(os.path.abspath(path))
-    elif not isinstance(value, (str, bytes, bytearray, memoryview)):
+    found = blocks.read(value)
+    if found is not None:
+        for value, its_mime, its_name in found:
+            _show(value, mime or its_mime, name or its_name)
+        return None
+    if not isinstance(value, (str, bytes, bytearray, memoryview)):
         value, mime = _shown(value, mime)
+    return _show(value, mime, name)
+
+
+def _show(value, mime, name):
+    """Shows a text or bytes."""
     if isinstance(value, str):
         value = clean(value)
         if mime is None and name is None:
@@ -64,13 +75,13 @@ def _shown(value, mime):
             return data, its_mime
     if value is None:
         raise TypeError("there is nothing to emit: the value is None")
-    try:
-        return to_json(value), mime
-    except TypeError:
+    text = result_to_json(value)
+    if text is None:
         raise TypeError(
             "emit() takes a text, bytes, `path=`, or what JSON can express, "
             f"not `{type(value).__name__}`"
-        ) from None
+        )
+    return text, mime
 
 
 def _emit(block):

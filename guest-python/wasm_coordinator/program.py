@@ -8,12 +8,14 @@ end. Line numbers are always those of the text as it came.
 
 import ast
 import linecache
+import signal
 from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT, PyCF_ONLY_AST
 from inspect import CO_COROUTINE
-from json.encoder import c_make_encoder, encode_basestring
 from types import CodeType
 
 from wit_world.imports import types as wit
+
+from .values import result_to_json
 
 # The names that the rewritten program uses. They are built in, so that the
 # program's own variables stay what the author wrote.
@@ -40,6 +42,39 @@ class Return(BaseException):
 
     def __init__(self, value=None):
         self.value = value
+
+
+class Exit(SystemExit):
+    """`os._exit`. The guest goes on for the session's next program, so this
+    ends the program and no more."""
+
+    __module__ = "builtins"
+
+
+def exit_now(status, /):
+    """`os._exit`."""
+    raise Exit(status)
+
+
+def abort_now():
+    """`os.abort`, with the status that a shell shows for it."""
+    raise Exit(134)
+
+
+_raise_signal = signal.raise_signal
+
+# Signals that do nothing where nobody handles them.
+_HARMLESS = {
+    getattr(signal, name, None) for name in ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH")
+}
+
+
+def raise_signal(signalnum, /):
+    """`signal.raise_signal`, with the status that a shell shows if nobody handles
+    the signal."""
+    if signal.getsignal(signalnum) is signal.SIG_DFL and signalnum not in _HARMLESS:
+        raise Exit(128 + signalnum)
+    _raise_signal(signalnum)
 
 
 def read(source, name):
@@ -212,26 +247,13 @@ def _is_main_guard(test):
     )
 
 
-def _no_json(value):
-    raise TypeError
-
-
-_encode = c_make_encoder(
-    None, _no_json, encode_basestring, None, ":", ",", False, False, False
-)
-
-
 def value_of(value):
     """The contract's word for the value of a program."""
     if value is None:
         return wit.Value_Nothing()
-    try:
-        text = "".join(_encode(value, 0))
-        text.encode()
+    text = result_to_json(value)
+    if text is not None:
         return wit.Value_Json(text)
-    except (TypeError, ValueError, RecursionError):
-        # Not JSON: sets, objects, infinities, cycles, lone surrogates.
-        pass
     try:
         text = repr(value)
     except Exception as error:

@@ -13,6 +13,7 @@ from types import CoroutineType
 
 from wit_world.imports import types as wit
 
+from . import other_language
 from .program import clean, lines_of
 
 _MAX_TRACEBACK = 64 << 10
@@ -41,6 +42,8 @@ def exception(error, program):
 
 def _exception(error, program):
     hint, forgotten = _hint(error)
+    if hint is None:
+        hint = other_language.hint(error, program)
     told = traceback.TracebackException(
         type(error),
         error,

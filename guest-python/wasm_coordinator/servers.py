@@ -19,11 +19,10 @@ from componentize_py_types import Err
 from wit_world.imports import tools as host
 from wit_world.imports.types import Language
 
-from . import errors
-from .errors import ToolError, from_call
-from .output import emit
-from .resources import functions as resource_functions
-from .search import searcher
+from . import answer, discovery, errors
+from .answer import ToolAnswer
+from .calls import WHOLE
+from .errors import from_call
 
 ASYNCHRONOUS = "servers"
 SYNCHRONOUS = "mcp_tools"
@@ -32,7 +31,8 @@ _PACKAGES = (ASYNCHRONOUS, SYNCHRONOUS)
 # How many names a message lists: enough to see what is there.
 _MAX_LISTED = 20
 
-_ERROR_NAMES = {error.__name__: error for error in errors.NAMES}
+# The classes that programs name.
+CLASSES = {each.__name__: each for each in (*errors.NAMES, ToolAnswer)}
 _IMPORT_FROM = opmap["IMPORT_FROM"]
 
 
@@ -153,10 +153,12 @@ class Binder:
         return bound | arguments
 
 
-def _document(function, module, tool):
-    """Gives a function the looks of the tool."""
+def _document(function, module, tool, stub):
+    """Gives a function the looks of the tool. `stub` is the file that
+    describes it."""
     function.__name__ = function.__qualname__ = tool.identifier
     function.__module__ = module
+    function.__stub__ = stub
     parts = [tool.description] if tool.description else []
     if tool.parameters:
         names = (
@@ -164,6 +166,10 @@ def _document(function, module, tool):
             for p in tool.parameters
         )
         parts.append("Parameters: " + ", ".join(names))
+    parts.append(
+        f"help({tool.identifier}) shows types and texts. "
+        f"{tool.identifier}.full(...) gives the whole answer, with all content blocks."
+    )
     function.__doc__ = "\n\n".join(parts)
     parameters = [
         inspect.Parameter(
@@ -182,21 +188,33 @@ def _document(function, module, tool):
     return function
 
 
-def _asynchronous(calls, full, bind):
+def _asynchronous(calls, name, bind):
     call = calls.call
 
     async def tool(*args, **kwargs):
-        return await call(full, bind(args, kwargs))
+        return await call(name, bind(args, kwargs))
 
+    async def full(*args, **kwargs):
+        """Calls the tool and gives its whole answer."""
+        return answer.read(await call(name, bind(args, kwargs), WHOLE))
+
+    tool.full = full
     return tool
 
 
-def _synchronous(calls, full, bind):
+def _synchronous(calls, name, bind):
     call = calls.call_sync
 
     def tool(*args, **kwargs):
-        return call(full, bind(args, kwargs))
+        return call(name, bind(args, kwargs))
 
+    def full(*args, **kwargs):
+        """Calls the tool and gives its whole answer."""
+        return answer.read(call(name, bind(args, kwargs), WHOLE))
+
+    tool.full = full
+    tool.__asynchronous__ = _asynchronous(calls, name, bind)
+    full.__asynchronous__ = tool.__asynchronous__.full
     return tool
 
 
@@ -209,6 +227,8 @@ class ServerModule(ModuleType):
             raise AttributeError(name)
         tool = self.__find__(name)
         if tool is None:
+            if name == "list_tools":
+                return discovery.tool_lister(self.__name__, self.__tools__)
             raise _missing(*self.__absent__(name), self.__name__)
         # One function, whatever it is called.
         known = name != tool.identifier
@@ -266,15 +286,15 @@ class PackageModule(ModuleType):
             if name == "__all__":
                 return [server.identifier for server in self.__catalog__.servers()]
             raise AttributeError(name)
-        if name in _ERROR_NAMES:
-            return _ERROR_NAMES[name]
+        if name in CLASSES:
+            return CLASSES[name]
         # A server of the same name comes first: the operator named it.
         if name in self.__functions__ and self.__catalog__.server(name) is None:
             return self.__functions__[name]
         return importlib_import(f"{self.__name__}.{name}")
 
     def __dir__(self):
-        return sorted({*self.__all__, *self.__functions__, *_ERROR_NAMES})
+        return sorted({*self.__all__, *self.__functions__, *CLASSES})
 
 
 def importlib_import(name):
@@ -296,10 +316,10 @@ def _missing(what, listing, module):
 class Finder:
     """The importer of both packages."""
 
-    def __init__(self, calls, functions):
+    def __init__(self, calls):
         self.calls = calls
-        # What both packages have beside servers, by package.
-        self.functions = functions
+        # What each package has beside servers, set by `install`.
+        self.functions = {}
         self.catalog = Catalog()
 
     def find_spec(self, name, path=None, target=None):
@@ -310,7 +330,7 @@ class Finder:
         if not server:
             state = None
         elif not tool:
-            if server in _ERROR_NAMES or (
+            if server in CLASSES or (
                 server in self.functions[package]
                 and self.catalog.server(server) is None
             ):
@@ -380,6 +400,7 @@ class Finder:
         module.__dict__.update(
             __tool__=tool.identifier,
             __about__=tool,
+            __stub__=function.__stub__,
             __find__=server.__find__,
             __all__=[tool.identifier],
             __doc__=function.__doc__,
@@ -389,16 +410,15 @@ class Finder:
         name = module.__name__
         package = name.partition(".")[0]
         tools = self.catalog.tools(server)
+        folder = f"{discovery.STUBS}/{server.identifier}"
         make = _asynchronous if package == ASYNCHRONOUS else _synchronous
         calls = self.calls
 
         def make_function(tool):
-            full = f"{server.name}.{tool.name}"
             binder = Binder(tool.identifier, tool.parameters)
-            function = make(calls, full, binder.bind)
-            if make is _synchronous:
-                function.__asynchronous__ = _asynchronous(calls, full, binder.bind)
-            return _document(function, name, tool)
+            function = make(calls, f"{server.name}.{tool.name}", binder.bind)
+            stub = f"{folder}/{tool.identifier}.py"
+            return _document(function, name, tool, stub)
 
         module.__dict__.update(
             __server__=server.name,
@@ -406,79 +426,8 @@ class Finder:
             __catalog__=self.catalog,
             __tools__=tools,
             __make__=make_function,
+            __stub__=f"{folder}/README.md",
             __all__=list(tools),
             __doc__=f"The tools of the MCP server {server.name}: "
             + _listing(list(tools)),
         )
-
-
-class Tools:
-    """`tools.SERVER.TOOL(...)`, without an import."""
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return importlib_import(f"{ASYNCHRONOUS}.{name}")
-
-    def __dir__(self):
-        return dir(importlib_import(ASYNCHRONOUS))
-
-    def __repr__(self):
-        return "<the tools of this session: tools.SERVER.TOOL(...)>"
-
-
-def install(calls, builtins, warn):
-    """Puts the importer first, and the functions that need no import into
-    the built-in names. `warn` takes a sentence for the author of a program.
-    Returns what is known of the servers."""
-
-    def named(tool, arguments, more, keywords):
-        if isinstance(arguments, str):
-            # call_tool("server", "tool", {...})
-            tool, arguments = f"{tool}.{arguments}", more
-        if arguments is None:
-            return tool, keywords
-        if not isinstance(arguments, dict):
-            raise TypeError(
-                f"the arguments of `{tool}` must be a dict, "
-                f"not `{type(arguments).__name__}`"
-            )
-        return tool, arguments | keywords if keywords else arguments
-
-    async def call_tool(tool, arguments=None, more=None, /, **keywords):
-        """Calls a tool by its name, `server.tool`."""
-        return await calls.call(*named(tool, arguments, more, keywords))
-
-    def call_tool_sync(tool, arguments=None, more=None, /, **keywords):
-        """Calls a tool by its name, `server.tool`, and waits for it."""
-        return calls.call_sync(*named(tool, arguments, more, keywords))
-
-    call_tool_sync.__asynchronous__ = call_tool
-    for function in (call_tool, call_tool_sync):
-        function.__module__ = "builtins"
-        function.__qualname__ = function.__name__
-    builtins.call_tool = builtins.callMCPTool = call_tool
-    builtins.call_tool_sync = call_tool_sync
-    builtins.tools = Tools()
-    builtins.search_tools = searcher(warn)
-    builtins.emit = emit
-    for name, error in _ERROR_NAMES.items():
-        setattr(builtins, name, error)
-    asynchronous, synchronous = resource_functions(calls)
-    for name, function in asynchronous.items():
-        setattr(builtins, name, function)
-    both = {
-        "search_tools": builtins.search_tools,
-        "tools": builtins.tools,
-        "emit": emit,
-    }
-    functions = {
-        ASYNCHRONOUS: both | {"call_tool": call_tool} | asynchronous,
-        SYNCHRONOUS: both | {"call_tool": call_tool_sync} | synchronous,
-    }
-    finder = Finder(calls, functions)
-    sys.meta_path.insert(0, finder)
-    return finder.catalog
-
-
-__all__ = ["ToolError", "install"]

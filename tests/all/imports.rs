@@ -54,8 +54,10 @@ fn help_shows_a_tool_and_not_our_machinery() {
         "from servers.fixture.add import add",
     ] {
         let report = place.python(&format!("{import}\nhelp(add)"));
-        contains(&report["stdout"], "add(a, b)");
-        contains(&report["stdout"], "Parameters: a, b");
+        contains(
+            &report["stdout"],
+            "async def add(a: int, b: int) -> Result:",
+        );
         assert!(
             !report["stdout"]
                 .as_str()

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::client::Client;
 use crate::harness::{Place, contains, error, ok};
 
 #[track_caller]
@@ -149,8 +150,9 @@ fn the_last_expression_is_the_result() {
         json!({ "a": [1, 2], "b": null })
     );
     assert_eq!(result("x = 5"), json!(null));
-    assert_eq!(result("{1, 2} - {2}"), json!("{1}"));
+    assert_eq!(result("{1, 2} - {2}"), json!([1]));
     assert_eq!(result("float('nan')"), json!("nan"));
+    assert_eq!(result("object"), json!("<class 'object'>"));
     assert_eq!(result("1\nif True:\n    2"), json!(null));
 }
 
@@ -285,5 +287,136 @@ fn random_numbers_differ_between_sandboxes() {
     let (one, two) = (result(source), result(source));
     for i in 0..3 {
         assert_ne!(one[i], two[i]);
+    }
+}
+
+#[test]
+fn the_whole_answer_of_a_call_has_what_a_plain_call_leaves_out() {
+    let place = Place::with_fixture(&[]);
+    let source = "\
+import mcp_tools.fixture
+from servers.fixture import mixed
+answer = await mixed.full()
+wrapped = await call_tool_full('fixture.wrapped')
+[[block['type'] for block in answer.content], wrapped.value, wrapped.structured_content,
+ wrapped.meta, mcp_tools.fixture.wrapped.full() == wrapped]";
+    assert_eq!(
+        ok(place.python(source)),
+        json!([
+            ["text", "image", "resource_link"],
+            [1, 2, 3],
+            { "result": [1, 2, 3] },
+            { "fastmcp": { "wrap_result": true } },
+            true,
+        ])
+    );
+}
+
+#[test]
+fn an_error_of_a_server_keeps_its_code() {
+    let place = Place::with_fixture(&[]);
+    let source = "\
+try:
+    await call_tool('fixture.refuse', {'code': -32001})
+except ToolError as error:
+    found = error.code, error.data, error.kind
+found";
+    assert_eq!(ok(place.python(source)), json!([-32001, null, "failed"]));
+}
+
+#[test]
+fn blocks_of_a_tool_are_emitted_as_what_they_are() {
+    let place = Place::with_fixture(&[]);
+    let source = "\
+blocks = await call_tool('fixture.mixed')
+emit(blocks[1])
+emit(blocks[:2])
+emit({'type': 'resource', 'resource': {'uri': 'a://b/c.csv', 'mimeType': 'text/csv', 'text': 'x,y'}})
+emit({'type': 'image', 'note': 'only data'})
+try:
+    emit({'type': 'image', 'mimeType': 'image/png', 'data': '?'})
+except ValueError as error:
+    print(error)";
+    let report = place.python(source);
+    let content = report["content"].as_array().unwrap();
+    let kinds: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(
+        kinds,
+        ["image", "text", "image", "resource", "text"],
+        "{report:#}"
+    );
+    assert_eq!(content[0]["mimeType"], "image/png");
+    assert_eq!(content[3]["resource"]["text"], "x,y");
+    contains(&report["stdout"], "no Base64");
+}
+
+#[test]
+fn javascript_that_is_sent_as_python_is_said_to_be_that() {
+    for source in [
+        "const x = 1;\nx",
+        "console.log(1)",
+        "import { add } from 'servers/fixture';",
+        "function f(a) { return a }",
+        "[1, 2].map((x) => x + 1)",
+        "interface A { a: string }",
+        "// a comment\nlet a = 1",
+        "JSON.stringify({})",
+    ] {
+        let report = Place::new().python(source);
+        contains(&error(&report)["message"], "looks like JavaScript");
+    }
+    for source in ["x = (1", "print 'a => b'", "x = '===' )", "nothing"] {
+        let report = Place::new().python(source);
+        let failure = error(&report).to_string();
+        assert!(!failure.contains("JavaScript"), "{failure}");
+    }
+    let report = Place::new().python("{'a': null}");
+    contains(&error(&report)["message"], "`None`");
+}
+
+#[test]
+fn every_exit_is_an_end_and_keeps_the_variables_of_the_session() {
+    let place = Place::new();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    client.python_in(&session, "x = 1");
+    for (source, error) in [
+        ("import os\nos._exit(0)", None),
+        ("import os\nos._exit(3)", Some("status 3")),
+        ("import os\nos.abort()", Some("status 134")),
+        (
+            "import signal\nsignal.raise_signal(signal.SIGTERM)",
+            Some("status 143"),
+        ),
+        (
+            "import asyncio, os\nasync def f():\n    os._exit(4)\nawait asyncio.gather(f(), f())",
+            Some("status 4"),
+        ),
+        (
+            "class S(SystemExit):\n    def __str__(self):\n        raise SystemExit\nraise S(S())",
+            Some("status 1"),
+        ),
+        (
+            "class S(SystemExit):\n    @property\n    def code(self):\n        raise KeyboardInterrupt\nraise S",
+            Some("status 1"),
+        ),
+        (
+            "class E(Exception):\n    def __str__(self):\n        raise SystemExit\nraise E",
+            Some(""),
+        ),
+        (
+            "class R:\n    def __repr__(self):\n        raise KeyboardInterrupt\nR()",
+            Some(""),
+        ),
+    ] {
+        let data = client.python_in(&session, source);
+        match error {
+            None => assert_eq!(data["status"], "ok", "{source}: {data:#}"),
+            Some(message) => {
+                assert_eq!(data["status"], "error", "{source}: {data:#}");
+                contains(&data["error"]["message"], message);
+            }
+        }
+        assert_eq!(client.python_in(&session, "x")["result"], 1, "{source}");
     }
 }
