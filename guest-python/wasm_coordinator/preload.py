@@ -5,6 +5,7 @@ settings of the interpreter that they find.
 import importlib
 import os
 import sys
+import zipimport
 from importlib.machinery import (
     BuiltinImporter,
     FileFinder,
@@ -14,10 +15,12 @@ from importlib.machinery import (
 )
 
 from . import console, library, zones
+from .stand_ins import _bz2, _lzma
 
 # Imported before the snapshot. Everything else costs its price when a program
 # imports it.
 _MODULES = """
+bz2 lzma
 __future__ abc argparse array ast asyncio base64 bisect builtins calendar cmath
 codecs collections collections.abc concurrent.futures contextlib contextvars
 copy copyreg csv dataclasses datetime decimal difflib dis encodings.ascii
@@ -78,16 +81,32 @@ def chdir(path):
 
 def load():
     """Imports what is imported, packs what is not."""
+    # First: others, such as `zipfile`, look once whether they are there.
+    sys.modules.update(_bz2=_bz2, _lzma=_lzma)
     for name in _MODULES:
         importlib.import_module(name)
     rest = library.pack(library.HOME)
-    zones.install(zones.pack())
+    rest.adopt()
+    packed_zones = zones.pack()
+    zones.install(packed_zones)
     console.install()
     os.chdir = chdir
     sys.dont_write_bytecode = True
     sys.path[:] = [WORKSPACE]
-    sys.path_hooks[:] = [_refuse_stubs, FileFinder.path_hook((_SourceLoader, [".py"]))]
-    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, rest, PathFinder]
+    # Folders first: most places are folders. Byte code of an archive is as
+    # little to be taken as that of a folder.
+    folders = FileFinder.path_hook((_SourceLoader, [".py"]))
+    sys.path_hooks[:] = [_refuse_stubs, folders, zipimport.zipimporter]
+    zipimport._zip_searchorder = tuple(
+        place for place in zipimport._zip_searchorder if not place[1]
+    )
+    sys.meta_path[:] = [
+        BuiltinImporter,
+        FrozenImporter,
+        rest,
+        packed_zones,
+        PathFinder,
+    ]
 
 
 def settle():
