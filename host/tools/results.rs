@@ -50,12 +50,17 @@ pub(super) enum NoResult {
 ///
 /// `is_wrapped` tells that the tool's output schema is a wrapper.
 pub(super) fn read(answer: Answer, is_wrapped: bool, form: AnswerForm) -> Result<String, NoResult> {
-    let content = match answer {
-        Answer::Value(value) => Content {
-            structured: Some(to_raw_value(&value).expect("a value is JSON")),
-            ..Content::default()
-        },
-        Answer::Content(content) => content,
+    let (content, is_wrapped) = match answer {
+        Answer::Value(value) => {
+            let content = Content {
+                structured: Some(to_raw_value(&value).expect("a value is JSON")),
+                ..Content::default()
+            };
+            // The schema has a wrapper for the sake of the protocol, and the
+            // value has none.
+            (content, false)
+        }
+        Answer::Content(content) => (content, is_wrapped),
     };
     if content.is_error {
         return Err(failed(&content));
