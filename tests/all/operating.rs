@@ -124,6 +124,17 @@ async fn message(answer: reqwest::Response) -> Value {
 }
 
 #[tokio::test]
+async fn results_keep_their_digits_over_http() {
+    let place = Place::with_fixture(&[]);
+    let server = Server::start(&place, &[]);
+    let code = json!({ "code": "[18446744073709551617, 1.5, '18446744073709551617']" });
+    let answer = server.call(TOKEN, "execute", code).send().await.unwrap();
+    let text = answer.text().await.unwrap();
+    let expected = r#""result":[18446744073709551617,1.5,"18446744073709551617"]"#;
+    assert!(text.contains(expected), "{text}");
+}
+
+#[tokio::test]
 async fn a_session_over_http_belongs_to_the_caller_that_opened_it() {
     let place = Place::with_fixture(&[]);
     let server = Server::start(&place, &[]);

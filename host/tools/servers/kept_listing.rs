@@ -352,7 +352,7 @@ mod tests {
             "",
             "[]",
             "{\"tools\": 7}",
-            "{\"tools\": [], \"nextCursor\": \"x\"}",
+            "{\"tools\": [{\"name\": \"a\"}], \"nextCursor\": \"x\"}",
         ] {
             fs::write(&file, nonsense).unwrap();
             assert_eq!(names(&folder, &spec), None, "{nonsense}");
