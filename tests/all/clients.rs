@@ -346,7 +346,7 @@ outcomes"
 
         let question = steps.next("asked");
         contains(&question["message"], "`remote.add`");
-        contains(&question["message"], r#"{"a":20,"b":22}"#);
+        contains(&question["message"], "\"a\": 20\n\"b\": 22");
         let allowed = steps.data("allowed");
         assert_eq!(
             (&allowed["status"], &allowed["result"]),

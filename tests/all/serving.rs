@@ -409,7 +409,9 @@ fn a_client_that_can_ask_is_asked_and_another_is_refused() {
     assert_eq!(data["status"], "denied", "{data}");
     contains(&data["error"]["message"], "was refused by the user");
     assert_eq!(questions.len(), 1);
-    assert!(questions[0].contains("`fixture.add`") && questions[0].contains(r#"{"a":20,"b":22}"#));
+    assert!(
+        questions[0].contains("`fixture.add`") && questions[0].contains("\"a\": 20\n\"b\": 22")
+    );
     let (data, questions) = run("allow this call");
     assert_eq!(
         (&data["status"], questions.len()),
