@@ -127,6 +127,13 @@ impl Session {
         self.sandbox.console().watch_content(Some(watcher));
     }
 
+    /// Lets programs read the standard input of this process, as they ask for
+    /// it. By default theirs is empty. Call it before the first run, in a process
+    /// whose standard input is nobody else's.
+    pub fn inherit_stdin(&mut self) {
+        self.sandbox.inherit_stdin();
+    }
+
     /// Sets who is asked when a call of the next runs needs consent, and hears
     /// what happens. Nobody is by default, so such calls are refused.
     pub fn set_callbacks(&mut self, callbacks: Option<Arc<dyn HostCallbacks>>) {

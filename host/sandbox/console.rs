@@ -130,15 +130,20 @@ impl Console {
         let used = (inner.stdout.len() + inner.stderr.len()) as u64;
         let room = inner.max_output.saturating_sub(used);
         let fits = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        let kept = &bytes[..fits];
+        let is_cut = fits < bytes.len();
+        let kept = &bytes[..if is_cut { boundary(bytes, fits) } else { fits }];
         if let Some(watcher) = &mut inner.watcher {
             watcher(stream, kept);
         }
-        match stream {
-            Stream::Stdout => inner.stdout.extend_from_slice(kept),
-            Stream::Stderr => inner.stderr.extend_from_slice(kept),
-        }
-        if fits < bytes.len() {
+        let printed = match stream {
+            Stream::Stdout => &mut inner.stdout,
+            Stream::Stderr => &mut inner.stderr,
+        };
+        printed.extend_from_slice(kept);
+        if is_cut {
+            // Also when the character began in an earlier write.
+            let whole = boundary(printed, printed.len());
+            printed.truncate(whole);
             Err(LimitReached(Limit::Output(inner.max_output)))
         } else {
             Ok(())
@@ -156,6 +161,22 @@ impl Console {
             console: self.clone(),
             stream,
         }
+    }
+}
+
+/// The last place up to `at` that is not inside a character. Bytes that are no
+/// UTF-8 have no characters, so any place is right for them.
+fn boundary(bytes: &[u8], at: usize) -> usize {
+    let start = bytes[..at]
+        .iter()
+        .rev()
+        .take(4)
+        .position(|byte| byte & 0xc0 != 0x80);
+    let Some(back) = start else { return at };
+    let start = at - back - 1;
+    match std::str::from_utf8(&bytes[start..at]) {
+        Err(error) if error.error_len().is_none() => start,
+        _ => at,
     }
 }
 
@@ -211,5 +232,38 @@ impl OutputStream for ConsoleStream {
 
     fn check_write(&mut self) -> StreamResult<usize> {
         Ok(WRITE_PERMIT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is kept of these writes under a limit of four bytes.
+    fn kept(writes: &[&[u8]]) -> Vec<u8> {
+        let console = Console::new();
+        console.begin(&Limits {
+            max_output: 4,
+            ..Limits::default()
+        });
+        let mut refused = false;
+        for bytes in writes {
+            refused = console.write(Stream::Stdout, bytes).is_err();
+        }
+        assert!(refused);
+        console.take().stdout
+    }
+
+    #[test]
+    fn the_output_limit_cuts_no_character_apart() {
+        assert_eq!(kept(&["ab€d".as_bytes()]), b"ab");
+        assert_eq!(kept(&["a€d".as_bytes()]), "a€".as_bytes());
+        assert_eq!(kept(&["😀😀".as_bytes()]), "😀".as_bytes());
+        let euro = "€".as_bytes();
+        assert_eq!(kept(&[b"ab", &euro[..1], &euro[1..]]), b"ab");
+        assert_eq!(kept(&[b"ab", &euro[..2], &euro[2..]]), b"ab");
+        // Bytes are kept as they are.
+        assert_eq!(kept(&[b"\xff\xff\xff\xff\xff"]), b"\xff\xff\xff\xff");
+        assert_eq!(kept(&[b"\x80\x80\x80\x80\x80"]), b"\x80\x80\x80\x80");
     }
 }

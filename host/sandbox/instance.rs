@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
@@ -182,7 +183,32 @@ impl Instance {
         };
         match limit {
             Some(limit) => RunError::Limit(limit),
+            None if let Some(errno) = of_the_machine(&error) => {
+                RunError::Host(Error::host(refused(errno), error))
+            }
             None => RunError::Crashed(format!("{:#}", error)),
         }
+    }
+}
+
+/// What the machine said when it refused what an instance needs. What it
+/// refuses to programs is a code of theirs and ends none.
+fn of_the_machine(error: &wasmtime::Error) -> Option<Errno> {
+    error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(errno) => Some(*errno),
+        None => cause.downcast_ref().and_then(Errno::from_io_error),
+    })
+}
+
+/// What failed, for everybody.
+fn refused(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOMEM => {
+            "the machine gives the sandbox no memory (`ulimit -v` may bound it): reserving it"
+        }
+        Errno::FBIG => {
+            "the machine allows no file as large as a sandbox (`ulimit -f` bounds it): its image"
+        }
+        _ => "the machine refuses what a sandbox needs: making one",
     }
 }

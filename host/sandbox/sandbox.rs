@@ -53,9 +53,16 @@ impl Sandbox {
                 console: Console::new(),
                 files: FilesCtx::with_mounts(mounts),
                 tree,
+                inherits_stdin: false,
             },
             slots: Default::default(),
         }
+    }
+
+    /// Lets programs read the standard input of this process. Theirs is empty
+    /// otherwise.
+    pub fn inherit_stdin(&mut self) {
+        self.shared.inherits_stdin = true;
     }
 
     /// What the current or last run printed.

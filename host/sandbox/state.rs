@@ -21,6 +21,8 @@ pub(crate) struct Shared {
     pub(crate) files: FilesCtx,
     /// What is mounted at `/servers`.
     pub(crate) tree: ServerTree,
+    /// Programs read the standard input of this process; else theirs is empty.
+    pub(crate) inherits_stdin: bool,
 }
 
 /// The state behind every host function of one instance.
@@ -37,13 +39,17 @@ impl State {
     pub(crate) fn new(limits: &Limits, shared: &Shared, arguments: &[String]) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let wasi = WasiCtx::builder()
-            .args(arguments)
+        let mut wasi = WasiCtx::builder();
+        wasi.args(arguments)
             .stdout(shared.console.stream(Stream::Stdout))
-            .stderr(shared.console.stream(Stream::Stderr))
-            .build();
+            .stderr(shared.console.stream(Stream::Stderr));
+        if shared.inherits_stdin {
+            // Reads nothing before it is asked to, and then no more than one
+            // buffer of bounded size.
+            wasi.inherit_stdin();
+        }
         Self {
-            wasi,
+            wasi: wasi.build(),
             table,
             shared: shared.clone(),
             ledger: Ledger::new(limits),

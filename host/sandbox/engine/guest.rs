@@ -34,6 +34,14 @@ impl Guest {
         }
     }
 
+    /// What it is, with its version, for people.
+    pub fn version(self) -> &'static str {
+        match self {
+            Self::Python => "CPython 3.14.0",
+            Self::JavaScript => "QuickJS-ng 0.16.2",
+        }
+    }
+
     fn archive(self) -> &'static [u8] {
         match self {
             Self::Python => include_bytes!("../guests/python.wasm.zst"),

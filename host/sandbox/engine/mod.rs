@@ -7,6 +7,7 @@ mod guest;
 mod ticker;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -42,6 +43,13 @@ pub enum Compilation {
     },
     /// It ended, well or not.
     Ended(Guest),
+    /// What was compiled cannot be kept, so the next process compiles again.
+    NotKept {
+        /// The guest.
+        guest: Guest,
+        /// Why the cache does not take it.
+        why: io::ErrorKind,
+    },
 }
 
 /// How an [`Engine`] is set up.
@@ -75,7 +83,8 @@ pub struct Engine {
 
 struct Shared {
     options: EngineOptions,
-    cache: Option<Cache>,
+    /// `None` if it is not wanted.
+    cache: Option<io::Result<Cache>>,
     /// One for each [`Metering`], made when first asked for.
     variants: [OnceLock<EngineVariant>; Metering::ALL.len()],
     /// Held while one of the above, or a guest in it, is made.
@@ -107,15 +116,13 @@ impl Engine {
     /// When this machine cannot run WebAssembly. A cache folder that cannot be
     /// used is only a warning in the log.
     pub fn new(options: EngineOptions) -> Result<Self, Error> {
-        let cache = options.cache.as_ref().and_then(|folder| {
-            Cache::open(folder)
-                .inspect_err(|error| {
-                    tracing::warn!(
-                        "compiled code is not kept in `{}`: {error}",
-                        folder.display()
-                    )
-                })
-                .ok()
+        let cache = options.cache.as_ref().map(|folder| {
+            Cache::open(folder).inspect_err(|error| {
+                tracing::warn!(
+                    "compiled code is not kept in `{}`: {error}",
+                    folder.display()
+                )
+            })
         });
         let shared = Shared {
             options,
@@ -191,7 +198,7 @@ impl Engine {
             .shared
             .cache
             .as_ref()
-            .and_then(|cache| cache.load(engine, &name));
+            .and_then(|cache| cache.as_ref().ok()?.load(engine, &name));
         let component = match cached {
             Some(component) => component,
             None => self.compile(engine, guest, &name)?,
@@ -218,10 +225,16 @@ impl Engine {
         let compiled = Component::from_binary(engine, &bytes);
         observe(Compilation::Ended(guest));
         let component = compiled?;
-        if let Some(cache) = &self.shared.cache
-            && let Err(error) = cache.store(name, &component.serialize()?)
-        {
-            tracing::warn!("compiled code is not kept: {error}");
+        let kept = match &self.shared.cache {
+            None => Ok(()),
+            Some(Err(error)) => Err(error.kind()),
+            Some(Ok(cache)) => cache
+                .store(name, &component.serialize()?)
+                .inspect_err(|error| tracing::warn!("compiled code is not kept: {error}"))
+                .map_err(|error| error.kind()),
+        };
+        if let Err(why) = kept {
+            observe(Compilation::NotKept { guest, why });
         }
         Ok(component)
     }

@@ -131,7 +131,7 @@ impl From<Error> for ErrorCode {
             Error::Planted(_) | Error::InUse | Error::Access => Self::Access,
             Error::DiskFull => Self::InsufficientSpace,
             Error::Io => Self::Io,
-            Error::Limit(FileLimit::FileSize(_)) => Self::FileTooLarge,
+            Error::HostFileSize | Error::Limit(FileLimit::FileSize(_)) => Self::FileTooLarge,
             Error::Limit(FileLimit::Bytes(_) | FileLimit::Inodes(_)) => Self::InsufficientSpace,
             Error::Limit(FileLimit::Depth(_)) => Self::NameTooLong,
             // WASI has no code for too many open files.

@@ -511,6 +511,7 @@ impl From<Errno> for Error {
             Errno::ISDIR => Self::IsDirectory,
             Errno::NAMETOOLONG => Self::NameTooLong,
             Errno::NOSPC | Errno::DQUOT => Self::DiskFull,
+            Errno::FBIG => Self::HostFileSize,
             Errno::ACCESS | Errno::PERM => Self::Access,
             Errno::ROFS => Self::ReadOnly,
             Errno::BADF => Self::BadDescriptor,

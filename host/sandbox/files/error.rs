@@ -62,6 +62,9 @@ pub enum Error {
     /// The host's own disk is full.
     #[error("no space left on the disk of the host")]
     DiskFull,
+    /// The host allows us no larger file (`ulimit -f`, or its file system).
+    #[error("the host allows no larger file")]
+    HostFileSize,
     /// The host does not let us.
     #[error("permission denied by the host")]
     Access,
