@@ -85,7 +85,7 @@ pub use session::{Files, Session, SessionOptions};
 pub use tools::servers::{
     CALL_TIMEOUT, DOWNLOAD_TIMEOUT, Definition, Excluded, Fault, FaultKind, Http, Listing,
     LocalTools, PassThrough, START_TIMEOUT, ServerEvent, ServerLimits, ServerObserver, ServerSpec,
-    ServerState, ServerStatus, SpecError, Stdio, Transport,
+    ServerState, ServerStatus, SpecError, Stdio, Transport, Unusable,
 };
 pub use tools::{
     Answering, Approval, BadPattern, CallLog, Declined, FinishedCall, Grants, HostCallbacks,

@@ -26,6 +26,9 @@ use super::{
 /// excerpt costs a pass over the text.
 const MAX_PROBLEMS: usize = 50;
 
+/// Faults kept of one server: enough to mend it, and no more of the screen.
+const MAX_FAULTS: usize = 4;
+
 /// Reads `text` into a tree.
 pub(super) fn parse<'t>(file: &Path, text: &'t str) -> Result<Value<'t>, Error> {
     let collect = CollectOptions::default();
@@ -75,6 +78,8 @@ pub(super) struct Report<'t> {
     /// Text that is not shown in excerpts.
     covered: Vec<Range<usize>>,
     pub(super) errors: Vec<Diagnostic>,
+    /// What is wrong with single servers, which fail alone.
+    pub(super) faults: Vec<Diagnostic>,
     pub(super) warnings: Vec<Diagnostic>,
 }
 
@@ -87,8 +92,20 @@ impl<'t> Report<'t> {
             text,
             covered,
             errors: Vec::new(),
+            faults: Vec::new(),
             warnings: Vec::new(),
         }
+    }
+
+    /// Makes faults of one server of the errors from the given one on. Gives the
+    /// first.
+    pub(super) fn faults_since(&mut self, first: usize) -> Option<Diagnostic> {
+        let of_server = self.errors.split_off(first.min(self.errors.len()));
+        let first = of_server.first().cloned();
+        let room = MAX_PROBLEMS.saturating_sub(self.faults.len());
+        self.faults
+            .extend(of_server.into_iter().take(room.min(MAX_FAULTS)));
+        first
     }
 
     pub(super) fn error(

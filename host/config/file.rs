@@ -22,8 +22,33 @@ pub(crate) struct Context<'a> {
     pub(crate) own_program: Option<&'a Path>,
 }
 
+impl Context<'_> {
+    /// The folder that people work in. Editors keep their file in a folder of
+    /// their own inside it.
+    pub(crate) fn workspace_folder(&self) -> &Path {
+        let is_editors = |folder: &Path| {
+            let name = folder.file_name().and_then(|name| name.to_str());
+            matches!(name, Some(".vscode" | ".cursor" | ".zed" | ".idea"))
+        };
+        match self.folder.parent() {
+            Some(parent) if is_editors(self.folder) => parent,
+            _ => self.folder,
+        }
+    }
+
+    /// The home directory, by the variable that names it.
+    pub(crate) fn home(&self) -> Option<String> {
+        (self.variables)("HOME")
+            .ok()
+            .filter(|home| !home.is_empty())
+    }
+}
+
 /// Keys at the top of the file that are ours, or that every client has.
 const KEYS: &[&str] = &["mcpServers", "servers", "coordinator"];
+
+/// Under which other clients keep the same entries.
+const FOREIGN: &[&str] = &["mcp", "mcp.servers", "context_servers"];
 
 /// Reads the text of a configuration file.
 pub(crate) fn parse(
@@ -43,13 +68,16 @@ pub(crate) fn parse(
     let mut servers = Servers::default();
     for field in &fields {
         match field.name {
-            "mcpServers" | "servers" => {
+            key if matches!(key, "mcpServers" | "servers")
+                || FOREIGN.contains(&key) && !is_server(field.value) =>
+            {
+                let (section, key) = inner(field.value, field.name);
                 let reader = servers::Reader {
                     context,
                     settings: &settings,
                     report: &mut report,
                 };
-                reader.read(field.value, field.name, &mut servers);
+                reader.read(section, key, &mut servers);
             }
             // Read above, the schema of the file, values other clients ask for.
             "coordinator" | "$schema" | "inputs" => {}
@@ -90,7 +118,9 @@ pub(crate) fn parse(
             );
         }
     }
-    let found = fields.iter().any(|field| KEYS.contains(&field.name));
+    let found = fields
+        .iter()
+        .any(|field| KEYS.contains(&field.name) || FOREIGN.contains(&field.name));
     if !found && report.errors.is_empty() && report.warnings.is_empty() {
         let hint =
             "write `{ \"mcpServers\": { … } }`, or let `wasm-coordinator init` write a first file";
@@ -100,12 +130,14 @@ pub(crate) fn parse(
             Some(hint.to_owned()),
         );
     }
+    let place = |error: &Diagnostic| error.place.as_ref().map(|place| (place.line, place.column));
     if !report.errors.is_empty() {
-        let place =
-            |error: &Diagnostic| error.place.as_ref().map(|place| (place.line, place.column));
+        // Told together: they are mended together.
+        report.errors.append(&mut report.faults);
         report.errors.sort_by_key(place);
         return Err(Error::new(report.errors));
     }
+    report.warnings.append(&mut report.faults);
     settings.tools.deny.extend(servers.denied);
     Ok(Configuration {
         origin: Some(file.to_owned()),
@@ -118,6 +150,18 @@ pub(crate) fn parse(
         serve: settings.serve,
         warnings: report.warnings,
     })
+}
+
+/// The object that holds the entries. VS Code and OpenCode have it inside `mcp`.
+fn inner<'v>(value: &'v Value<'v>, key: &'v str) -> (&'v Value<'v>, &'v str) {
+    if key == "mcp"
+        && let Value::Object(object) = value
+        && let Some(servers) = object.get("servers")
+        && !is_server(&servers.value)
+    {
+        return (&servers.value, "mcp.servers");
+    }
+    (value, key)
 }
 
 fn is_server(value: &Value<'_>) -> bool {

@@ -22,6 +22,7 @@ use tools::{
 use crate::serve::{ServeOptions, SessionBounds};
 use crate::session::{Files, SessionOptions};
 
+mod command;
 mod diagnostic;
 mod document;
 mod file;

@@ -4,7 +4,7 @@
 //! value means the same in both. Printing gives text that parses back to the
 //! same value. Knows nothing of what the amounts limit.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 /// A number of bytes.
 ///
@@ -62,7 +62,7 @@ const TIME_UNITS: &[(&str, u64)] = &[
 pub struct NotAnAmount {
     text: String,
     reason: &'static str,
-    example: &'static str,
+    example: Cow<'static, str>,
 }
 
 impl fmt::Display for NotAnAmount {
@@ -77,6 +77,27 @@ impl fmt::Display for NotAnAmount {
 }
 
 impl std::error::Error for NotAnAmount {}
+
+impl Bytes {
+    /// Reads an amount of memory for a program. A plain number that is too small
+    /// for any was meant as megabytes, so it is refused.
+    ///
+    /// # Errors
+    ///
+    /// It is no amount, or lacks its unit.
+    pub fn of_memory(text: &str) -> Result<Self, NotAnAmount> {
+        /// No interpreter starts in less.
+        const MIN: u64 = 1 << 20;
+        let Self(bytes) = text.parse()?;
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_plain && (1..MIN).contains(&bytes) {
+            let example = format!("{bytes}M");
+            let reason = "are bytes, in which no program can run";
+            return Err(NotAnAmount::new(text, reason, example));
+        }
+        Ok(Self(bytes))
+    }
+}
 
 impl FromStr for Bytes {
     type Err = NotAnAmount;
@@ -170,7 +191,7 @@ impl fmt::Display for Span {
 }
 
 impl NotAnAmount {
-    fn new(text: &str, reason: &'static str, example: &'static str) -> Self {
+    fn new(text: &str, reason: &'static str, example: impl Into<Cow<'static, str>>) -> Self {
         let text = text
             .chars()
             .take(MAX_TEXT)
@@ -179,7 +200,7 @@ impl NotAnAmount {
         Self {
             text,
             reason,
-            example,
+            example: example.into(),
         }
     }
 }

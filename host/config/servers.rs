@@ -11,10 +11,11 @@ use jsonc_parser::{
     ast::{StringLit, Value},
     common::Range,
 };
-use tools::servers::{PassThrough, ServerSpec};
+use tools::servers::{PassThrough, ServerSpec, Transport, Unusable};
 
 use super::{
     Server, Span,
+    command::as_written,
     document::{Field, Report},
     file::Context,
     settings::Settings,
@@ -31,7 +32,7 @@ const MAX_NAME: usize = 100;
 pub(super) const MAX_IN_FLIGHT: u32 = 10_000;
 
 /// Ours, or shared by every client.
-const KEYS: &[&str] = &[
+pub(super) const KEYS: &[&str] = &[
     "command",
     "args",
     "env",
@@ -40,6 +41,7 @@ const KEYS: &[&str] = &[
     "headers",
     "type",
     "disabled",
+    "enabled",
     "callTimeout",
     "maxInFlight",
     "excludeTools",
@@ -54,8 +56,11 @@ const IGNORED: &[&str] = &[
     "dev",
     "gallery",
     "icon",
+    "id",
     "name",
     "note",
+    "settings",
+    "source",
     "tags",
     "title",
     "trust",
@@ -124,7 +129,9 @@ impl Reader<'_, '_> {
                 name,
                 subject: format!("server {}", quoted(name)),
             };
+            let errors = entry.report.errors.len();
             entry.read(&field, servers);
+            entry.fail_alone(&field, errors, servers);
         }
     }
 }
@@ -184,7 +191,7 @@ impl Entry<'_, '_> {
         for field in &fields {
             self.check_key(field);
         }
-        let transport = self.transport(entry, &get);
+        let transport = self.transport(entry, &fields, &get);
         let call_timeout = get("callTimeout")
             .and_then(|field| self.span(&field))
             .or_else(|| get("timeout").and_then(|field| self.foreign_timeout(&field)));
@@ -226,11 +233,48 @@ impl Entry<'_, '_> {
         }
     }
 
+    /// What is wrong with an entry is the matter of its server alone: the others
+    /// work. `first` is where the errors about it begin.
+    fn fail_alone(&mut self, entry: &Field<'_>, first: usize, servers: &mut Servers) {
+        let Some(problem) = self.report.faults_since(first) else {
+            return;
+        };
+        // One that is not understood is switched off at most.
+        if servers
+            .disabled
+            .last()
+            .is_some_and(|name| name == self.name)
+        {
+            return;
+        }
+        servers
+            .enabled
+            .retain(|server| server.spec.name != self.name);
+        let said = problem.message.strip_prefix(&self.subject);
+        let reason = match said {
+            Some(rest) => rest
+                .strip_prefix(": ")
+                .map_or_else(|| format!("it{rest}"), str::to_owned),
+            None => problem.message.clone(),
+        };
+        let unusable = Unusable {
+            reason,
+            advice: problem.hint,
+        };
+        servers.enabled.push(Server {
+            spec: ServerSpec::new(self.name, Transport::Unusable(unusable)),
+            written: as_written(entry.value),
+        });
+    }
+
     fn check_key(&mut self, field: &Field<'_>) {
         let name = field.name;
         if KEYS.contains(&name)
             || IGNORED.contains(&name)
-            || matches!(name, "transport" | "timeout" | "enabled" | "disabledTools")
+            || matches!(
+                name,
+                "transport" | "timeout" | "disabledTools" | "environment"
+            )
         {
             return;
         }
@@ -307,18 +351,23 @@ pub(super) const OWN_NAME: &str = "wasm-coordinator";
 /// Whether the entry is the one by which other clients start this program:
 /// starting it here would start it without end.
 fn is_own_entry(command: Option<Field<'_>>, args: Option<Field<'_>>) -> bool {
-    let (Some(Value::StringLit(command)), Some(Value::Array(args))) = (
-        command.map(|field| field.value),
-        args.map(|field| field.value),
-    ) else {
+    let mut words = Vec::new();
+    match command.map(|field| field.value) {
+        Some(Value::Object(nested)) => {
+            for name in ["path", "args"] {
+                words.extend(nested.get(name).into_iter().flat_map(|p| texts(&p.value)));
+            }
+        }
+        Some(value) => words.extend(texts(value)),
+        None => {}
+    }
+    words.extend(args.into_iter().flat_map(|field| texts(field.value)));
+    let mut words = words.into_iter();
+    let Some(command) = words.next() else {
         return false;
     };
-    let program = command.value.rsplit(['/', '\\']).next().unwrap_or_default();
+    let program = command.rsplit(['/', '\\']).next().unwrap_or_default();
     let program = program.strip_suffix(".exe").unwrap_or(program);
-    let mut words = args.elements.iter().filter_map(|arg| match arg {
-        Value::StringLit(text) => Some(text.value.as_ref()),
-        _ => None,
-    });
     // Through a launcher (`npx -y wasm-coordinator serve`) the name is a word.
     let is_own_word = |word: &str| word == OWN_NAME || word.starts_with("wasm-coordinator@");
     let is_launcher = matches!(
@@ -327,4 +376,16 @@ fn is_own_entry(command: Option<Field<'_>>, args: Option<Field<'_>>) -> bool {
     );
     let started = program == OWN_NAME || is_launcher && words.any(is_own_word);
     started && words.any(|word| word == "serve")
+}
+
+/// The text, or those of a list.
+fn texts<'v>(value: &'v Value<'v>) -> Vec<&'v str> {
+    let text = |value: &'v Value<'v>| match value {
+        Value::StringLit(text) => Some(text.value.as_ref()),
+        _ => None,
+    };
+    match value {
+        Value::Array(list) => list.elements.iter().filter_map(text).collect(),
+        value => text(value).into_iter().collect(),
+    }
 }

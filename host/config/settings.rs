@@ -13,11 +13,14 @@ use std::time::Duration;
 use contract::limits::Limits;
 use contract::text::quoted;
 use globset::Glob;
-use jsonc_parser::{ast::Value, common::Range};
+use jsonc_parser::{
+    ast::Value,
+    common::{Range, Ranged},
+};
 use sandbox::files::Quota;
 use tools::servers::{CALL_TIMEOUT, ServerLimits};
 
-use super::{Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
+use super::{Bytes, Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
 
 /// What the section says; the defaults for what it does not say.
 pub(super) struct Settings {
@@ -80,7 +83,7 @@ const LIMITS: &[Key] = &[
         value.span().set(&mut to.limits.timeout)
     }),
     ("memory", |to, value| {
-        value.bytes().set(&mut to.limits.memory)
+        value.memory().set(&mut to.limits.memory)
     }),
     ("fuel", |to, value| {
         value.count(u64::MAX).set(&mut to.limits.fuel)
@@ -209,6 +212,21 @@ impl Setting<'_, '_, '_> {
     fn bytes(&mut self) -> Option<u64> {
         let what = self.what();
         self.report.bytes(self.value, &what).map(|bytes| bytes.0)
+    }
+
+    fn memory(&mut self) -> Option<u64> {
+        let bytes = self.bytes()?;
+        let text = match self.value {
+            Value::StringLit(text) => text.value.as_ref(),
+            Value::NumberLit(number) => number.value,
+            _ => return None,
+        };
+        if let Err(error) = Bytes::of_memory(text) {
+            let message = format!("{}: {error}", self.what());
+            self.report.error(self.value.range(), message, None);
+            return None;
+        }
+        Some(bytes)
     }
 
     fn count<N: Copy + Into<u64> + TryFrom<u64>>(&mut self, max: N) -> Option<N> {

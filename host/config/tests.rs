@@ -36,6 +36,17 @@ fn refused(text: &str) -> String {
     }
 }
 
+/// What is said of a file in which one server, or several, cannot be used.
+fn faults(text: &str) -> String {
+    let configuration = accepted(text);
+    let is_unusable = |server: &Server| matches!(server.spec.transport, Transport::Unusable(_));
+    assert!(
+        configuration.servers.iter().any(is_unusable),
+        "accepted: {configuration:#?}"
+    );
+    Error::new(configuration.warnings).to_string()
+}
+
 /// The messages of the warnings, with their hints.
 fn warnings(text: &str) -> Vec<String> {
     let show = |warning: &Diagnostic| match &warning.hint {
@@ -373,7 +384,7 @@ fn what_is_odd_warns_and_does_not_stop() {
 fn an_unset_variable_names_server_field_and_variable() {
     let text = "{\n  \"mcpServers\": {\n    \"github\": { \"command\": \"gh\", \"env\": { \"A\": \"plain-secret\", \"TOKEN\": \"x-${env:GH_TOKEN}\" } }\n  }\n}";
     assert_eq!(
-        refused(text),
+        faults(text),
         "\
 server `github`: `env.TOKEN` needs the variable `GH_TOKEN`, which is not set
  --> mcp.json:3:76
@@ -432,7 +443,7 @@ fn broken_json_is_shown_with_its_place() {
 
 /// The first line of what is printed, for entries of a server `a`.
 fn refused_entry(entry: &str) -> String {
-    let printed = refused(&format!(r#"{{ "mcpServers": {{ "a": {entry} }} }}"#));
+    let printed = faults(&format!(r#"{{ "mcpServers": {{ "a": {entry} }} }}"#));
     printed.lines().next().unwrap_or_default().to_owned()
 }
 
@@ -445,9 +456,10 @@ fn each_wrong_entry_is_refused_with_the_reason() {
             r#"{ "command": "x", "url": "http://y" }"#,
             "server `a` has both a `command` and a `url`",
         ),
+        (r#"{ "command": [] }"#, "server `a`: `command` is empty"),
         (
-            r#"{ "command": ["x", "y"] }"#,
-            "server `a`: `command` must be text in double quotes, found a list",
+            r#"{ "command": { "paths": "x" } }"#,
+            "server `a`: `command` must be text in double quotes, found an object",
         ),
         (
             r#"{ "command": null }"#,
@@ -679,7 +691,10 @@ fn hostile_text_is_refused_without_harm() {
         ),
         format!("{{\"x\": 1{} }}", ", \"x\": 1".repeat(1 << 17)),
     ] {
-        let printed = refused(&text);
+        let printed = match read(&text) {
+            Ok(_) => faults(&text),
+            Err(error) => error.to_string(),
+        };
         assert!(printed.len() < 4096, "{}", printed.len());
     }
 }
@@ -770,4 +785,128 @@ fn servers_that_may_ask_the_client_are_named_and_exist() {
         let error = refused(&text);
         assert!(error.contains(message), "{error}");
     }
+}
+
+#[test]
+fn one_wrong_server_fails_alone() {
+    let configuration = accepted(
+        r#"{ "mcpServers": {
+          "old": { "type": "sse", "url": "http://user:word@x/sse?key=1" },
+          "unset": { "command": "gh", "args": ["--for me"], "env": { "TOKEN": "${GH_TOKEN}" } },
+          "misspelt": { "comand": "x" },
+          "works": { "command": "x" }
+        } }"#,
+    );
+    let reasons: Vec<_> = configuration
+        .servers
+        .iter()
+        .map(|server| match &server.spec.transport {
+            Transport::Unusable(why) => (server.written.as_str(), why.reason.as_str()),
+            other => (server.written.as_str(), other.kind()),
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            (
+                "http://x/sse?…",
+                "it uses the HTTP+SSE transport, which MCP has retired: there is no client for it here"
+            ),
+            (
+                "gh \"--for me\"",
+                "`env.TOKEN` needs the variable `GH_TOKEN`, which is not set"
+            ),
+            ("nothing", "it has neither a `command` nor a `url`"),
+            ("x", "stdio"),
+        ]
+    );
+    let hints: Vec<_> = configuration
+        .warnings
+        .iter()
+        .filter_map(|warning| warning.hint.as_deref())
+        .collect();
+    assert!(
+        hints.contains(&"did you mean `command` by `comand`?"),
+        "{hints:?}"
+    );
+    assert!(configuration.toolbox().is_ok());
+}
+
+#[test]
+fn what_is_relative_is_relative_to_the_file() {
+    let configuration = accepted(
+        r#"{ "mcpServers": {
+          "here": { "command": "server", "args": ["."] },
+          "below": { "command": "./server", "cwd": "data" },
+          "home": { "command": "~/bin/server", "args": ["~", "~/a b", "~other", "a~"],
+                    "env": { "FILE": "~/memory.json" }, "cwd": "~/x" },
+          "editor": { "command": "${workspaceFolder}/bin/${workspaceFolderBasename}",
+                      "args": ["${userHome}${/}x", "${workspaceFolder}"] }
+        } }"#,
+    );
+    assert_eq!(configuration.warnings, []);
+    let place = |index| {
+        let stdio = stdio(&configuration, index);
+        let cwd = stdio.cwd.as_deref().and_then(Path::to_str).unwrap();
+        (stdio.command.as_str(), cwd)
+    };
+    assert_eq!(place(0), ("server", "/project"));
+    assert_eq!(place(1), ("/project/./server", "/project/data"));
+    assert_eq!(place(2), ("/home/ada/bin/server", "/home/ada/x"));
+    assert_eq!(
+        stdio(&configuration, 2).args,
+        ["/home/ada", "/home/ada/a b", "~other", "a~"]
+    );
+    assert_eq!(stdio(&configuration, 2).env[0].1, "/home/ada/memory.json");
+    assert_eq!(place(3), ("/project/bin/project", "/project"));
+    assert_eq!(stdio(&configuration, 3).args, ["/home/ada/x", "/project"]);
+    assert_eq!(
+        configuration.servers[2].written,
+        "~/bin/server ~ \"~/a b\" ~other a~"
+    );
+}
+
+#[test]
+fn the_files_of_editors_are_read() {
+    for text in [
+        r#"{ "mcp": { "servers": { "a": { "type": "stdio", "command": "x", "args": ["y"] } }, "inputs": [] } }"#,
+        r#"{ "mcp.servers": { "a": { "command": "x", "args": ["y"] } } }"#,
+        r#"{ "mcp": { "a": { "type": "local", "command": ["x", "y"], "environment": { "A": "b" }, "enabled": true } } }"#,
+        r#"{ "context_servers": { "a": { "source": "custom", "command": "x", "args": ["y"], "env": {} } } }"#,
+        r#"{ "context_servers": { "a": { "command": { "path": "x", "args": ["y"], "env": {} }, "settings": {} } } }"#,
+    ] {
+        let configuration = accepted(text);
+        assert_eq!(configuration.warnings, [], "{text}");
+        let stdio = stdio(&configuration, 0);
+        assert_eq!(
+            (&*stdio.command, &*stdio.args),
+            ("x", &["y".to_owned()][..]),
+            "{text}"
+        );
+    }
+    let remote = accepted(r#"{ "mcp": { "a": { "type": "remote", "url": "https://x/mcp" } } }"#);
+    assert_eq!(http(&remote, 0).url, "https://x/mcp");
+    // It is not started by itself, however it is written.
+    for own in [
+        r#"["wasm-coordinator", "serve"]"#,
+        r#"{ "path": "/bin/wasm-coordinator", "args": ["serve"] }"#,
+    ] {
+        let text = format!(r#"{{ "mcp": {{ "a": {{ "command": {own} }} }} }}"#);
+        assert_eq!(accepted(&text).servers.len(), 0, "{own}");
+    }
+}
+
+#[test]
+fn memory_without_a_unit_that_no_program_could_live_in_is_refused() {
+    let limits =
+        |memory: &str| format!(r#"{{ "coordinator": {{ "limits": {{ "memory": {memory} }} }} }}"#);
+    for memory in ["512", "\"512\""] {
+        assert!(
+            refused(&limits(memory))
+                .contains("`512` are bytes, in which no program can run; write it like `512M`"),
+            "{memory}"
+        );
+    }
+    assert_eq!(accepted(&limits("\"512kB\"")).limits.memory, 512_000);
+    assert_eq!(accepted(&limits("67108864")).limits.memory, 64 << 20);
 }

@@ -10,12 +10,13 @@ use jsonc_parser::{
     ast::{StringLit, Value},
     common::{Range, Ranged},
 };
-use tools::servers::{Http, Stdio, Transport};
+use stubs::names::nearest;
+use tools::servers::{Http, Transport};
 
 use super::{
     document::Field,
     secret::{Secret, sounds_secret},
-    servers::{Entry, OWN_NAME},
+    servers::{Entry, KEYS},
     variables::{Fault, MAX_VALUE, expand},
 };
 
@@ -32,6 +33,7 @@ impl Entry<'_, '_> {
     pub(super) fn transport<'v>(
         &mut self,
         entry: &Field<'_>,
+        fields: &[Field<'_>],
         get: &impl Fn(&str) -> Option<Field<'v>>,
     ) -> Option<Reached> {
         let kind = get("type").or_else(|| get("transport"));
@@ -47,7 +49,7 @@ impl Entry<'_, '_> {
                 self.stdio(&command, get)
             }
             (Some((Kind::Http, _)) | None, None, Some(url)) => {
-                for key in ["args", "env", "cwd"] {
+                for key in ["args", "env", "environment", "cwd"] {
                     if let Some(field) = get(key) {
                         self.no_effect(&field, "a server with a `url`");
                     }
@@ -78,8 +80,22 @@ impl Entry<'_, '_> {
             }
             (None, None, None) => {
                 let message = format!("{} has neither a `command` nor a `url`", self.subject);
-                let hint = "write the program to start as `command`, or the address to connect to as `url`";
-                self.error(entry.name_range, message, Some(hint))
+                let misspelt = fields.iter().find_map(|field| {
+                    let meant = nearest(field.name, ["command", "url"]);
+                    let meant = meant.first()?;
+                    let is_known = KEYS.contains(&field.name);
+                    (!is_known).then(|| (field.name_range, field.name, (*meant).to_owned()))
+                });
+                match misspelt {
+                    Some((range, name, meant)) => {
+                        let hint = format!("did you mean `{meant}` by {}?", quoted(name));
+                        self.error(range, message, Some(&hint))
+                    }
+                    None => {
+                        let hint = "write the program to start as `command`, or the address to connect to as `url`";
+                        self.error(entry.name_range, message, Some(hint))
+                    }
+                }
             }
         }
     }
@@ -93,8 +109,8 @@ impl Entry<'_, '_> {
             .map(|character| character.to_ascii_lowercase())
             .collect();
         match folded.as_str() {
-            "stdio" => Some(Kind::Stdio),
-            "http" | "streamablehttp" => Some(Kind::Http),
+            "stdio" | "local" => Some(Kind::Stdio),
+            "http" | "streamablehttp" | "remote" => Some(Kind::Http),
             "sse" => {
                 let message = format!(
                     "{} uses the HTTP+SSE transport, which MCP has retired: there is no client for it here",
@@ -112,90 +128,6 @@ impl Entry<'_, '_> {
                 self.error(text.range, message, Some("known are `stdio` and `http`"))
             }
         }
-    }
-
-    fn stdio<'v>(
-        &mut self,
-        command: &Field<'v>,
-        get: &impl Fn(&str) -> Option<Field<'v>>,
-    ) -> Option<Reached> {
-        let program = self.program(command, get("args").is_some());
-        let args = match get("args") {
-            Some(field) => {
-                let what = self.what("args");
-                self.report.texts(field.value, &what).and_then(|args| {
-                    args.into_iter()
-                        .map(|arg| self.value(arg, &what))
-                        .collect::<Option<Vec<_>>>()
-                })
-            }
-            None => Some(Vec::new()),
-        };
-        let env = match get("env") {
-            Some(field) => self.pairs(&field, Pairs::Variables),
-            None => Some(Vec::new()),
-        };
-        let cwd = match get("cwd") {
-            Some(field) => {
-                let what = self.what("cwd");
-                let text = self.report.text(field.value, &what)?;
-                let value = self.value(text, &what)?;
-                Some(Some(self.context.folder.join(value.expose())))
-            }
-            None => Some(None),
-        };
-        let (program, args, env, cwd) = (program?, args?, env?, cwd?);
-        let words: Vec<_> = std::iter::once(&program).chain(&args).map(word).collect();
-        let mut secrets = Secrets::default();
-        Some(Reached {
-            written: words.join(" "),
-            transport: Transport::Stdio(Stdio {
-                command: secrets.reveal(program),
-                args: args.into_iter().map(|arg| secrets.reveal(arg)).collect(),
-                env: secrets.reveal_pairs(env),
-                cwd,
-            }),
-            secrets: secrets.into_values(),
-        })
-    }
-
-    fn program(&mut self, field: &Field<'_>, has_args: bool) -> Option<Secret> {
-        let what = self.what("command");
-        if let Value::Array(_) = field.value {
-            let message = format!("{what} must be text in double quotes, found a list");
-            let hint = "the program alone is the `command`; what follows it goes into `args`";
-            return self.error(field.value.range(), message, Some(hint));
-        }
-        let text = self.report.text(field.value, &what)?;
-        let program = self.value(text, &what)?;
-        let value = program.expose();
-        if value.trim().is_empty() {
-            return self.error(text.range, format!("{what} is empty"), None);
-        }
-        if !has_args && value.contains(' ') && !value.contains(['/', '\\']) {
-            self.report.warning(
-                text.range,
-                format!("{what} contains a space and is taken as the name of one program"),
-                Some("no shell reads it: put what follows the program into `args`".to_owned()),
-            );
-        }
-        // `wasm-coordinator` may run from a folder that no `PATH` mentions, as
-        // it does under cargo. Its own servers are found all the same.
-        if value == OWN_NAME
-            && let Some(own) = self.context.own_program.and_then(Path::to_str)
-        {
-            return Some(Secret::new(own, OWN_NAME));
-        }
-        // A path is relative to the file that says it, not to wherever the
-        // command was typed. A bare name is looked up by the system.
-        let path = Path::new(value);
-        if path.is_relative()
-            && value.contains('/')
-            && let Some(path) = self.context.folder.join(path).to_str()
-        {
-            return Some(Secret::new(path, program.to_string()));
-        }
-        Some(program)
     }
 
     fn http(&mut self, field: &Field<'_>, headers: Option<Field<'_>>) -> Option<Reached> {
@@ -229,7 +161,7 @@ impl Entry<'_, '_> {
     }
 
     /// Names with values that never show: variables, headers.
-    fn pairs(&mut self, field: &Field<'_>, of: Pairs) -> Option<Vec<(String, Secret)>> {
+    pub(super) fn pairs(&mut self, field: &Field<'_>, of: Pairs) -> Option<Vec<(String, Secret)>> {
         let what = self.what(field.name);
         let fields = self.report.fields(field.value, &what)?;
         // Not stopped by the first problem, so that all are reported.
@@ -267,11 +199,22 @@ impl Entry<'_, '_> {
     }
 
     /// A text with its variables replaced; shows as it was written.
-    fn value(&mut self, text: &StringLit<'_>, what: &str) -> Option<Secret> {
-        let expanded = match expand(&text.value, self.context.variables) {
+    pub(super) fn value(&mut self, text: &StringLit<'_>, what: &str) -> Option<Secret> {
+        let lookup = |name: &str| match self.of_editors(name) {
+            Some(value) => Ok(value),
+            None => (self.context.variables)(name),
+        };
+        let mut expanded = match expand(&text.value, &lookup) {
             Ok(expanded) => expanded,
             Err(fault) => return self.fault(text, what, fault),
         };
+        // No shell does it, and nobody means a folder of that name.
+        if let Some(rest) = text.value.strip_prefix('~')
+            && (rest.is_empty() || rest.starts_with('/'))
+            && let Some(home) = self.context.home()
+        {
+            expanded.text.replace_range(..1, &home);
+        }
         if expanded.text.contains('\0') {
             return self.error(text.range, format!("{what} contains a NUL character"), None);
         }
@@ -282,6 +225,19 @@ impl Entry<'_, '_> {
             }
         }
         Some(value)
+    }
+
+    /// What editors put in place of a name of theirs.
+    fn of_editors(&self, name: &str) -> Option<String> {
+        let folder = self.context.workspace_folder();
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        match name {
+            "workspaceFolder" | "workspaceRoot" => text(folder),
+            "workspaceFolderBasename" => folder.file_name()?.to_str().map(str::to_owned),
+            "userHome" => self.context.home(),
+            "pathSeparator" | "/" => Some("/".to_owned()),
+            _ => None,
+        }
     }
 
     fn fault<T>(&mut self, text: &StringLit<'_>, what: &str, fault: Fault) -> Option<T> {
@@ -348,7 +304,7 @@ enum Kind {
 
 /// What a set of pairs is, which decides what its names and values may be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pairs {
+pub(super) enum Pairs {
     Variables,
     Headers,
 }
@@ -370,15 +326,15 @@ impl Pairs {
 
 /// Takes values out of their covers and keeps what is secret of them.
 #[derive(Default)]
-struct Secrets(Vec<String>);
+pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    fn reveal(&mut self, value: Secret) -> String {
+    pub(super) fn reveal(&mut self, value: Secret) -> String {
         self.0.extend(value.secrets().map(str::to_owned));
         value.into_value()
     }
 
-    fn reveal_pairs(&mut self, pairs: Vec<(String, Secret)>) -> Vec<(String, String)> {
+    pub(super) fn reveal_pairs(&mut self, pairs: Vec<(String, Secret)>) -> Vec<(String, String)> {
         pairs
             .into_iter()
             .map(|(name, value)| (name, self.reveal(value)))
@@ -386,25 +342,15 @@ impl Secrets {
     }
 
     /// Each once.
-    fn into_values(mut self) -> Vec<String> {
+    pub(super) fn into_values(mut self) -> Vec<String> {
         self.0.sort_unstable();
         self.0.dedup();
         self.0
     }
 }
 
-/// A word of a command, in quotes where it would look like several or none.
-fn word(value: &Secret) -> String {
-    let text = value.to_string();
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        format!("{text:?}")
-    } else {
-        text
-    }
-}
-
 /// The address without what may authorise: user and password, the query.
-fn without_credentials(written: &str) -> String {
+pub(super) fn without_credentials(written: &str) -> String {
     let (before, rest) = written.split_once("://").unwrap_or(("", written));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);

@@ -2,6 +2,7 @@
 //!
 //! `${NAME}` and `${env:NAME}` stand for the variable, `${NAME:-default}` for
 //! the default when the variable is unset or empty, `$${` for a plain `${`.
+//! `${workspaceFolder}`, `${userHome}` and their like are what editors put there.
 //! Everything else with a dollar is left alone, because passwords and regular
 //! expressions contain it. A value is inserted once and never looked at again.
 
@@ -76,7 +77,10 @@ fn resolve(inside: &str, lookup: &Lookup<'_>) -> Result<(String, String), Fault>
     let starts_well = characters
         .next()
         .is_some_and(|first| first.is_ascii_alphabetic() || first == '_');
-    if !starts_well || !characters.all(|other| other.is_ascii_alphanumeric() || other == '_') {
+    // `${/}` is a separator of paths to editors, so it has a value or none.
+    let is_name = name == "/"
+        || starts_well && characters.all(|other| other.is_ascii_alphanumeric() || other == '_');
+    if !is_name {
         return Err(Fault::BadName { name });
     }
     match (lookup(&name), default) {

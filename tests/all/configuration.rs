@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Place, contains, error, fixture, ok};
+use crate::harness::{Place, contains, error, fixture, fixture_server, ok};
 
 #[test]
 fn a_broken_file_is_shown_with_its_place() {
@@ -27,12 +27,99 @@ fn an_unset_variable_names_server_field_and_variable() {
     let place = Place::with_servers(
         json!({ "github": { "command": "x", "env": { "TOKEN": "${NOT_SET_ANYWHERE}" } } }),
     );
-    let ran = place.run(&["exec", "-c", "1"]).fails_with(2);
+    // The server fails, and nothing else does.
+    let ran = place.run(&["exec", "-c", "1"]).succeeds();
     for part in ["github", "TOKEN", "NOT_SET_ANYWHERE"] {
         assert!(ran.stderr.contains(part), "{}", ran.stderr);
     }
     let place = place.variable("NOT_SET_ANYWHERE", "x");
-    place.run(&["exec", "-c", "1"]).succeeds();
+    let ran = place.run(&["exec", "-c", "1"]).succeeds();
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn one_server_that_cannot_be_used_fails_alone() {
+    let place = Place::with_servers(json!({
+        "old": { "type": "sse", "url": "http://127.0.0.1:1/sse" },
+        "unset": { "command": "x", "env": { "TOKEN": "${NOT_SET_ANYWHERE}" } },
+        "misspelt": { "comand": "x" },
+        "fixture": fixture(&[]),
+    }));
+    let source = "
+from servers.fixture import echo
+said = [str(await echo(text='works'))]
+for name in ['old', 'unset', 'misspelt']:
+    try: await call_tool(name + '.x')
+    except ToolError as error: said.append(error.message)
+said";
+    let said = ok(place.python(source));
+    contains(&said[0], "works");
+    contains(
+        &said[1],
+        "server `old` cannot be used: it uses the HTTP+SSE transport",
+    );
+    contains(
+        &said[2],
+        "`env.TOKEN` needs the variable `NOT_SET_ANYWHERE`, which is not set",
+    );
+    contains(&said[3], "neither a `command` nor a `url`");
+
+    let ran = place.run(&["servers"]).fails_with(1);
+    for part in [
+        "old       failed",
+        "set `type` to `http`",
+        "fixture   ready",
+    ] {
+        assert!(ran.stdout.contains(part), "{}", ran.stdout);
+    }
+    assert!(
+        ran.stderr.contains("did you mean `command` by `comand`?"),
+        "{}",
+        ran.stderr
+    );
+    let ran = place.run(&["tools", "list", "fixture"]).succeeds();
+    assert!(ran.stdout.contains("fixture.echo"), "{}", ran.stdout);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_wherever_the_command_is_typed() {
+    let place = Place::new();
+    let servers = json!({ "mcpServers": {
+        "here": fixture(&["--name", "."]),
+        "below": { "command": fixture_server(), "cwd": "data" },
+        "home": { "command": fixture_server(), "args": ["--name", "~/x"], "cwd": "~" },
+    } });
+    place.write("project/mcp.json", servers.to_string());
+    place.write("project/data/x", "");
+    let place = place.variable("HOME", "/tmp");
+    let source = "
+said = [await call_tool(name + '.environment') for name in ['here', 'below', 'home']]
+[[one['directory'], one['arguments']] for one in said]";
+    place.write("a.py", source);
+    let project = place.path().join("project").canonicalize().unwrap();
+    let project = project.to_str().unwrap();
+    let config = format!("{project}/mcp.json");
+    let script = place.path().join("a.py");
+    let output = place
+        .command(&[
+            "exec",
+            "--json",
+            "--config",
+            &config,
+            script.to_str().unwrap(),
+        ])
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        ok(report),
+        json!([
+            [project, ["--name", "."]],
+            [format!("{project}/data"), []],
+            ["/tmp", ["--name", "/tmp/x"]],
+        ])
+    );
 }
 
 #[test]
@@ -88,7 +175,11 @@ fn unknown_keys_warn_and_do_not_stop() {
     server["comand"] = json!("x");
     let place = Place::with_servers(json!({ "fixture": server }));
     let ran = place.run(&["exec", "-c", "1"]).succeeds();
-    assert!(ran.stderr.contains("comand"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("did you mean `command`?"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(ran.stdout, "1\n");
 }
 

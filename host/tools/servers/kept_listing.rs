@@ -125,7 +125,7 @@ fn name(spec: &ServerSpec) -> Option<String> {
     hash(VERSION);
     hash(spec.transport.kind());
     match &spec.transport {
-        Transport::Local(_) => return None,
+        Transport::Local(_) | Transport::Unusable(_) => return None,
         Transport::Stdio(stdio) => {
             hash(&stdio.command);
             let folder = stdio.cwd.clone().or_else(|| std::env::current_dir().ok());

@@ -22,7 +22,7 @@ use super::{
     local::LocalTools,
     lock,
     process::Errors,
-    spec::{PassThrough, Stdio, Transport},
+    spec::{PassThrough, Stdio, Transport, Unusable},
     state::{ServerState, ServerStatus},
 };
 
@@ -74,6 +74,7 @@ enum Route {
     Stdio(Stdio),
     Http(Endpoint),
     Local(Arc<LocalTools>, Arc<Listing>),
+    Unusable(Unusable),
 }
 
 enum State {
@@ -131,6 +132,7 @@ impl Lifecycle {
                 let listing = tools.listing();
                 Route::Local(tools, listing)
             }
+            Transport::Unusable(why) => Route::Unusable(why),
         };
         Ok(Self {
             name: plan.name,
@@ -152,13 +154,16 @@ impl Lifecycle {
     pub(super) fn local(&self) -> Option<(&LocalTools, &Arc<Listing>)> {
         match &self.reach.route {
             Route::Local(tools, listing) => Some((tools, listing)),
-            Route::Stdio(_) | Route::Http(_) => None,
+            Route::Stdio(_) | Route::Http(_) | Route::Unusable(_) => None,
         }
     }
 
     /// The connection, started now if need be. However many ask at the same
     /// time, and whoever of them gives up, it is started once.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Fault> {
+        if let Route::Unusable(why) = &self.reach.route {
+            return Err(unusable(why));
+        }
         let mut started = match self.running_or_starting()? {
             Ok(connection) => return Ok(connection),
             Err(started) => started,
@@ -291,6 +296,7 @@ impl Lifecycle {
                 Route::Stdio(_) => "stdio",
                 Route::Http(_) => "http",
                 Route::Local(..) => "local",
+                Route::Unusable(_) => "unusable",
             },
             status: ServerStatus::Idle,
             tools: None,
@@ -310,6 +316,11 @@ impl Lifecycle {
             report.listing(listing);
             return report;
         }
+        if let Route::Unusable(why) = &self.reach.route {
+            report.status = ServerStatus::Failed;
+            report.error = Some(for_operator(&unusable(why)));
+            return report;
+        }
         match &*self.settled() {
             State::Idle => {}
             State::Stopped => report.status = ServerStatus::Stopped,
@@ -321,6 +332,14 @@ impl Lifecycle {
             State::Running(connection, _) => report.connection(connection),
         }
         report
+    }
+}
+
+fn unusable(why: &Unusable) -> Fault {
+    let fault = Fault::new(FaultKind::Unavailable, why.reason.clone());
+    match &why.advice {
+        Some(advice) => fault.because(advice.clone()),
+        None => fault,
     }
 }
 
@@ -417,7 +436,7 @@ impl Start {
             }
             let (command, downloads) = match &self.reach.route {
                 Route::Stdio(stdio) => (&*stdio.command, stdio.downloads()),
-                Route::Http(_) | Route::Local(..) => ("", false),
+                Route::Http(_) | Route::Local(..) | Route::Unusable(_) => ("", false),
             };
             let (server, so_far) = (&*self.name, began.elapsed());
             tracing::info!(server, command, ?so_far, "a tool server is still starting");
@@ -466,6 +485,7 @@ impl Start {
                 Connection::connect(endpoint, handshake, limits, self.pass_through).await
             }
             Route::Local(..) => unreachable!("functions of this process are not started"),
+            Route::Unusable(_) => unreachable!("nobody asks for its connection"),
         }
     }
 }

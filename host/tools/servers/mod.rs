@@ -45,7 +45,7 @@ pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
 pub use spec::{
     CALL_TIMEOUT, DOWNLOAD_TIMEOUT, Http, PassThrough, START_TIMEOUT, ServerLimits, ServerSpec,
-    Stdio, Transport,
+    Stdio, Transport, Unusable,
 };
 pub use state::{ServerState, ServerStatus};
 

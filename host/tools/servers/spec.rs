@@ -118,6 +118,8 @@ pub enum Transport {
     Http(Http),
     /// Functions of this process.
     Local(Arc<LocalTools>),
+    /// In no way: what was declared is wrong. It fails alone, when it is used.
+    Unusable(Unusable),
 }
 
 impl Transport {
@@ -127,6 +129,7 @@ impl Transport {
             Self::Stdio(_) => "stdio",
             Self::Http(_) => "http",
             Self::Local(_) => "local",
+            Self::Unusable(_) => "unusable",
         }
     }
 }
@@ -170,6 +173,15 @@ pub struct Http {
     pub url: String,
     /// Headers of every request.
     pub headers: Vec<(String, String)>,
+}
+
+/// Why a server cannot be used as it was declared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unusable {
+    /// In words that programs may read: no paths, addresses or secrets.
+    pub reason: String,
+    /// What to do about it; for the operator only.
+    pub advice: Option<String>,
 }
 
 /// What all servers together may take.

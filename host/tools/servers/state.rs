@@ -16,7 +16,7 @@ use contract::text::{MAX_NAME, cut, one_line};
 pub struct ServerState {
     /// Its name in the configuration.
     pub name: String,
-    /// `stdio`, `http` or `local`.
+    /// `stdio`, `http`, `local` or `unusable`.
     pub transport: &'static str,
     /// What it is doing.
     pub status: ServerStatus,
