@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::Cli;
 use super::failure::Failure;
+use super::output;
 
 /// Print completions for a shell.
 ///
@@ -19,12 +20,11 @@ pub(crate) struct Completions {
 
 impl Completions {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        clap_complete::generate(
-            self.shell,
-            &mut Cli::command(),
-            "wasm-coordinator",
-            &mut std::io::stdout(),
-        );
+        // Into memory: the generator panics where it cannot write.
+        let mut script = Vec::new();
+        let name = "wasm-coordinator";
+        clap_complete::generate(self.shell, &mut Cli::command(), name, &mut script);
+        output::write(&script);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -9,6 +9,8 @@ use contract::text::visible;
 use tokio::sync::Mutex;
 use wasm_coordinator::{Answering, Approval, HostCallbacks, Verdict};
 
+use super::output::Stderr;
+
 /// The person at the terminal, if there is one.
 pub(crate) fn person() -> Option<Arc<dyn HostCallbacks>> {
     let terminal = std::io::stderr().is_terminal() && File::open("/dev/tty").is_ok();
@@ -61,9 +63,7 @@ fn ask(approval: &Approval) -> std::io::Result<Answer> {
     let question = format!(
         "The program calls `{server}.{tool}`; {why}.\n  {shown}\nAllow it? [y]es, [a]lways in this run, [N]o: "
     );
-    let mut stderr = std::io::stderr();
-    stderr.write_all(visible(&question).as_bytes())?;
-    stderr.flush()?;
+    Stderr.write_all(visible(&question).as_bytes())?;
     let mut line = String::new();
     BufReader::new(File::open("/dev/tty")?).read_line(&mut line)?;
     Ok(match line.trim().to_ascii_lowercase().as_str() {

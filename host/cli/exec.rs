@@ -2,7 +2,7 @@
 
 // CONTRIBUTING.md, "To add a flag".
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,19 +12,22 @@ use contract::json::{marked_number, unmarked};
 use contract::text::visible;
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    ContentBlock, ErrorReport, Files, Hint, Language, Program, Report, Session, SessionOptions,
-    Status, Stream,
+    ContentBlock, ErrorReport, Files, Hint, Language, Report, Session, SessionOptions, Status,
+    Stream,
 };
 
+use super::emitted::Saved;
 use super::failure::{EXIT_HOST, EXIT_INTERRUPTED, Failure};
 use super::files::FileFlags;
 use super::grants::GrantFlags;
 use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
+use super::script::Script;
 use super::setup::{self, ConfigFlag};
+use super::shown::Shown;
 use super::terminal::Message;
 use super::watch::watched;
-use super::{consent, hints, script};
+use super::{consent, emitted, hints, missing_files, output, script};
 
 /// Run a program in the sandbox.
 ///
@@ -35,12 +38,14 @@ use super::{consent, hints, script};
 ///   from mcp_tools.github import list_issues    # the same without await
 ///   import { listIssues } from "servers/github"
 ///
-/// The value of the last expression is printed, as in a notebook.
+/// The value of the last expression is printed, as in a notebook. Of a notebook
+/// (`.ipynb`) the code cells are run, as one program. A program reads the standard
+/// input of this command, unless it came from there itself.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Exec {
-    /// A script or component, `-` for standard input
-    #[arg(required_unless_present = "code", allow_hyphen_values = false)]
+    /// A script, notebook or component; `-`, or nothing, for standard input
+    #[arg(allow_hyphen_values = false)]
     script: Option<PathBuf>,
     /// Arguments for the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -52,7 +57,7 @@ pub(crate) struct Exec {
     #[arg(short, long, value_name = "LANGUAGE")]
     language: Option<LanguageFlag>,
     #[command(flatten)]
-    config: ConfigFlag,
+    pub(super) config: ConfigFlag,
     #[command(flatten)]
     grants: GrantFlags,
     /// Print the whole report of the run as one JSON document
@@ -64,10 +69,12 @@ pub(crate) struct Exec {
     limits: LimitFlags,
 }
 
-/// What `--json` prints: the report, and with `--output` what was copied.
+/// What `--json` prints: the report, with `--output` what was copied, and with
+/// `--output-dir` which emitted blocks were saved.
 struct Answer {
     report: Report,
     outputs: Option<Vec<Copied>>,
+    saved: Vec<Saved>,
 }
 
 impl From<Report> for Answer {
@@ -75,6 +82,7 @@ impl From<Report> for Answer {
         Self {
             report,
             outputs: None,
+            saved: Vec::new(),
         }
     }
 }
@@ -104,7 +112,7 @@ impl Exec {
         let json = self.json;
         match self.execute() {
             Ok(Some(answer)) if json => print_json(&answer),
-            Ok(Some(answer)) => Ok(print(&answer.report)),
+            Ok(Some(answer)) => Ok(print(&answer)),
             Ok(None) => {
                 if json {
                     let message = "the run was interrupted";
@@ -125,7 +133,12 @@ impl Exec {
 
     /// `None` if it was interrupted.
     fn execute(mut self) -> Result<Option<Answer>, Failure> {
-        let program = self.program()?;
+        let Script {
+            program,
+            folder,
+            from_stdin,
+            warnings,
+        } = self.script()?;
         let mut configuration = self.config.load(!self.json)?;
         self.grants.overlay(&mut configuration.tools);
         self.limits.overlay(&mut configuration);
@@ -144,9 +157,17 @@ impl Exec {
             };
             let mut session = Session::new(&engine, tools.clone(), options);
             session.set_callbacks(consent::person());
+            if !from_stdin {
+                session.inherit_stdin();
+            }
+            let shown = Arc::new(Shown::new());
+            let are_saved = self.files.saves_content();
             if !self.json {
-                session.watch(Box::new(show()));
-                session.watch_content(Box::new(show_content));
+                let (text, content) = (Arc::clone(&shown), Arc::clone(&shown));
+                session.watch(Box::new(move |stream, bytes| text.pass(stream, bytes)));
+                session.watch_content(Box::new(move |block| {
+                    show_content(block, &content, are_saved);
+                }));
             }
             let report = tokio::select! {
                 report = session.run(program) => Some(report),
@@ -157,16 +178,36 @@ impl Exec {
             let Some(mut report) = report else {
                 return Ok(None);
             };
+            shown.finish(&report);
+            report.warnings.splice(0..0, warnings);
+            if let Some(error) = &mut report.error
+                && let Some(hint) = missing_files::hint(error, &folder)
+            {
+                error.hint = Some(Hint::Advice(hint));
+            }
             let taken = outputs.take(&workspace)?;
             account_for(&taken, &mut report);
+            let mut saved = Vec::new();
+            if let Some(directory) = self.files.content_directory() {
+                let overwrite = self.files.overwrite;
+                let all = emitted::save(&report.content, directory, overwrite, &mut saved);
+                if let Err(failure) = all {
+                    let message = failure.message.text;
+                    fail(&mut report, message, Status::HostError, "HostError", None);
+                }
+            }
             let outputs = outputs.are_asked_for().then_some(taken.copied);
-            Ok(Some(Answer { report, outputs }))
+            Ok(Some(Answer {
+                report,
+                outputs,
+                saved,
+            }))
         })
     }
 
-    fn program(&mut self) -> Result<Program, Failure> {
+    fn script(&mut self) -> Result<Script, Failure> {
         let language = self.language.map(Language::from);
-        let program = match (&self.code, &self.script) {
+        let mut script = match (&self.code, &self.script) {
             (Some(code), first) => {
                 // With `-c` there is no script: what was taken for it is the
                 // first argument.
@@ -177,9 +218,25 @@ impl Exec {
                 script::from_argument(code, language)
             }
             (None, Some(script)) => script::read(script, language)?,
-            (None, None) => unreachable!("clap demands one of them"),
+            (None, None) => {
+                let piped = if std::io::stdin().is_terminal() {
+                    None
+                } else {
+                    script::read_piped(language)?
+                };
+                piped.unwrap_or_else(|| {
+                    super::wrong_usage(
+                        "exec",
+                        "there is nothing to run: name a script, pass the code itself with `-c`, \
+                         or pipe it to standard input",
+                    )
+                })
+            }
         };
-        Ok(program.arguments(std::mem::take(&mut self.arguments)))
+        script.program = script
+            .program
+            .arguments(std::mem::take(&mut self.arguments));
+        Ok(script)
     }
 }
 
@@ -200,10 +257,6 @@ fn account_for(taken: &Taken, report: &mut Report) {
         1 => message += "; nor was another one",
         more => message += &format!("; nor were {more} others"),
     }
-    if report.status != Status::Ok {
-        report.warnings.push(message);
-        return;
-    }
     let (status, kind, hint) = match refusal {
         Refusal::Rule(_) => (
             Status::Denied,
@@ -212,53 +265,35 @@ fn account_for(taken: &Taken, report: &mut Report) {
         ),
         Refusal::Host(_) => (Status::HostError, "HostError", None),
     };
+    fail(report, message, status, kind, hint);
+}
+
+/// Makes a failure of a run that went well; a warning of one that failed.
+fn fail(report: &mut Report, message: String, status: Status, kind: &str, hint: Option<&str>) {
+    if report.status != Status::Ok {
+        report.warnings.push(message);
+        return;
+    }
     report.status = status;
     report.error = Some(ErrorReport {
         kind: kind.into(),
         message,
-        hint: hint.map(|hint: &str| Hint::Advice(hint.to_owned())),
+        hint: hint.map(|hint| Hint::Advice(hint.to_owned())),
         ..ErrorReport::default()
     });
 }
 
-/// Passes output on as it is printed. On a terminal, control characters of the
-/// program are made visible.
-fn show() -> impl FnMut(Stream, &[u8]) + Send {
-    let (out_terminal, err_terminal) = (
-        std::io::stdout().is_terminal(),
-        std::io::stderr().is_terminal(),
-    );
-    move |stream, bytes| {
-        let terminal = match stream {
-            Stream::Stdout => out_terminal,
-            Stream::Stderr => err_terminal,
-        };
-        let text;
-        let bytes = if terminal {
-            text = visible(&String::from_utf8_lossy(bytes)).into_owned();
-            text.as_bytes()
-        } else {
-            bytes
-        };
-        // Whoever closed the pipe has seen enough; the run goes on.
-        let _ = match stream {
-            Stream::Stdout => {
-                let mut out = std::io::stdout().lock();
-                out.write_all(bytes).and_then(|()| out.flush())
-            }
-            Stream::Stderr => std::io::stderr().write_all(bytes),
-        };
-    }
-}
-
 /// Shows texts where they were emitted, and says what else was.
-fn show_content(block: &ContentBlock) {
+fn show_content(block: &ContentBlock, shown: &Shown, is_saved: bool) {
     if let ContentBlock::Text { text } = block {
         let line = if text.ends_with('\n') { "" } else { "\n" };
-        return show()(Stream::Stdout, format!("{text}{line}").as_bytes());
+        return shown.pass(Stream::Stdout, format!("{text}{line}").as_bytes());
     }
-    let (mime_type, size) = (block.mime_type(), grouped(block.size()));
-    Message::note(format!("emitted {mime_type}, {size} bytes; --json has it")).print();
+    if !is_saved {
+        let (mime_type, size) = (block.mime_type(), grouped(block.size()));
+        let text = format!("emitted {mime_type}, {size} bytes; `--output-dir DIR` saves it");
+        Message::note(text).print();
+    }
 }
 
 /// A number with commas between its thousands.
@@ -280,10 +315,10 @@ fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {
         json["outputs"] = serde_json::to_value(outputs).map_err(Failure::host)?;
     }
     json["result"] = json!(answer.report.marked_result());
-    let text = unmarked(json.to_string()) + "\n";
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(Failure::host)?;
+    if !answer.saved.is_empty() {
+        json["saved"] = serde_json::to_value(&answer.saved).map_err(Failure::host)?;
+    }
+    output::line(unmarked(json.to_string()));
     Ok(ExitCode::from(answer.report.status.exit_code()))
 }
 
@@ -291,7 +326,8 @@ fn print_json(answer: &Answer) -> Result<ExitCode, Failure> {
 const ONE_LINE: usize = 100;
 
 /// What is left to say after the output was shown.
-fn print(report: &Report) -> ExitCode {
+fn print(answer: &Answer) -> ExitCode {
+    let report = &answer.report;
     if let Some(result) = report.marked_result() {
         let text = match &result {
             Value::Array(_) | Value::Object(_) => {
@@ -310,7 +346,19 @@ fn print(report: &Report) -> ExitCode {
         } else {
             text
         };
-        let _ = writeln!(std::io::stdout(), "{text}");
+        output::line(text);
+    }
+    for Saved {
+        file,
+        mime_type,
+        bytes,
+    } in &answer.saved
+    {
+        let size = grouped(*bytes);
+        Message::note(format!(
+            "emitted {mime_type}, {size} bytes, saved as `{file}`"
+        ))
+        .print();
     }
     for warning in &report.warnings {
         Message::warning(warning).print();

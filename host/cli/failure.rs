@@ -8,6 +8,9 @@ use super::terminal::Message;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// The host failed.
 pub(crate) const EXIT_HOST: u8 = 4;
+/// Whoever read standard output went away: as shells count `SIGPIPE`, of which
+/// other programs die.
+pub(crate) const EXIT_BROKEN_PIPE: u8 = 141;
 /// Ended by Ctrl-C, as shells count it.
 pub(crate) const EXIT_INTERRUPTED: u8 = 130;
 

@@ -24,17 +24,13 @@ pub(crate) struct FileFlags {
     /// Copy matching files out of the workspace after the run, even if it failed; may be repeated
     #[arg(long, value_name = "GLOB")]
     output: Vec<String>,
-    /// The directory for outputs; they keep the paths that they have in the workspace
-    #[arg(
-        long,
-        value_name = "DIR",
-        default_value = ".",
-        hide_default_value = false
-    )]
-    output_dir: PathBuf,
+    /// The directory for outputs, which keep the paths that they have in the workspace [default: .];
+    /// if it is given, emitted images and other files are saved there too
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
     /// Let outputs replace existing files
-    #[arg(long, requires = "output")]
-    overwrite: bool,
+    #[arg(long)]
+    pub(super) overwrite: bool,
 }
 
 impl FileFlags {
@@ -48,7 +44,8 @@ impl FileFlags {
     ) -> Result<(Workspace, Outputs), Failure> {
         // Everything that may be wrong with the flags comes before the disk is
         // touched.
-        let outputs = Outputs::new(&self.output, &self.output_dir, self.overwrite)?;
+        let directory = self.output_dir.as_deref().unwrap_or(Path::new("."));
+        let outputs = Outputs::new(&self.output, directory, self.overwrite)?;
         let inputs = self.input.iter().map(|text| Input::parse(text));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let workspace = match &self.workspace {
@@ -59,5 +56,15 @@ impl FileFlags {
             input.place(&workspace)?;
         }
         Ok((workspace, outputs))
+    }
+
+    /// Where emitted blocks are saved, if they are.
+    pub(crate) fn content_directory(&self) -> Option<&Path> {
+        self.output_dir.as_deref()
+    }
+
+    /// Whether emitted blocks are saved.
+    pub(crate) fn saves_content(&self) -> bool {
+        self.output_dir.is_some()
     }
 }

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::failure::Failure;
+use super::output;
 
 /// Write a first `mcp.json` and `.env`; keep what is there.
 ///
@@ -80,18 +81,23 @@ impl Init {
                 folder.join(draft.name)
             };
             match write_new(&path, &draft) {
-                Ok(()) => println!("wrote `{}`: {}", path.display(), draft.what),
+                Ok(()) => {
+                    output::line(format_args!("wrote `{}`: {}", path.display(), draft.what));
+                }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    println!("kept `{}`: it was there before", path.display());
+                    output::line(format_args!(
+                        "kept `{}`: it was there before",
+                        path.display()
+                    ));
                 }
                 Err(error) => return Err(failed("write", &path, &error)),
             }
         }
-        println!("\nnext:");
+        output::line("\nnext:");
         if !is_here {
-            println!("  cd {}", folder.display());
+            output::line(format_args!("  cd {}", folder.display()));
         }
-        println!("{NEXT_STEPS}");
+        output::line(NEXT_STEPS);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct LimitFlags {
     #[arg(long, value_name = "TIME", value_parser = time)]
     timeout: Option<Duration>,
     /// Memory of the sandbox, for example `64MiB` [default: 256MiB]
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = memory)]
     memory: Option<u64>,
     /// Number of executed instructions; reproducible, but slows the run down [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -72,6 +72,11 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     } else {
         Ok(time)
     }
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    Bytes::of_memory(text).map_err(|error| error.to_string())?;
+    bytes(text)
 }
 
 fn bytes(text: &str) -> Result<u64, String> {

@@ -5,22 +5,20 @@
 //! on the way is opened by name and no link is followed. What is there already
 //! stays, unless the operator said otherwise: patterns are the operator's, but
 //! which files match them is up to the program.
-//!
-//! cap-std has no call that makes a file whole or not at all: a file is written
-//! beside the old one and renamed inside its directory.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 use globset::{GlobBuilder, GlobMatcher};
 use rustix::io::Errno;
 use serde::Serialize;
 use wasm_coordinator::files::{Kind, Workspace};
 
 use super::failure::{Failure, reason};
+use super::whole_file;
 use super::workspace::relative;
 
 /// Files that decide what is started on this machine. Only a pattern that
@@ -65,6 +63,7 @@ pub(crate) enum Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
+            None if error.kind() == ErrorKind::AlreadyExists => Self::Rule("it is there already"),
             Some(Errno::EXIST) => Self::Rule("it is there already"),
             Some(Errno::LOOP | Errno::NOTDIR) => {
                 Self::Rule("a link or file stands in place of its directory")
@@ -169,14 +168,14 @@ impl Outputs {
         if self.overwrite {
             replace(&directory, rest, &bytes)?;
         } else {
-            create(&directory, rest, &bytes)?;
+            whole_file::create(&directory, rest, &bytes)?;
         }
         Ok(bytes.len() as u64)
     }
 }
 
 /// A path in a directory as people write it.
-fn below(directory: &Path, path: &str) -> PathBuf {
+pub(super) fn below(directory: &Path, path: &str) -> PathBuf {
     if directory == Path::new(".") {
         path.into()
     } else {
@@ -184,7 +183,8 @@ fn below(directory: &Path, path: &str) -> PathBuf {
     }
 }
 
-fn open_root(directory: &Path) -> Result<Dir, Failure> {
+/// The directory for outputs, made if need be.
+pub(super) fn open_root(directory: &Path) -> Result<Dir, Failure> {
     let failed = |error: io::Error| {
         Failure::usage(
             format!(
@@ -200,33 +200,13 @@ fn open_root(directory: &Path) -> Result<Dir, Failure> {
     Dir::open_ambient_dir(directory, ambient_authority()).map_err(failed)
 }
 
-/// A file that is not there yet, whole or not at all.
-fn create(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
-    let mut options = OpenOptions::new();
-    let mut file = directory.open_with(name, options.write(true).create_new(true))?;
-    file.write_all(bytes).map_err(|error| {
-        let _ = directory.remove_file(name);
-        Refusal::Host(reason(&error))
-    })
-}
-
-/// A file in place of another one, if there is one. Nobody sees half of it.
+/// A file in place of another one, if there is one.
 fn replace(directory: &Dir, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
     match directory.symlink_metadata(name) {
-        Ok(meta) if !meta.is_file() => {
-            return Err(Refusal::Rule("what is there is not a plain file"));
-        }
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
+        Ok(meta) if !meta.is_file() => Err(Refusal::Rule("what is there is not a plain file")),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(whole_file::replace(directory, name, bytes)?),
     }
-    let temporary = format!(".wasm-coordinator-{}.new", std::process::id());
-    create(directory, &temporary, bytes)?;
-    directory
-        .rename(&temporary, directory, name)
-        .map_err(|error| {
-            let _ = directory.remove_file(&temporary);
-            error.into()
-        })
 }
 
 /// Which files are taken.

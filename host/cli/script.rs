@@ -5,11 +5,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wasm_coordinator::{Language, MAX_COMPONENT, Program};
 
 use super::failure::{Failure, reason};
+use super::notebook;
 
 /// Bytes of a source text. Nobody writes more by hand, and parsers need many
 /// times as much memory.
@@ -18,13 +19,46 @@ const MAX_SOURCE: usize = 8 << 20;
 /// How every WebAssembly file begins.
 const WASM_MAGIC: &[u8] = b"\0asm";
 
-/// Code given as an argument.
-pub(crate) fn from_argument(code: &str, language: Option<Language>) -> Program {
-    Program::new(language.unwrap_or(Language::Python), code)
+/// A program, and where it came from.
+pub(crate) struct Script {
+    pub(crate) program: Program,
+    /// The folder that it is in, or that it was typed in.
+    pub(crate) folder: PathBuf,
+    /// It was read from standard input, so that nothing is left there.
+    pub(crate) from_stdin: bool,
+    /// What is odd about it.
+    pub(crate) warnings: Vec<String>,
 }
 
-/// Reads a script or a component, from standard input if the path is `-`.
-pub(crate) fn read(path: &Path, language: Option<Language>) -> Result<Program, Failure> {
+impl From<Program> for Script {
+    fn from(program: Program) -> Self {
+        Self {
+            program,
+            folder: PathBuf::new(),
+            from_stdin: false,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// Code given as an argument.
+pub(crate) fn from_argument(code: &str, language: Option<Language>) -> Script {
+    Program::new(language.unwrap_or(Language::Python), code).into()
+}
+
+/// Reads what was piped to standard input; `None` if that is nothing.
+pub(crate) fn read_piped(language: Option<Language>) -> Result<Option<Script>, Failure> {
+    let shown = "standard input";
+    let bytes = bounded(std::io::stdin().lock(), shown)?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    parse(bytes, Path::new("-"), shown, language).map(Some)
+}
+
+/// Reads a script, a notebook or a component, from standard input if the path is
+/// `-`.
+pub(crate) fn read(path: &Path, language: Option<Language>) -> Result<Script, Failure> {
     let from_stdin = path == Path::new("-");
     let shown = if from_stdin {
         "standard input".to_owned()
@@ -36,14 +70,43 @@ pub(crate) fn read(path: &Path, language: Option<Language>) -> Result<Program, F
     } else {
         read_file(path, &shown)?
     };
+    parse(bytes, path, &shown, language)
+}
+
+fn parse(
+    bytes: Vec<u8>,
+    path: &Path,
+    shown: &str,
+    language: Option<Language>,
+) -> Result<Script, Failure> {
+    let from_stdin = path == Path::new("-");
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    let script = |program: Program, warnings| Script {
+        program: if from_stdin {
+            program
+        } else {
+            program.named(path)
+        },
+        folder: folder.clone(),
+        from_stdin,
+        warnings,
+    };
     if bytes.starts_with(WASM_MAGIC)
         || path
             .extension()
             .is_some_and(|extension| extension == "wasm")
     {
-        return Ok(Program::component(bytes).named(path));
+        return Ok(script(Program::component(bytes), Vec::new()));
     }
-    let text = source(bytes, &shown)?;
+    let text = source(bytes, shown)?;
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "ipynb")
+    {
+        let cells = notebook::read(&text, shown, language)?;
+        let program = Program::new(cells.language, cells.source);
+        return Ok(script(program, cells.warnings));
+    }
     let language = match language
         .or_else(|| Language::of_path(path))
         .or_else(|| of_shebang(&text))
@@ -57,12 +120,7 @@ pub(crate) fn read(path: &Path, language: Option<Language>) -> Result<Program, F
             ));
         }
     };
-    let program = Program::new(language, text);
-    Ok(if from_stdin {
-        program
-    } else {
-        program.named(path)
-    })
+    Ok(script(Program::new(language, text), Vec::new()))
 }
 
 fn read_file(path: &Path, shown: &str) -> Result<Vec<u8>, Failure> {

@@ -1,20 +1,23 @@
 //! `serve`: one MCP server in front of all others.
 
-use std::net::SocketAddr;
+use std::io::{ErrorKind, IsTerminal};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use tokio::net::TcpListener;
 use wasm_coordinator::config::Configuration;
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
 
-use super::failure::Failure;
+use super::failure::{Failure, reason};
 use super::grants::GrantFlags;
 use super::limits::{LimitFlags, set, time};
 use super::setup::{self, ConfigFlag};
+use super::terminal::Message;
 use super::trust;
 
 /// Serve all configured MCP servers as one.
@@ -29,7 +32,7 @@ use super::trust;
 #[command(verbatim_doc_comment)]
 pub(crate) struct Serve {
     #[command(flatten)]
-    config: ConfigFlag,
+    pub(super) config: ConfigFlag,
     /// Which tools to offer
     #[arg(long, value_enum, default_value_t = ModeFlag::Code)]
     mode: ModeFlag,
@@ -56,8 +59,9 @@ pub(crate) struct Serve {
 #[derive(Args)]
 #[command(next_help_heading = "HTTP")]
 struct HttpFlags {
-    /// Serve Streamable HTTP at http://ADDR/mcp, for example 127.0.0.1:8080
-    #[arg(long, value_name = "ADDR")]
+    /// Serve Streamable HTTP at http://ADDR/mcp: `8080` or `localhost:8080` for this machine alone,
+    /// `0.0.0.0:8080` for others too
+    #[arg(long, value_name = "ADDR", value_parser = listening)]
     http: Option<SocketAddr>,
     /// A file with one bearer token on each line, in addition to `$WASM_COORDINATOR_TOKEN`
     #[arg(long, value_name = "FILE", requires = "http")]
@@ -118,6 +122,10 @@ impl Serve {
         let sandboxes = 2 * (options.sessions.max_open + options.runs);
         let engine = setup::engine_with_pool(sandboxes)?;
         setup::block_on_all(async {
+            let http = match http {
+                Some((address, options)) => Some((listen(address).await?, options)),
+                None => None,
+            };
             let toolbox = Arc::new(setup::toolbox(&configuration)?);
             let service = Service::new(engine, Arc::clone(&toolbox), options);
             let warming = Arc::clone(&service);
@@ -129,10 +137,11 @@ impl Serve {
             });
             let served = match http {
                 None => {
+                    say_what_is_waited_for();
                     let (input, output) = rmcp::transport::io::stdio_pipes();
                     serve_stdio(&service, input, output, setup::interrupted()).await
                 }
-                Some((address, options)) => over_http(address, options, &service).await,
+                Some((listener, options)) => over_http(listener, options, &service).await,
             };
             toolbox.shutdown().await;
             served.map(|()| ExitCode::SUCCESS).map_err(Failure::host)
@@ -203,6 +212,28 @@ impl HttpFlags {
     }
 }
 
+/// An address to listen on, as people write it. Names are not looked up: what
+/// they lead to may change.
+fn listening(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    let Ok(port) = port.parse::<u16>() else {
+        return Err("write a port, or an address and a port: `8080`, `127.0.0.1:8080`".to_owned());
+    };
+    match host {
+        "" | "localhost" => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        "*" => Err(format!(
+            "write `0.0.0.0:{port}` for all addresses of this machine"
+        )),
+        _ => Err(format!(
+            "write the address in numbers, such as `0.0.0.0:{port}`; \
+             `--allow-host {host}` lets clients use the name"
+        )),
+    }
+}
+
 fn token(text: &str) -> Result<Token, Failure> {
     Token::new(text).map_err(refusal)
 }
@@ -216,17 +247,74 @@ fn refusal(error: std::io::Error) -> Failure {
     }
 }
 
+/// A person at a terminal may not know that nothing is to be typed here.
+fn say_what_is_waited_for() {
+    if std::io::stdin().is_terminal() {
+        Message::note("waiting for an MCP client on standard input; Ctrl-C ends this")
+            .hint(
+                "a client starts this by itself: enter the command `wasm-coordinator` with the \
+                 arguments `serve --config FILE` there, or pass `--http 8080` to serve over HTTP",
+            )
+            .print();
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            ErrorKind::AddrInUse => {
+                "another program listens there: end it or choose another port; port 0 takes a free one"
+            }
+            ErrorKind::PermissionDenied => "ports below 1024 are for the administrator",
+            ErrorKind::AddrNotAvailable => "it is no address of this machine",
+            _ => "",
+        };
+        let why = reason(&error);
+        Failure::usage(format!("cannot listen on {address}: {why}"), hint)
+    })
+}
+
 async fn over_http(
-    address: SocketAddr,
+    listener: TcpListener,
     options: http::Options,
     service: &Arc<Service>,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     // For people and for programs that passed port 0.
-    super::terminal::Message::note(format!("listening on http://{address}/mcp")).print();
+    Message::note(format!("listening on http://{address}/mcp")).print();
     let handlers = Arc::clone(service);
     let operator: Arc<dyn Operator> = Arc::clone(service) as Arc<dyn Operator>;
     let make = move || Ok(handlers.handler());
     http::serve(listener, make, options, operator, setup::interrupted()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_written_as_people_write_them() {
+        for (text, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("[::1]:8080", "[::1]:8080"),
+            ("8080", "127.0.0.1:8080"),
+            (":8080", "127.0.0.1:8080"),
+            ("localhost:8080", "127.0.0.1:8080"),
+            ("0.0.0.0:0", "0.0.0.0:0"),
+        ] {
+            let address = listening(text).map(|address| address.to_string());
+            assert_eq!(address.as_deref(), Ok(expected), "{text}");
+        }
+        for (text, part) in [
+            ("", "write a port"),
+            ("localhost", "write a port"),
+            ("localhost:99999", "write a port"),
+            ("127.0.0.1", "write a port"),
+            ("*:8080", "`0.0.0.0:8080`"),
+            ("example.com:80", "`--allow-host example.com`"),
+        ] {
+            let refused = listening(text).unwrap_err();
+            assert!(refused.contains(part), "{text}: {refused}");
+        }
+    }
 }

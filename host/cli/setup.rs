@@ -21,6 +21,11 @@ pub(crate) struct ConfigFlag {
 }
 
 impl ConfigFlag {
+    /// The same file, if it was named before the subcommand and not after it.
+    pub(crate) fn or(&mut self, file: PathBuf) {
+        self.config.get_or_insert(file);
+    }
+
     /// Whether the user named a file here.
     pub(crate) fn is_given(&self) -> bool {
         self.config.is_some()

@@ -15,9 +15,11 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use wasm_coordinator::{CallError, StubFile, Toolbox, stubs_root};
 
-use super::failure::{EXIT_INTERRUPTED, Failure};
+use super::failure::{EXIT_INTERRUPTED, Failure, reason};
+use super::output;
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
+use super::whole_file;
 
 /// Write typed stubs of the tools to disk, for people, editors and type checkers.
 ///
@@ -37,7 +39,7 @@ pub(crate) struct Stubs {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
-    config: ConfigFlag,
+    pub(super) config: ConfigFlag,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -72,7 +74,8 @@ impl Stubs {
             .folder()
             .and_then(|folder| write(&folder, &stubs_root(&all)).map(|()| folder))
             .map_err(|error| {
-                Failure::usage(format!("cannot write {}: {error}", root.display()), "")
+                let why = reason(&error);
+                Failure::usage(format!("cannot write {}: {why}", root.display()), "")
             })?;
         let written: Vec<Written> = names
             .into_iter()
@@ -119,12 +122,17 @@ impl Stubs {
                     Err(error) => json!({ "name": written.name, "error": error }),
                 })
                 .collect();
-            println!("{}", json!({ "folder": root, "servers": servers }));
+            output::line(format_args!(
+                "{}",
+                json!({ "folder": root, "servers": servers })
+            ));
             return;
         }
         for Written { name, result } in written {
             match result {
-                Ok(files) => println!("{}: {files} files", root.join(name).display()),
+                Ok(files) => {
+                    output::line(format_args!("{}: {files} files", root.join(name).display()))
+                }
                 Err(error) => Message::error(error).print(),
             }
         }
@@ -143,8 +151,10 @@ fn keep(
     answer: Result<std::sync::Arc<[StubFile]>, CallError>,
 ) -> Result<usize, String> {
     let files = answer.map_err(|error| error.message)?;
-    replace(root, identifier, &files)
-        .map_err(|error| format!("cannot write {}: {error}", shown.join(identifier).display()))?;
+    replace(root, identifier, &files).map_err(|error| {
+        let folder = shown.join(identifier);
+        format!("cannot write {}: {}", folder.display(), reason(&error))
+    })?;
     Ok(files.len())
 }
 
@@ -179,11 +189,13 @@ fn replace(root: &Dir, name: &str, files: &[StubFile]) -> io::Result<()> {
 
 fn write<'a>(folder: &Dir, files: impl IntoIterator<Item = &'a StubFile>) -> io::Result<()> {
     for file in files {
-        let parent = Path::new(&file.path).parent();
-        if let Some(parent) = parent.filter(|parent| *parent != Path::new("")) {
-            folder.create_dir_all(parent)?;
+        match file.path.rsplit_once('/') {
+            Some((parent, name)) => {
+                folder.create_dir_all(parent)?;
+                whole_file::replace(&folder.open_dir(parent)?, name, &file.text)?;
+            }
+            None => whole_file::replace(folder, &file.path, &file.text)?,
         }
-        folder.write(&file.path, &file.text)?;
     }
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::io::{IsTerminal, Write as _};
 
 use contract::text::visible;
 
+use super::output::Stderr;
+
 /// Whether to colour what goes to stderr.
 pub(crate) fn colours() -> bool {
     std::io::stderr().is_terminal()
@@ -27,6 +29,8 @@ enum Kind {
     Note,
     /// Already in its final form.
     Formatted,
+    /// Nothing to say.
+    Silent,
 }
 
 impl Message {
@@ -63,12 +67,21 @@ impl Message {
         }
     }
 
+    /// Nothing: only the exit code speaks.
+    pub(crate) fn silent() -> Self {
+        Self {
+            kind: Kind::Silent,
+            text: String::new(),
+            hint: None,
+        }
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into()).filter(|hint| !hint.is_empty());
         self
     }
 
-    /// Prints to stderr. Nothing can be done about a stderr that is closed.
+    /// Prints to stderr.
     pub(crate) fn print(&self) {
         let colours = colours();
         let mut text = String::new();
@@ -84,11 +97,12 @@ impl Message {
             Kind::Warning => paint("33", "warning:") + " ",
             Kind::Note => paint("36", "note:") + " ",
             Kind::Formatted => String::new(),
+            Kind::Silent => return,
         };
         let _ = writeln!(text, "{label}{}", visible(&self.text));
         if let Some(hint) = &self.hint {
             let _ = writeln!(text, "{} {}", paint("36", "hint:"), visible(hint));
         }
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        let _ = Stderr.write_all(text.as_bytes());
     }
 }

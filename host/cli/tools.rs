@@ -9,6 +9,7 @@ use serde::Deserialize;
 use wasm_coordinator::{CallError, Detail, Grants, Toolbox};
 
 use super::failure::{EXIT_INTERRUPTED, Failure};
+use super::output;
 use super::setup::{self, ConfigFlag};
 use super::terminal::{self, Message};
 
@@ -90,6 +91,15 @@ struct Shared {
 const MAX_LISTED: u32 = 1000;
 
 impl Tools {
+    pub(super) fn config(&mut self) -> &mut ConfigFlag {
+        let shared = match &mut self.command {
+            Command::Search(search) => &mut search.shared,
+            Command::List(list) => &mut list.shared,
+            Command::Show(show) => &mut show.shared,
+        };
+        &mut shared.config
+    }
+
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         match self.command {
             Command::Search(search) => search.run(),
@@ -122,7 +132,7 @@ impl Show {
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         };
         if self.shared.json {
-            println!("{}", page.details);
+            output::line(format_args!("{}", page.details));
             return Ok(ExitCode::SUCCESS);
         }
         let shown: Shown = serde_json::from_str(&page.details).map_err(Failure::host)?;
@@ -130,8 +140,12 @@ impl Show {
             Language::Python => (&shown.python, &page.python),
             Language::Typescript => (&shown.typescript, &page.typescript),
         };
-        println!("{}\n{}\n", heading(&shown.name), visible(import));
-        print!("{}", visible(&String::from_utf8_lossy(stub)));
+        output::line(format_args!(
+            "{}\n{}\n",
+            heading(&shown.name),
+            visible(import)
+        ));
+        output::write(visible(&String::from_utf8_lossy(stub)).as_bytes());
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -152,7 +166,7 @@ fn find(
     };
     let found: Found = serde_json::from_str(&answer).map_err(Failure::host)?;
     if shared.json {
-        println!("{answer}");
+        output::line(format_args!("{answer}"));
     } else {
         found.print();
     }
@@ -203,14 +217,16 @@ struct Shown {
 impl Found {
     fn print(&self) {
         for tool in &self.tools {
-            println!("{}", heading(&tool.name));
+            output::line(format_args!("{}", heading(&tool.name)));
             if !tool.description.is_empty() {
-                println!("    {}", visible(&tool.description));
+                output::line(format_args!("    {}", visible(&tool.description)));
             }
         }
         let more = self.total - self.tools.len().min(self.total);
         if more > 0 {
-            println!("{more} more; `--limit` or `--server` shows others");
+            output::line(format_args!(
+                "{more} more; `--limit` or `--server` shows others"
+            ));
         }
         if let Some(message) = &self.message {
             Message::warning(message).print();

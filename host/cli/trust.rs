@@ -28,7 +28,7 @@ use super::terminal::Message;
 #[derive(Args)]
 pub(crate) struct Trust {
     #[command(flatten)]
-    config: ConfigFlag,
+    pub(super) config: ConfigFlag,
 }
 
 impl Trust {

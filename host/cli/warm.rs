@@ -7,6 +7,8 @@ use clap::Args;
 use wasm_coordinator::{Guest, Metering};
 
 use super::failure::Failure;
+use super::output;
+use super::progress;
 use super::setup;
 
 /// Compile the guests now, so that the first run need not wait.
@@ -33,11 +35,13 @@ impl Warm {
             for guest in Guest::ALL {
                 let started = Instant::now();
                 engine.warm(guest, metering).map_err(Failure::host)?;
-                println!(
-                    "{}{with}: ready in {:.1} s",
-                    guest.name(),
-                    started.elapsed().as_secs_f64()
-                );
+                if let Some(why) = progress::not_kept() {
+                    let name = guest.name();
+                    let what = format!("the compiled {name} guest cannot be kept: {why}");
+                    return Err(Failure::host(std::io::Error::other(what)));
+                }
+                let (name, seconds) = (guest.name(), started.elapsed().as_secs_f64());
+                output::line(format_args!("{name}{with}: ready in {seconds:.1} s"));
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -1,6 +1,5 @@
 //! `wit`: a server's tools as an interface that components import.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -9,9 +8,11 @@ use cap_std::fs::Dir;
 use clap::Args;
 use wasm_coordinator::CallErrorKind;
 
-use super::failure::{EXIT_INTERRUPTED, Failure};
+use super::failure::{EXIT_INTERRUPTED, Failure, reason};
+use super::output;
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
+use super::whole_file;
 
 /// Print the tools of a server as WIT, for components that import them.
 ///
@@ -38,7 +39,7 @@ pub(crate) struct Wit {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
-    config: ConfigFlag,
+    pub(super) config: ConfigFlag,
 }
 
 impl Wit {
@@ -65,8 +66,7 @@ impl Wit {
             },
         })?;
         let Some(folder) = &self.out else {
-            // Whoever closed the pipe has seen enough.
-            let _ = std::io::stdout().write_all(wit.text.as_bytes());
+            output::write(wit.text.as_bytes());
             return Ok(ExitCode::SUCCESS);
         };
         let name = format!("mcp-{}.wit", wit.package);
@@ -74,11 +74,12 @@ impl Wit {
         // The user named the folder: a link to it is followed.
         std::fs::create_dir_all(folder)
             .and_then(|()| Dir::open_ambient_dir(folder, ambient_authority()))
-            .and_then(|folder| folder.write(&name, wit.text))
+            .and_then(|folder| whole_file::replace(&folder, &name, wit.text.as_bytes()))
             .map_err(|error| {
-                Failure::usage(format!("cannot write `{}`: {error}", path.display()), "")
+                let why = reason(&error);
+                Failure::usage(format!("cannot write `{}`: {why}", path.display()), "")
             })?;
-        eprintln!("wrote {}", path.display());
+        Message::note(format!("wrote {}", path.display())).print();
         Ok(ExitCode::SUCCESS)
     }
 }

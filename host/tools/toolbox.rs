@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use serde_json::json;
 use stubs::names::{Collision, server_identifiers};
 
@@ -238,6 +238,18 @@ impl Toolbox {
     /// programs. One that fails does so alone.
     pub async fn listings(&self) -> Vec<Result<Arc<Listing>, Fault>> {
         join_all(self.servers.iter().map(|server| server.client.tools())).await
+    }
+
+    /// The same, each as it comes: `seen` gets the place of the server in the
+    /// configuration and what it answered.
+    pub async fn each_listing(&self, mut seen: impl FnMut(usize, Result<Arc<Listing>, Fault>)) {
+        let asked = self.servers.iter().enumerate();
+        let mut answers: FuturesUnordered<_> = asked
+            .map(|(place, server)| async move { (place, server.client.tools().await) })
+            .collect();
+        while let Some((place, answer)) = answers.next().await {
+            seen(place, answer);
+        }
     }
 
     /// Which listing of a server is known; differs whenever its tools do.

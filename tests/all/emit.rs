@@ -466,12 +466,13 @@ fn exec_shows_texts_where_they_were_emitted_and_says_what_else_was() {
         let ran = place.run(&["exec", flags[0], flags[1], name]).succeeds();
         assert_eq!(ran.stdout, "one\ntwo\nthree\n");
         let size = PNG.len();
-        let note = format!("note: emitted image/png, {size} bytes; --json has it\n");
+        let note = format!("note: emitted image/png, {size} bytes; `--output-dir DIR` saves it\n");
         assert!(ran.stderr.ends_with(&note), "{}", ran.stderr);
     }
     let ran = place
         .run(&["exec", "-c", "emit(b'\\0' * 12345)"])
         .succeeds();
-    let note = "note: emitted application/octet-stream, 12,345 bytes; --json has it\n";
+    let note =
+        "note: emitted application/octet-stream, 12,345 bytes; `--output-dir DIR` saves it\n";
     assert!(ran.stderr.ends_with(note), "{}", ran.stderr);
 }

@@ -142,7 +142,10 @@ pub fn corpus() -> &'static [Recorded] {
 /// A temporary folder in which the program runs.
 pub struct Place {
     folder: tempfile::TempDir,
+    /// What the program remembers, apart from what the user's own does.
+    state: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    is_trusted: bool,
 }
 
 /// What a command left behind.
@@ -158,7 +161,9 @@ impl Place {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         Self {
             folder,
+            state: tempfile::tempdir().expect("a temporary folder can be made"),
             variables: Vec::new(),
+            is_trusted: true,
         }
     }
 
@@ -199,15 +204,27 @@ impl Place {
         std::fs::read_to_string(self.path().join(name)).unwrap_or_default()
     }
 
-    /// The program, to be run here.
+    /// A configuration that is written here is one that was only found, not
+    /// named or agreed to.
+    pub fn untrusted(mut self) -> Self {
+        self.is_trusted = false;
+        self
+    }
+
+    /// The program, to be run here. The configuration is named, as a user names
+    /// their own, unless it is [untrusted](Self::untrusted).
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasm-coordinator"));
+        let is_here = self.path().join("mcp.json").exists();
+        let named = (self.is_trusted && is_here).then_some(("MCP_JSON", "mcp.json"));
         command
             .args(arguments)
             .current_dir(self.path())
             .env_remove("MCP_JSON")
             .env_remove("NO_COLOR")
+            .env("XDG_STATE_HOME", self.state.path())
             .env("WASM_COORDINATOR_CACHE", guest_cache())
+            .envs(named)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         command

@@ -45,6 +45,7 @@ mod serving_hostile;
 mod snippets;
 mod starting;
 mod stubs;
+mod terminal;
 mod tidy;
 mod token_economy;
 mod tools;

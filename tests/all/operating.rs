@@ -324,9 +324,7 @@ fn an_address_of_others_needs_a_token() {
 
 #[test]
 fn a_configuration_that_was_just_there_needs_consent() {
-    let place = Place::with_fixture(&[]);
-    let state = place.path().join("state");
-    let place = place.variable("XDG_STATE_HOME", state.to_str().unwrap());
+    let place = Place::with_fixture(&[]).untrusted();
     let refused = place.run(&["serve"]).fails_with(2).stderr;
     let program = crate::harness::fixture_server();
     assert!(refused.contains("have not agreed to it"), "{refused}");
@@ -448,4 +446,36 @@ await trigger_elicitation_request()";
     let data = quiet.python(code);
     assert!(!data["result"].to_string().contains("Ada"), "{data:#}");
     assert!(quiet.heard.is_empty(), "{:?}", quiet.heard);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let place = Place::with_fixture(&[]);
+    let port = address.port().to_string();
+    for written in [
+        address.to_string(),
+        port.clone(),
+        format!("localhost:{port}"),
+    ] {
+        let ran = place
+            .run(&["serve", "--config", "mcp.json", "--http", &written])
+            .fails_with(2);
+        assert_eq!(
+            ran.stderr,
+            format!(
+                "error: cannot listen on {address}: address already in use\n\
+                 hint: another program listens there: end it or choose another port; port 0 takes a free one\n"
+            )
+        );
+    }
+    let ran = place
+        .run(&["serve", "--config", "mcp.json", "--http", "example.com:80"])
+        .fails_with(2);
+    assert!(
+        ran.stderr.contains("`--allow-host example.com`"),
+        "{}",
+        ran.stderr
+    );
 }
