@@ -1,6 +1,7 @@
 //! `init`: a first configuration, for a folder that has none.
 //!
-//! It never overwrites: what is there was put there by somebody.
+//! It never overwrites: what is there was put there by somebody. What it wrote
+//! may be used from then on, as if the user had named it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,6 +13,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::output;
+use super::trust;
 
 /// Write a first `mcp.json` and `.env`; keep what is there.
 ///
@@ -64,7 +66,17 @@ const NEXT_STEPS: &str = "  wasm-coordinator servers    see which servers answer
 
 impl Init {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
+        let is_new = self.write()?;
+        if is_new && let Err(failure) = trust::agree(&self.folder.join("mcp.json")) {
+            failure.message.print();
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Whether the configuration is a new one.
+    fn write(&self) -> Result<bool, Failure> {
         let folder = &self.folder;
+        let mut is_new = false;
         let is_here = folder == Path::new(".");
         fs::create_dir_all(folder).map_err(|error| {
             if folder.is_file() {
@@ -82,6 +94,7 @@ impl Init {
             };
             match write_new(&path, &draft) {
                 Ok(()) => {
+                    is_new |= draft.name == "mcp.json";
                     output::line(format_args!("wrote `{}`: {}", path.display(), draft.what));
                 }
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -98,7 +111,7 @@ impl Init {
             output::line(format_args!("  cd {}", folder.display()));
         }
         output::line(NEXT_STEPS);
-        Ok(ExitCode::SUCCESS)
+        Ok(is_new)
     }
 }
 
@@ -132,7 +145,7 @@ mod tests {
         let inside = folder.path().join("new/project");
         let init = || {
             let folder = inside.clone();
-            Init { folder }.run().is_ok()
+            Init { folder }.write().is_ok()
         };
         assert!(init());
         let configuration = inside.join("mcp.json");
@@ -156,7 +169,7 @@ mod tests {
         let init = Init {
             folder: folder.path().to_owned(),
         };
-        assert!(init.run().is_ok());
+        assert!(init.write().is_ok());
         assert!(!target.exists());
     }
 }

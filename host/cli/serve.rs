@@ -18,7 +18,6 @@ use super::grants::GrantFlags;
 use super::limits::{LimitFlags, set, time};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
-use super::trust;
 
 /// Serve all configured MCP servers as one.
 ///
@@ -109,7 +108,6 @@ impl Serve {
 
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut configuration = self.config.load(true)?;
-        trust::check(&self.config, &configuration)?;
         self.overlay(&mut configuration);
         let options = ServeOptions {
             mode: self.mode.into(),

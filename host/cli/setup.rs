@@ -12,6 +12,7 @@ use wasm_coordinator::{Engine, EngineOptions, ServerSpec, Stdio, Toolbox, Transp
 use super::failure::{EXIT_USAGE, Failure};
 use super::progress;
 use super::terminal::Message;
+use super::trust;
 
 #[derive(Args)]
 pub(crate) struct ConfigFlag {
@@ -31,12 +32,22 @@ impl ConfigFlag {
         self.config.is_some()
     }
 
-    /// Reads the configuration; shows its warnings if asked to. Where there is
-    /// none, the one server is the demo server.
+    /// Reads a configuration that may be used; shows its warnings if asked to.
+    /// Where there is none, the one server is the demo server.
     pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
+        let mut configuration = self.read(warn)?;
+        trust::check(self, &configuration)?;
+        if configuration.origin.is_none() {
+            configuration.servers.extend(demo().map(Into::into));
+        }
+        Ok(configuration)
+    }
+
+    /// Reads the configuration as it is, to be looked at.
+    pub(crate) fn read(&self, warn: bool) -> Result<Configuration, Failure> {
         let mut environment = Environment::of_process().map_err(Failure::host)?;
         environment.own_program = std::env::current_exe().ok();
-        let mut configuration =
+        let configuration =
             config::load(self.config.as_deref(), &environment).map_err(|error| Failure {
                 message: Message::error(error.to_string()),
                 exit_code: EXIT_USAGE,
@@ -45,9 +56,6 @@ impl ConfigFlag {
             for warning in &configuration.warnings {
                 Message::warning(warning.to_string()).print();
             }
-        }
-        if configuration.origin.is_none() {
-            configuration.servers.extend(demo().map(Into::into));
         }
         Ok(configuration)
     }

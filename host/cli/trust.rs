@@ -1,12 +1,13 @@
 //! `trust`: agree to what a configuration found in the current folder starts.
 //!
 //! A repository that was cloned can bring an `mcp.json`, which names programs
-//! to start. `serve` is started by AI clients, wherever they are, so it takes
-//! such a file only after the user agreed to exactly this content.
+//! to start. So every command takes a file that nobody named only after the user
+//! agreed to exactly this content: with `trust`, with `init` that wrote it, or
+//! when asked at the terminal.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,16 +16,17 @@ use contract::text::visible;
 use wasm_coordinator::config::Configuration;
 
 use super::failure::Failure;
+use super::output::Stderr;
 use super::setup::ConfigFlag;
 use super::terminal::Message;
 
-/// Agree that `serve` uses the mcp.json of this folder.
+/// Agree that the mcp.json of this folder is used.
 ///
-/// `serve` starts the programs that its configuration names. If you name the
-/// configuration with --config or $MCP_JSON, `serve` uses it as it is.
-/// A ./mcp.json that you did not name may come from a repository that you
-/// cloned, so `serve` refuses it until you run this command. Run it again after
-/// each change of that file, or of the .env beside it.
+/// A configuration names programs that are started. If you name it with --config
+/// or $MCP_JSON, it is used as it is. A ./mcp.json that you did not name may come
+/// from a repository that you cloned, so all commands refuse it until you run
+/// this one; at a terminal they ask. Agree again after each change of that file,
+/// or of the .env beside it.
 #[derive(Args)]
 pub(crate) struct Trust {
     #[command(flatten)]
@@ -33,7 +35,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let configuration = self.config.load(true)?;
+        let configuration = self.config.read(true)?;
         let Some(origin) = &configuration.origin else {
             let message = "there is no configuration here";
             return Err(Failure::usage(
@@ -41,16 +43,18 @@ impl Trust {
                 "`wasm-coordinator init` writes a first `mcp.json`",
             ));
         };
-        let digest = digest(origin).map_err(Failure::host)?;
-        let mut known = known();
-        known.retain(|line| line.1 != digest.1);
-        known.push(digest);
-        write(&known)?;
-        let text = format!("`serve` uses {} from now on:", origin.display());
+        agree(origin)?;
+        let text = format!("{} is used from now on:", origin.display());
         Message::note(text + &commands(&configuration)).print();
         Ok(ExitCode::SUCCESS)
     }
 }
+
+/// Agreements that are remembered; the oldest are forgotten.
+const MAX_KNOWN: usize = 1_000;
+
+/// Bytes of an answer at the terminal.
+const MAX_ANSWER: u64 = 100;
 
 /// Refuses a configuration that nobody asked for or agreed to.
 pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<(), Failure> {
@@ -77,10 +81,40 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
         origin.display(),
         commands(configuration)
     );
+    let message = match is_agreed_at_terminal(&message) {
+        Some(true) => return agree(origin),
+        Some(false) => format!("{} is not used: you did not agree", origin.display()),
+        None => message,
+    };
     Err(Failure::usage(
         message,
         "`wasm-coordinator trust` agrees to this content; `--config FILE` or `$MCP_JSON` names a file you trust whatever is in it",
     ))
+}
+
+/// Remembers that this content may be used.
+pub(crate) fn agree(origin: &Path) -> Result<(), Failure> {
+    let digest = digest(origin).map_err(Failure::host)?;
+    let mut known = known();
+    known.retain(|line| line.1 != digest.1);
+    known.push(digest);
+    let surplus = known.len().saturating_sub(MAX_KNOWN);
+    write(&known[surplus..])
+}
+
+/// Asks whoever sits at the terminal. A client that started us does not: it is
+/// at the other end of standard input. `None` if nobody can be asked.
+fn is_agreed_at_terminal(message: &str) -> Option<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return None;
+    }
+    let terminal = fs::File::open("/dev/tty").ok()?;
+    let question = format!("{message}\nUse it from now on? [y]es, [N]o: ");
+    let _ = Stderr.write_all(visible(&question).as_bytes());
+    let mut line = String::new();
+    let read = BufReader::new(terminal.take(MAX_ANSWER)).read_line(&mut line);
+    let is_yes = matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes");
+    Some(read.is_ok() && is_yes)
 }
 
 /// What a configuration starts, line by line. Variables are not expanded.
@@ -98,7 +132,13 @@ fn digest(origin: &Path) -> std::io::Result<(String, String)> {
     let path = fs::canonicalize(origin)?;
     let mut hasher = blake3::Hasher::new();
     hasher.update(&fs::read(&path)?);
-    let variables = path.with_file_name(".env");
+    // Of the two files that may give variables, the one that does.
+    let beside = path.with_file_name(".env");
+    let variables = if beside.exists() {
+        beside
+    } else {
+        PathBuf::from(".env")
+    };
     hasher.update(&[0]);
     hasher.update(&fs::read(variables).unwrap_or_default());
     let digest = hasher.finalize().to_hex().to_string();
@@ -140,7 +180,7 @@ fn write(known: &[(String, String)]) -> Result<(), Failure> {
         let _ = writeln!(text, "{digest} {path}");
     }
     // Whole or not at all.
-    let next = file.with_extension("next");
+    let next = file.with_extension(format!("{}.next", std::process::id()));
     fs::create_dir_all(folder)
         .and_then(|()| {
             let mut next = fs::File::create(&next)?;

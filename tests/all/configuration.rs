@@ -122,6 +122,73 @@ said = [await call_tool(name + '.environment') for name in ['here', 'below', 'ho
     );
 }
 
+/// A server that leaves a mark when it is started.
+const MARKING: &str = "touch started; exit 1";
+
+#[test]
+fn no_command_starts_what_a_cloned_repository_declares() {
+    let marking = json!({ "command": "sh", "args": ["-c", MARKING] });
+    let place = Place::with_servers(json!({ "mark": marking })).untrusted();
+    let started = place.path().join("started");
+    let commands: [&[&str]; 10] = [
+        &["exec", "-c", "1"],
+        &["exec", "--json", "-c", "1"],
+        &["serve"],
+        &["serve", "--http", "127.0.0.1:0"],
+        &["servers"],
+        &["servers", "--json"],
+        &["tools", "list"],
+        &["tools", "show", "mark.x"],
+        &["stubs", "--out", "out"],
+        &["wit", "mark"],
+    ];
+    for arguments in commands {
+        let ran = place.run(arguments).fails_with(2);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        for part in [
+            "mcp.json was found here and you have not agreed to it",
+            "mark: sh -c",
+            "`wasm-coordinator trust` agrees to this content",
+        ] {
+            assert!(said.contains(part), "{arguments:?}: {said}");
+        }
+        assert!(!started.exists(), "{arguments:?}");
+    }
+    // What is named is wanted, and so is what was agreed to.
+    place
+        .run(&["servers", "--config", "mcp.json"])
+        .fails_with(1);
+    assert!(started.exists());
+    std::fs::remove_file(&started).unwrap();
+    place.run(&["trust"]).succeeds();
+    place.run(&["servers"]).fails_with(1);
+    assert!(started.exists());
+    std::fs::remove_file(&started).unwrap();
+    // The variables beside it count, too.
+    place.write(".env", "X=1\n");
+    let ran = place.run(&["servers"]).fails_with(2);
+    assert!(
+        ran.stderr.contains("was changed since you agreed to it"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!started.exists());
+}
+
+#[test]
+fn what_init_wrote_may_be_used() {
+    let place = Place::new().untrusted();
+    place.run(&["init"]).succeeds();
+    place.run(&["servers"]).succeeds();
+    place
+        .run(&["exec", "-c", "from servers.demo import now"])
+        .succeeds();
+    // What was there before is not trusted for it.
+    let other = Place::with_fixture(&[]).untrusted();
+    other.run(&["init"]).succeeds();
+    other.run(&["servers"]).fails_with(2);
+}
+
 #[test]
 fn a_file_that_was_asked_for_must_be_there() {
     let place = Place::new();
