@@ -376,7 +376,7 @@ fn javascript_that_is_sent_as_python_is_said_to_be_that() {
 
 #[test]
 fn every_exit_is_an_end_and_keeps_the_variables_of_the_session() {
-    let place = Place::new();
+    let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     let session = client.session();
     client.python_in(&session, "x = 1");
