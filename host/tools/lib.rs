@@ -33,6 +33,7 @@ mod consent;
 mod definition_pins;
 mod dispatch;
 mod interface;
+mod known;
 mod log;
 mod policy;
 mod reserved;
@@ -56,6 +57,7 @@ pub use callbacks::{
     RequestKind, ServerRequest, Verdict,
 };
 pub use interface::Wit;
+pub use known::KnownServer;
 pub use log::CallLog;
 pub use policy::{BadPattern, Grants};
 pub use servers::{LocalTools, ServerLimits, ServerSpec};

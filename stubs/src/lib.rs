@@ -1,7 +1,7 @@
 //! What tool servers look like from inside a program.
 //!
 //! A tool's definition comes in as JSON; out go its names in programs
-//! ([`names`]), its types ([`schema`]), its file in Python ([`python`]) and in
+//! ([`names`]), its types ([`schema`]), its call on one line ([`signature`]), its file in Python ([`python`]) and in
 //! TypeScript ([`typescript`]), and the folder that these are in ([`tree`]); and
 //! a whole server as a WIT interface ([`wit`]).
 //!
@@ -13,6 +13,7 @@
 pub mod names;
 pub mod python;
 pub mod schema;
+pub mod signature;
 pub mod text;
 pub mod tool;
 pub mod tree;
