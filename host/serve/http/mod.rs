@@ -39,6 +39,7 @@ mod answer;
 mod auth;
 mod body;
 mod connections;
+mod line_ends;
 mod mcp;
 mod message;
 mod options;

@@ -1,4 +1,4 @@
-//! A connection whose other side has to read.
+//! A connection whose other side has to read, and to end its lines as HTTP says.
 //!
 //! Without this, a client that asks and never reads would hold its request,
 //! and everything behind it, for ever.
@@ -16,8 +16,11 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
+use super::line_ends::LineEnds;
+
 pub(super) struct Stalling {
     stream: TcpStream,
+    line_ends: LineEnds,
     timeout: Duration,
     timer: Pin<Box<Sleep>>,
     /// A write waits for the other side, and the timer runs.
@@ -28,6 +31,7 @@ impl Stalling {
     pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
         Self {
             stream,
+            line_ends: LineEnds::default(),
             timeout,
             timer: Box::pin(sleep(timeout)),
             stalled: false,
@@ -58,7 +62,10 @@ impl AsyncRead for Stalling {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
+        self.line_ends.check(&mut buffer.filled_mut()[before..]);
+        Poll::Ready(read)
     }
 }
 
