@@ -45,6 +45,7 @@ pub(crate) fn report(
         status: verdict.status,
         result: verdict.result,
         exact_result: verdict.exact_result,
+        excess: verdict.excess,
         stdout: text(output.stdout),
         stderr: text(output.stderr),
         content: output.content,
@@ -65,6 +66,8 @@ struct Verdict {
     status: Status,
     result: Option<serde_json::Value>,
     exact_result: Option<Box<str>>,
+    /// A value that is more than the run may return.
+    excess: Option<Value>,
     error: Option<ErrorReport>,
     warnings: Vec<String>,
 }
@@ -75,6 +78,7 @@ impl Verdict {
             status,
             result: None,
             exact_result: None,
+            excess: None,
             error: Some(error),
             warnings: Vec::new(),
         }
@@ -122,10 +126,14 @@ fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
                 status: Status::Ok,
                 result,
                 exact_result,
+                excess: None,
                 error: None,
                 warnings: Vec::new(),
             },
-            Err(()) => Verdict::limit(Limit::Output(limits.max_output)),
+            Err(value) => Verdict {
+                excess: Some(value),
+                ..Verdict::limit(Limit::Output(limits.max_output))
+            },
         },
         Err(Failure::Exited(status)) => {
             let error = plain_error(
@@ -179,24 +187,26 @@ fn raised(exception: Exception, files_refused: Option<FileLimit>) -> Verdict {
     Verdict::failed(Status::Error, ErrorReport { hint, ..error })
 }
 
-/// The value as JSON, and as text where that holds more digits, if it fits
-/// into what is left of the output limit.
-fn returned(value: Value, room: u64) -> Result<(Option<serde_json::Value>, Option<Box<str>>), ()> {
-    let fits = |text: &str| {
-        if text.len() as u64 <= room {
-            Ok(())
-        } else {
-            Err(())
-        }
-    };
-    Ok(match value {
+/// The value, if it fits into what is left of the output limit; else as it came.
+fn returned(value: Value, room: u64) -> Result<Exact, Value> {
+    match &value {
+        Value::Json(text) | Value::Text(text) if text.len() as u64 > room => Err(value),
+        _ => Ok(exact(value)),
+    }
+}
+
+/// A value as JSON, and as text where that holds more digits.
+pub(crate) type Exact = (Option<serde_json::Value>, Option<Box<str>>);
+
+/// What a guest gave, as reports have it.
+pub(crate) fn exact(value: Value) -> Exact {
+    match value {
         Value::Nothing => (None, None),
         Value::Json(text) => {
-            fits(&text)?;
             if holds_numbers(&text)
                 && let Ok(value) = serde_json::from_str(&text)
             {
-                return Ok((Some(value), None));
+                return (Some(value), None);
             }
             match Json::read(&text) {
                 Ok(exact) => (Some(exact.to_value()), Some(exact.to_string().into())),
@@ -204,11 +214,8 @@ fn returned(value: Value, room: u64) -> Result<(Option<serde_json::Value>, Optio
                 Err(_) => (Some(text.into()), None),
             }
         }
-        Value::Text(text) => {
-            fits(&text)?;
-            (Some(text.into()), None)
-        }
-    })
+        Value::Text(text) => (Some(text.into()), None),
+    }
 }
 
 fn plain_error(kind: &str, message: String) -> ErrorReport {

@@ -10,7 +10,7 @@ use crate::content::ContentBlock;
 use crate::hint::{Hint, RenderHint};
 use crate::json::Json;
 use crate::limits::Limit;
-use crate::outcome::Position;
+use crate::outcome::{Position, Value};
 
 /// Everything a run left behind.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +25,11 @@ pub struct Report {
     /// The result as JSON text, where `result` had to round numbers.
     #[serde(skip)]
     pub exact_result: Option<Box<str>>,
+    /// Its value, where that is more than the run may print and return: for
+    /// whoever can keep it elsewhere. The status is then [`Status::Limit`]. Not
+    /// in the JSON.
+    #[serde(skip)]
+    pub excess: Option<Value>,
     /// What it printed. Bytes that are not UTF-8 are replaced.
     pub stdout: String,
     /// What it printed to `stderr`.
@@ -55,6 +60,7 @@ impl Report {
             status,
             result: None,
             exact_result: None,
+            excess: None,
             stdout: String::new(),
             stderr: String::new(),
             content: Vec::new(),

@@ -1,6 +1,6 @@
 //! One client's side of the service, as `rmcp` drives it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
@@ -17,7 +17,9 @@ use super::{
     Service,
     client::{log_level::LogThreshold, request::ClientRequest},
     http::{TraceId, caller_of},
-    tools::{self, OfferedTool, Outcome, ToolCall, instructions::instructions, invalid},
+    tools::{
+        self, OfferedTool, Outcome, ToolCall, catalogue::MAX_TEXT, instructions::instructions,
+    },
 };
 use contract::text::{one_line, quoted};
 
@@ -26,6 +28,8 @@ use contract::text::{one_line, quoted};
 pub struct Handler {
     service: Arc<Service>,
     tools: Arc<Vec<OfferedTool>>,
+    /// What is said of the servers: the same for as long as the client is there.
+    catalogue: Arc<OnceLock<Arc<str>>>,
     log_threshold: Arc<LogThreshold>,
     /// The client closed its end, and nobody waits for anything.
     gone: CancellationToken,
@@ -36,6 +40,7 @@ impl Handler {
         Self {
             tools: Arc::new(tools::offered(service.options.mode)),
             service,
+            catalogue: Arc::default(),
             log_threshold: Arc::default(),
             gone,
         }
@@ -50,11 +55,9 @@ impl Handler {
         let caller = caller_of(&context.extensions);
         let Some(tool) = self.tools.iter().find(|tool| tool.name == request.name) else {
             let names: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
-            return Err(invalid(format!(
-                "unknown tool {}; there are {}",
-                quoted(&request.name),
-                names.join(", ")
-            )));
+            let (name, names) = (quoted(&request.name), names.join(", "));
+            let message = format!("unknown tool {name}; there are {names}");
+            return Err(ErrorData::invalid_params(message, None));
         };
         let mut client = ClientRequest::new(caller, context, self.log_threshold.get());
         let running = match request.request_state {
@@ -66,8 +69,9 @@ impl Handler {
                 let call = ToolCall {
                     service: Arc::clone(service),
                     caller,
+                    hears_progress: context.meta.get_progress_token().is_some(),
                 };
-                match tool.call(call, request.arguments).await? {
+                match tool.call(call, request.arguments).await {
                     Outcome::Answer(result) => return Ok(result.into()),
                     Outcome::Running(running) => running,
                 }
@@ -83,10 +87,11 @@ impl ServerHandler for Handler {
             .enable_tools()
             .enable_logging()
             .build();
+        let servers = self.service.usable_servers();
         let own = Implementation::new("wasm-coordinator", env!("CARGO_PKG_VERSION"));
         ServerConfig::new(capabilities)
             .with_server_info(own)
-            .with_instructions(instructions(self.service.options.mode))
+            .with_instructions(instructions(self.service.options.mode, &servers))
     }
 
     async fn list_tools(
@@ -94,12 +99,17 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(
-            self.tools
-                .iter()
-                .map(|tool| tool.definition.clone())
-                .collect(),
-        ))
+        let tools = self.tools.iter().map(|tool| {
+            let mut definition = tool.definition.clone();
+            if tool.has_catalogue {
+                let told = definition.description.unwrap_or_default();
+                let room = MAX_TEXT.saturating_sub(told.len() + 1);
+                let catalogue = self.catalogue.get_or_init(|| self.service.catalogue(room));
+                definition.description = Some(format!("{told}\n{catalogue}").into());
+            }
+            definition
+        });
+        Ok(ListToolsResult::with_all_items(tools.collect()))
     }
 
     async fn call_tool(

@@ -184,6 +184,16 @@ impl Metrics {
         self.calls.get_or_create(&labels).inc();
     }
 
+    /// How often tools of a server were called, however that ended.
+    pub(super) fn calls_of(&self, server: &str) -> u64 {
+        let statuses = ["finished", "failed", "unknown"].map(|status| {
+            let labels = vec![("server", server.to_owned()), ("status", status.to_owned())];
+            let count = self.calls.get(&labels);
+            count.map_or(0, |count| count.get())
+        });
+        statuses.iter().sum()
+    }
+
     /// A person was asked.
     pub(super) fn asked(&self, outcome: &'static str) {
         let labels = vec![("outcome", outcome.to_owned())];

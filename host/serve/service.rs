@@ -1,30 +1,30 @@
 //! What all clients of the server share.
 
 use std::{
-    collections::HashSet,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handler, Mode, ServeOptions,
+    Caller, Handler, Mode, ServeOptions,
     client::{
         hooks::{ClientHooks, Event},
         suspended::SuspendedRuns,
     },
     hints, http,
-    meter::{Counter, Tally, Totals},
+    meter::{Cost, Counted, Counter, Tally, Totals},
     metrics::{self, Metrics},
+    queue::RunQueue,
     sessions::{SessionSlot, Sessions},
     tokens,
+    tools::catalogue::catalogue,
 };
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
+use contract::message;
 use sandbox::{Engine, Guest, Metering};
 
 /// What all clients share.
@@ -34,11 +34,18 @@ pub struct Service {
     pub(super) options: ServeOptions,
     pub(super) sessions: Sessions,
     pub(super) suspended: SuspendedRuns,
-    pub(super) run_permits: Arc<Semaphore>,
-    pub(super) queue: AtomicUsize,
+    pub(super) queue: RunQueue,
     pub(super) counter: Arc<Counter>,
-    totals: Mutex<Totals>,
+    /// What all runs cost together, and those of each caller.
+    totals: Mutex<(Totals, HashMap<Caller, Totals>)>,
+    /// Held while a result is read that is larger than what a program may print.
+    pub(super) large_results: tokio::sync::Mutex<()>,
     pub(super) metrics: Metrics,
+    /// What was said of the servers last, and the versions of the listings that
+    /// it was made of.
+    catalogue: Mutex<Option<(Vec<Option<u64>>, Arc<str>)>>,
+    /// Held while a guest is loaded for somebody who waits.
+    preparing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Service {
@@ -47,13 +54,13 @@ impl Service {
         Arc::new(Self {
             sessions: Sessions::new(options.sessions),
             suspended: SuspendedRuns::new(options.runs),
-            run_permits: Arc::new(Semaphore::new(
-                options.runs.clamp(1, Semaphore::MAX_PERMITS),
-            )),
-            queue: AtomicUsize::new(0),
+            queue: RunQueue::new(options.runs, options.waiting),
             counter: Arc::new(Counter::new()),
             totals: Mutex::default(),
+            large_results: tokio::sync::Mutex::default(),
             metrics: Metrics::new(toolbox.servers().into_iter().map(|server| server.name)),
+            catalogue: Mutex::default(),
+            preparing: Arc::default(),
             engine,
             toolbox,
             options,
@@ -86,25 +93,75 @@ impl Service {
 
     /// Whether programs can run at once, without compiling anything first.
     pub fn is_ready(&self) -> bool {
-        let metering = Metering::of(&self.options.limits);
         let mut guests = Guest::ALL.into_iter();
-        self.options.mode == Mode::Tools || guests.all(|guest| self.engine.has(guest, metering))
+        self.options.mode == Mode::Tools || guests.all(|guest| self.has(guest))
     }
 
     /// What happened since the start, as text for Prometheus.
     pub fn metrics(&self) -> String {
         let (sessions, bytes) = self.sessions.totals();
+        let (waiting, running) = self.queue.counts();
         self.metrics.text(&metrics::Snapshot {
             sessions,
             session_bytes: bytes,
-            waiting: self.queue.load(Ordering::Relaxed),
-            running: self
-                .options
-                .runs
-                .saturating_sub(self.run_permits.available_permits()),
+            waiting,
+            running,
             suspended: self.suspended.len(),
-            saved: self.totals().cost().saved,
+            saved: self.totals().0.cost().saved,
         })
+    }
+
+    /// The names of the servers of which something may be called.
+    pub(super) fn usable_servers(&self) -> Vec<String> {
+        let known = self.toolbox.known_servers(&self.options.grants);
+        known.into_iter().map(|server| server.name).collect()
+    }
+
+    /// The servers and their tools in so many bytes, as far as they are known.
+    /// Made anew when more is known.
+    pub(super) fn catalogue(&self, room: usize) -> Arc<str> {
+        let servers = self.toolbox.servers();
+        let version = |server: &message::Server| self.toolbox.known_version(&server.name);
+        let versions: Vec<Option<u64>> = servers.iter().map(version).collect();
+        let mut last = self
+            .catalogue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, text)) = &*last
+            && *known == versions
+        {
+            return Arc::clone(text);
+        }
+        let grants = &self.options.grants;
+        let calls = |server: &str| self.metrics.calls_of(server);
+        let text: Arc<str> = catalogue(&self.toolbox, grants, calls, room).into();
+        *last = Some((versions, Arc::clone(&text)));
+        text
+    }
+
+    /// Loads a guest, if that has to be done. It goes on when nobody waits.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be compiled or loaded.
+    pub(super) async fn prepare(self: &Arc<Self>, guest: Guest) -> Result<(), crate::Error> {
+        let service = Arc::clone(self);
+        let one = Arc::clone(&self.preparing).lock_owned().await;
+        if self.has(guest) {
+            return Ok(());
+        }
+        let loading = tokio::task::spawn_blocking(move || {
+            let _one = one;
+            let metering = Metering::of(&service.options.limits);
+            service.engine.warm(guest, metering)
+        });
+        // A panic is in the log, and the run that follows says what failed.
+        loading.await.unwrap_or(Ok(()))
+    }
+
+    /// Whether programs of a guest can run at once.
+    pub(super) fn has(&self, guest: Guest) -> bool {
+        self.engine.has(guest, Metering::of(&self.options.limits))
     }
 
     /// A session that no handle names.
@@ -133,7 +190,21 @@ impl Service {
         )
     }
 
-    pub(super) fn totals(&self) -> MutexGuard<'_, Totals> {
+    /// Adds what a run of a caller cost. There are as many callers as tokens.
+    pub(super) fn count(&self, caller: Caller, run: &Counted, returned: u64, code: u64) {
+        let mut totals = self.totals();
+        totals.0.add(run, returned, code);
+        let own = totals.1.entry(caller).or_default();
+        own.add(run, returned, code);
+    }
+
+    /// What the runs of a caller cost together.
+    pub(super) fn cost_of(&self, caller: Caller) -> Cost {
+        let totals = self.totals();
+        totals.1.get(&caller).map(Totals::cost).unwrap_or_default()
+    }
+
+    fn totals(&self) -> MutexGuard<'_, (Totals, HashMap<Caller, Totals>)> {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,16 +2,25 @@
 //!
 //! Nothing but protocol is written. What comes in is bounded: a line that is
 //! too long, is no JSON or no request gets an error, and the connection lives.
+//! Each request gets one answer: an id that is in use names no second request.
 //! A client that closes its end, or reads no more, is gone: its runs stop.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rmcp::{
     RoleServer, ServiceExt as _,
-    model::{ClientJsonRpcMessage, ErrorCode, ErrorData, JsonRpcMessage, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientNotification, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
+        ServerJsonRpcMessage,
+    },
     transport::Transport,
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     sync::{Mutex, Semaphore},
@@ -22,13 +31,20 @@ use contract::json::unmarked;
 
 use ::tools::servers::lines::{Line, Lines};
 
-use super::{Handler, Service};
+use super::{
+    Handler, Service,
+    message::{self, Invalid, Kind},
+};
 
 /// Bytes of one message.
 const MAX_MESSAGE: usize = 4 << 20;
 
 /// Messages that may wait to be written.
 const MAX_WAITING: usize = 256;
+
+/// Requests that were cancelled and whose ids are remembered. `rmcp` drops the
+/// late answer of such a request by its id.
+const MAX_CANCELLED: usize = 1_000;
 
 /// How long a message may take to be taken by the client.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,6 +68,7 @@ pub async fn serve_stdio(
             stream: Mutex::new(output),
             waiting: Semaphore::new(MAX_WAITING),
         }),
+        in_use: Arc::default(),
         gone: gone.clone(),
     };
     let handler = Handler::new(Arc::clone(service), gone);
@@ -73,8 +90,62 @@ pub async fn serve_stdio(
 struct StdioTransport<R, W> {
     input: Lines<R>,
     output: Arc<Output<W>>,
+    in_use: Arc<IdsInUse>,
     /// Cancelled once the client closed its end.
     gone: CancellationToken,
+}
+
+/// The ids of requests that have no answer yet.
+#[derive(Default)]
+struct IdsInUse(StdMutex<Ids>);
+
+#[derive(Default)]
+struct Ids {
+    /// Whether each was cancelled.
+    open: HashMap<RequestId, bool>,
+    /// Those that were, the latest last.
+    cancelled: VecDeque<RequestId>,
+}
+
+impl IdsInUse {
+    /// Takes the id of a request that came in. `false` if it is in use.
+    fn take(&self, id: &RequestId) -> bool {
+        let mut ids = self.lock();
+        if ids.open.contains_key(id) {
+            return false;
+        }
+        ids.open.insert(id.clone(), false);
+        true
+    }
+
+    /// The client does not want this answer any more, and may never get it.
+    fn cancel(&self, id: &RequestId) {
+        let mut ids = self.lock();
+        let Some(is_cancelled) = ids.open.get_mut(id) else {
+            return;
+        };
+        if std::mem::replace(is_cancelled, true) {
+            return;
+        }
+        ids.cancelled.push_back(id.clone());
+        if ids.cancelled.len() > MAX_CANCELLED
+            && let Some(oldest) = ids.cancelled.pop_front()
+        {
+            ids.open.remove(&oldest);
+        }
+    }
+
+    /// The answer to it is sent.
+    fn release(&self, id: &RequestId) {
+        let mut ids = self.lock();
+        if ids.open.remove(id) == Some(true) {
+            ids.cancelled.retain(|cancelled| cancelled != id);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Ids> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 struct Output<W> {
@@ -106,13 +177,37 @@ where
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let output = Arc::clone(&self.output);
+        match &message {
+            JsonRpcMessage::Response(answer) => self.in_use.release(&answer.id),
+            JsonRpcMessage::Error(answer) => {
+                answer.id.iter().for_each(|id| self.in_use.release(id));
+            }
+            _ => {}
+        }
         async move { write(&output, &message).await }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let _reads = self.output.waiting.acquire().await;
-            match read(&mut self.input).await {
+            let mut incoming = read(&mut self.input).await;
+            match &incoming {
+                Incoming::Message(message) => match &**message {
+                    JsonRpcMessage::Request(request) if !self.in_use.take(&request.id) => {
+                        incoming = in_use(request.id.clone());
+                    }
+                    JsonRpcMessage::Notification(said) => {
+                        if let ClientNotification::CancelledNotification(said) = &said.notification
+                            && let Some(id) = &said.params.request_id
+                        {
+                            self.in_use.cancel(id);
+                        }
+                    }
+                    _ => {}
+                },
+                _ => {}
+            }
+            match incoming {
                 Incoming::Message(message) => return Some(*message),
                 Incoming::Wrong(answer) => {
                     // A task of its own, so that no line is written in part.
@@ -162,54 +257,55 @@ async fn read<R: AsyncRead + Unpin>(input: &mut Lines<R>) -> Incoming {
 }
 
 fn parse(text: &[u8]) -> Incoming {
-    let error = match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
-        Ok(message) => return Incoming::Message(Box::new(message)),
-        Err(error) => error,
+    let not_json = || {
+        let message = "a message is not JSON".to_owned();
+        wrong(ErrorCode::PARSE_ERROR, message, None)
     };
-    // Which of the ways to be wrong it is.
-    let value: Value = match serde_json::from_slice(text) {
-        Ok(value) => value,
-        Err(_) => {
-            return wrong(
-                ErrorCode::PARSE_ERROR,
-                "a message is not JSON".to_owned(),
-                None,
-            );
-        }
-    };
-    let id = value.get("id").cloned();
-    let is_request = value.get("method").is_some();
-    if !is_request && (value.get("result").is_some() || value.get("error").is_some()) {
-        tracing::debug!(%error, "an answer of the client cannot be read");
+    if text.is_empty() {
         return Incoming::Nothing;
     }
-    if is_request && id.is_none() {
-        return Incoming::Nothing;
-    }
-    let (code, what) = match &value {
-        Value::Array(_) => (
-            ErrorCode::INVALID_REQUEST,
-            "batches are not supported; send one message a line",
-        ),
-        Value::Object(fields)
-            if fields.get("jsonrpc") == Some(&Value::from("2.0"))
-                && fields.get("method").is_some_and(Value::is_string) =>
-        {
-            (
-                ErrorCode::INVALID_PARAMS,
-                "the parameters do not fit the method",
-            )
-        }
-        _ => (
-            ErrorCode::INVALID_REQUEST,
-            "a message is no request of JSON-RPC 2.0",
-        ),
+    // Skips over the value without recursion, however deep it is nested.
+    let Ok(whole) = serde_json::from_slice::<&RawValue>(text) else {
+        return not_json();
     };
-    wrong(code, what.to_owned(), id)
+    let text = whole.get();
+    if text.starts_with('[') {
+        let message = "batches are not supported; send one message a line".to_owned();
+        return wrong(ErrorCode::INVALID_REQUEST, message, None);
+    }
+    let kind = match message::kind(text) {
+        Ok(kind) => kind,
+        Err(Invalid { code, message, id }) => {
+            let id = id.and_then(|id| serde_json::from_value(id.0).ok());
+            return wrong(code, message.to_owned(), id);
+        }
+    };
+    let repaired = match kind {
+        Kind::Request { .. } => message::readable_call(text),
+        Kind::Notification | Kind::Response => None,
+    };
+    let text = repaired.as_deref().unwrap_or(text);
+    match (serde_json::from_str::<ClientJsonRpcMessage>(text), kind) {
+        (Ok(message), _) => Incoming::Message(Box::new(message)),
+        (Err(_), Kind::Request { id, .. }) => {
+            let message = "the parameters do not fit the method".to_owned();
+            let id = serde_json::from_value(id.0).ok();
+            wrong(ErrorCode::INVALID_PARAMS, message, id)
+        }
+        (Err(error), Kind::Notification | Kind::Response) => {
+            tracing::debug!(%error, "a message of the client cannot be read");
+            Incoming::Nothing
+        }
+    }
 }
 
-fn wrong(code: ErrorCode, message: String, id: Option<Value>) -> Incoming {
-    let id = id.and_then(|id| serde_json::from_value(id).ok());
+/// What is said to a request whose id another one has that is not answered yet.
+fn in_use(id: RequestId) -> Incoming {
+    let message = "this id is in use by a request that is not answered yet".to_owned();
+    wrong(ErrorCode::INVALID_REQUEST, message, Some(id))
+}
+
+fn wrong(code: ErrorCode, message: String, id: Option<RequestId>) -> Incoming {
     let error = ErrorData::new(code, message, None);
     Incoming::Wrong(Box::new(JsonRpcMessage::error(error, id)))
 }
@@ -241,6 +337,39 @@ mod tests {
         for (line, expected) in [
             (ping, Some(0)),
             ("", None),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":[1],"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, Some(-32600)),
+            (
+                r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":18446744073709551616,"method":"ping"}"#,
+                Some(-32600),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#,
+                Some(-32602),
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#,
+                Some(0),
+            ),
             ("x", Some(-32700)),
             ("null", Some(-32600)),
             ("[]", Some(-32600)),
@@ -261,6 +390,25 @@ mod tests {
             }
             assert_eq!(got, [expected, Some(0)], "{}", &line[..line.len().min(60)]);
         }
+    }
+
+    #[test]
+    fn an_id_is_free_again_once_its_answer_is_sent_and_not_when_it_is_cancelled() {
+        let ids = IdsInUse::default();
+        let id = RequestId::Number;
+        assert!(ids.take(&id(1)) && ids.take(&id(2)));
+        assert!(!ids.take(&id(1)));
+        ids.cancel(&id(1));
+        ids.cancel(&id(1));
+        ids.cancel(&id(99));
+        assert!(!ids.take(&id(1)), "its late answer would end the new one");
+        ids.release(&id(2));
+        assert!(ids.take(&id(2)));
+        for other in 100..100 + MAX_CANCELLED as i64 {
+            assert!(ids.take(&id(other)));
+            ids.cancel(&id(other));
+        }
+        assert!(ids.take(&id(1)), "what is remembered is bounded");
     }
 
     #[tokio::test]

@@ -20,6 +20,25 @@ pub(crate) fn count(text: &str) -> usize {
     o200k_base().count(text)
 }
 
+/// Bytes of a text that are counted where about is enough.
+const MAX_COUNTED: usize = 256 << 10;
+
+/// About the tokens of a text: exactly, unless it is long. A longer one is taken
+/// to go on as it began.
+pub(crate) fn about(text: &str) -> usize {
+    let counted = &text[..text.floor_char_boundary(MAX_COUNTED)];
+    match count(counted) {
+        tokens if counted.len() == text.len() => tokens,
+        tokens => tokens.saturating_mul(text.len() / 1_024) / (counted.len() / 1_024).max(1),
+    }
+}
+
+/// About the tokens of so many bytes in Base64, which no vocabulary knows: a
+/// token for each two characters.
+pub(crate) fn of_base64(bytes: usize) -> usize {
+    bytes.div_ceil(3) * 2
+}
+
 /// The longest beginning of a text that has at most so many tokens.
 pub(crate) fn head(text: &str, tokens: usize) -> &str {
     let reach = text.floor_char_boundary(tokens.saturating_mul(MAX_TOKEN));

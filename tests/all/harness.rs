@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 
 use serde_json::{Value, json};
 
@@ -21,9 +21,24 @@ fn built() -> PathBuf {
         .to_owned()
 }
 
-/// Compiled guests, shared by all tests: the first one compiles.
+/// Compiled guests, shared by all tests: the first one compiles. Others need not
+/// know that a server may be asked before its guests are compiled.
 pub fn guest_cache() -> PathBuf {
-    built().join("test-guests")
+    static WARM: Once = Once::new();
+    let folder = built().join("test-guests");
+    WARM.call_once(|| {
+        let warmed = Command::new(env!("CARGO_BIN_EXE_wasm-coordinator"))
+            .arg("warm")
+            .env("WASM_COORDINATOR_CACHE", &folder)
+            .output();
+        let warmed = warmed.expect("the program starts");
+        assert!(
+            warmed.status.success(),
+            "{}",
+            String::from_utf8_lossy(&warmed.stderr)
+        );
+    });
+    folder
 }
 
 /// The server of ours with switchable faults.

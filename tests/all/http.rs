@@ -1138,29 +1138,42 @@ async fn each_caller_has_a_rate_of_its_own() {
 #[tokio::test]
 async fn sessions_are_bounded_and_the_oldest_of_a_caller_gives_way() {
     let server = Server::with_tokens(Options {
-        sessions: 2,
+        sessions: 1,
         ..Options::default()
     })
     .await;
-    let (first, second) = (server.session(TOKEN).await, server.session(TOKEN).await);
+    server.session(TOKEN).await;
     let other = server.initialize(OTHER).await;
     assert_eq!(other.status, 503, "{}", other.text);
     assert_eq!(*server.gauges.limited.lock().unwrap(), ["sessions"]);
-    let ping = async |id: &str| {
+
+    let server = Server::with_tokens(Options {
+        sessions: 4,
+        ..Options::default()
+    })
+    .await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(server.session(TOKEN).await);
+    }
+    let ping = async |token: &str, id: &str| {
         let body = r#"{"jsonrpc":"2.0","id":3,"method":"ping"}"#;
         let request = server
             .post(body)
-            .bearer_auth(TOKEN)
+            .bearer_auth(token)
             .header("mcp-session-id", id);
         request.answer().await.status
     };
-    assert_eq!(ping(&first).await, 200);
-    // The second was used longest ago.
-    let third = server.session(TOKEN).await;
-    assert_eq!(
-        (ping(&first).await, ping(&second).await, ping(&third).await),
-        (200, 404, 200)
-    );
+    assert_eq!(ping(TOKEN, &sessions[0]).await, 200);
+    // One place is left, for another caller. The second was used longest ago.
+    sessions.push(server.session(TOKEN).await);
+    let other = server.session(OTHER).await;
+    let mut pings = Vec::new();
+    for session in &sessions {
+        pings.push(ping(TOKEN, session).await);
+    }
+    assert_eq!(pings, [200, 404, 200, 200]);
+    assert_eq!(ping(OTHER, &other).await, 200);
 }
 
 #[tokio::test]

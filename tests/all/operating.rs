@@ -266,6 +266,123 @@ async fn what_happened_is_counted_and_logged_under_its_trace() {
 }
 
 #[tokio::test]
+async fn a_caller_that_asks_for_everything_keeps_no_other_one_waiting() {
+    let place = Place::with_fixture(&[]);
+    let server = Server::start(&place, &["--rate", "10000"]);
+    server.data(OTHER, "execute", json!({ "code": "1" })).await;
+    // More than there are places to run, in the queue, and for requests.
+    let endless = json!({ "code": "while True: pass", "timeout": 200 });
+    let mut flood = tokio::task::JoinSet::new();
+    for _ in 0..400 {
+        flood.spawn(server.call(TOKEN, "execute", endless.clone()).send());
+    }
+    // All that is too much is sent away, so what is left runs or waits.
+    let mut refused = 0;
+    while refused < 400 - 192 {
+        let answer = flood.join_next().await.unwrap().unwrap().unwrap();
+        let is_busy = answer.status() == 503 || message(answer).await.to_string().contains("busy");
+        assert!(is_busy, "nothing of it can have ended");
+        refused += 1;
+    }
+    for round in 0..10 {
+        let answer = server.call(OTHER, "execute", json!({ "code": format!("{round} * 7") }));
+        let answer = answer.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "there is a place for another caller");
+        let data = message(answer).await["result"]["structuredContent"].clone();
+        assert_eq!(data["result"], round * 7, "{data}");
+    }
+    let (_, metrics) = server.get("/metrics").await;
+    assert!(
+        metrics.contains("wasm_coordinator_running 24\n"),
+        "{metrics}"
+    );
+    assert!(
+        flood.try_join_next().is_none(),
+        "the others still run or wait"
+    );
+}
+
+#[tokio::test]
+async fn what_a_caller_saved_is_shown_to_nobody_else() {
+    let place = Place::with_fixture(&[]);
+    let server = Server::start(&place, &[]);
+    let code = "from servers.fixture import add\nawait add(a=1, b=2)";
+    server.data(TOKEN, "execute", json!({ "code": code })).await;
+    let list = json!({ "action": "list" });
+    let own = server.data(TOKEN, "sessions", list.clone()).await;
+    assert!(own["tokens_saved"].as_i64().unwrap() > 0, "{own}");
+    let other = server.data(OTHER, "sessions", list).await;
+    assert_eq!(other["tokens_saved"], 0, "{other}");
+}
+
+#[tokio::test]
+async fn two_requests_of_a_session_with_one_id_get_two_answers() {
+    let place = Place::with_fixture(&[]);
+    let server = Server::start(&place, &[]);
+    let post = |body: Value, session: Option<&str>| {
+        let request = server
+            .client
+            .post(format!("{}/mcp", server.url))
+            .bearer_auth(TOKEN)
+            .header("Content-Type", "application/json")
+            .header("Accept", "application/json, text/event-stream")
+            .body(body.to_string());
+        match session {
+            Some(session) => request
+                .header("Mcp-Session-Id", session)
+                .header("MCP-Protocol-Version", "2025-11-25"),
+            None => request,
+        }
+        .send()
+    };
+    let greeting = json!({
+        "jsonrpc": "2.0", "id": 0, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25", "capabilities": {},
+            "clientInfo": { "name": "test", "version": "1" },
+        },
+    });
+    let greeted = post(greeting, None).await.unwrap();
+    let session = greeted.headers()["mcp-session-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    message(greeted).await;
+    let session = Some(session.as_str());
+    let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    assert_eq!(post(initialized, session).await.unwrap().status(), 202);
+    let ask = |code: &str| {
+        // Arguments as the text of JSON are read over HTTP, too.
+        let arguments = json!({ "code": code }).to_string();
+        let params = json!({ "name": "execute", "arguments": arguments });
+        json!({ "jsonrpc": "2.0", "id": "same", "method": "tools/call", "params": params })
+    };
+    let first = post(
+        ask("import asyncio\nawait asyncio.sleep(1)\n'first'"),
+        session,
+    );
+    // Its stream is there, so its id is in use.
+    let first = first.await.unwrap();
+    let second = post(ask("'second'"), session).await.unwrap();
+    assert_eq!(second.status(), 400);
+    let second = message(second).await;
+    assert_eq!(
+        (&second["id"], &second["error"]["code"]),
+        (&json!("same"), &json!(-32600))
+    );
+    let first = message(first).await;
+    assert_eq!(
+        first["result"]["structuredContent"]["result"], "first",
+        "{first}"
+    );
+    let third = message(post(ask("'third'"), session).await.unwrap()).await;
+    assert_eq!(
+        third["result"]["structuredContent"]["result"], "third",
+        "{third}"
+    );
+}
+
+#[tokio::test]
 async fn after_the_signal_what_runs_is_finished_and_the_rest_is_answered() {
     for (grace, code, expected) in [
         (

@@ -243,35 +243,349 @@ None";
 }
 
 #[test]
-fn our_own_arguments_are_checked() {
+fn the_first_program_on_a_new_machine_is_answered_in_time() {
+    let cache = tempfile::tempdir().unwrap();
+    let folder = cache.path().to_str().unwrap();
+    let place = place().variable("WASM_COORDINATOR_CACHE", folder);
+    let mut client = Client::start(&place, &[]);
+    let program = json!({ "code": "6 * 7" });
+    let patient = client.ask(
+        "tools/call",
+        json!({ "name": "execute", "arguments": program, "_meta": { "progressToken": "p" } }),
+    );
+    let hasty = client.ask_tool("execute", program.clone());
+    assert!(client.request("tools/list", json!({}))["result"].is_object());
+    let mut answers = Vec::new();
+    let mut said = Vec::new();
+    while answers.len() < 2 {
+        let message = client.next();
+        match message["method"].as_str() {
+            Some("notifications/progress") => said.push(message["params"].clone()),
+            _ => answers.push((message["id"].clone(), message["result"].clone())),
+        }
+    }
+    for (id, result) in answers {
+        let data = &result["structuredContent"];
+        if id == hasty && result["isError"] == true {
+            assert_eq!(data["error"]["kind"], "preparing", "{data}");
+            contains(&data["error"]["message"], "call again");
+        } else {
+            assert_eq!(data["result"], 42, "{data}");
+        }
+        assert!(id == hasty || id == patient);
+    }
+    contains(&said[0]["message"], "preparing the sandbox");
+    let grows = said
+        .windows(2)
+        .all(|pair| pair[0]["progress"].as_f64() < pair[1]["progress"].as_f64());
+    assert!(grows, "{said:?}");
+    assert_eq!(client.python("6 * 7")["result"], 42);
+}
+
+/// A long text and a picture of the same kind, longer than any budget here.
+const LARGE_FILES: &str = "
+text = ''.join(f'line {n}\\n' for n in range(70_000))
+open('a.txt', 'w').write(text)
+svg = '<svg>' + '<path d=\"M0 0\"/>' * 5000 + '</svg>'
+open('chart.svg', 'w').write(svg)
+open('small.csv', 'w').write('a,b\\n')
+None";
+
+#[test]
+fn everything_that_is_sent_is_in_the_budget_and_counted() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let files = json!(["a.txt", "small.csv", "missing"]);
+    let mut arguments = json!({ "code": LARGE_FILES, "files": files });
+    let result = client.call("execute", arguments.clone());
+    let content = result["content"].as_array().unwrap();
+    assert!(
+        content.to_vec().len() == 2,
+        "one of the files fits: {result:#}"
+    );
+    assert_eq!(content[1]["resource"]["text"], "a,b\n");
+    let data = &result["structuredContent"];
+    contains(&data["files"][0]["error"], "does not fit");
+    let kept = &data["kept"][0];
+    assert_eq!(
+        (&kept["part"], &kept["path"]),
+        (&json!("file"), &json!("/workspace/a.txt"))
+    );
+    assert!(kept["tokens"].as_u64().unwrap() > 100_000, "{kept}");
+    assert!(
+        data["tokens"]["returned"].as_u64().unwrap() < 1_000,
+        "{data:#}"
+    );
+    let session = &data["session"];
+    let read = json!({ "path": "a.txt", "session": session, "max_tokens": 50 });
+    assert!(text(&client.call("read_file", read)).starts_with("line 0\nline 1\n"));
+
+    // Whoever wants all of it gets it, and the bill.
+    arguments["overflow"] = json!("none");
+    let result = client.call("execute", arguments);
+    let sent = result["content"][1]["resource"]["text"].as_str().unwrap();
+    assert!(sent.ends_with("line 69999\n"));
+    let returned = &result["structuredContent"]["tokens"]["returned"];
+    assert!(returned.as_u64().unwrap() > 100_000, "{returned}");
+
+    let emitted = client.data("execute", json!({ "code": "emit('word ' * 1000)" }));
+    assert!(
+        emitted["tokens"]["returned"].as_u64().unwrap() > 1_000,
+        "{emitted:#}"
+    );
+}
+
+#[test]
+fn a_resource_is_never_cut_inside() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    let code = format!("{LARGE_FILES}\nemit(path='chart.svg')\nemit('a note')\nlen(svg)");
+    let arguments = json!({ "code": code, "session": session });
+    let result = client.call("execute", arguments.clone());
+    let content = result["content"].as_array().unwrap();
+    let kinds: Vec<_> = content.iter().map(|block| &block["type"]).collect();
+    assert_eq!(
+        kinds,
+        ["text", "text"],
+        "the picture is left out: {result:#}"
+    );
+    assert_eq!(content[1]["text"], "a note");
+    let kept = &result["structuredContent"]["kept"][0];
+    let path = kept["path"].as_str().unwrap();
+    assert!(path.ends_with(".svg"), "{kept}");
+    assert!(text(&result).contains(path), "{result:#}");
+    let whole = client.python_in(&session, &format!("open('{path}').read() == svg"));
+    assert_eq!(whole["result"], true, "{whole}");
+    // Its twin, with room for it.
+    let mut arguments = arguments;
+    arguments["max_tokens"] = json!(200_000);
+    let result = client.call("execute", arguments);
+    let sent = result["content"][1]["resource"]["text"].as_str().unwrap();
+    assert_eq!(
+        result["structuredContent"]["result"],
+        sent.len(),
+        "all of it"
+    );
+}
+
+#[test]
+fn a_result_of_several_megabytes_is_shown_in_part_and_kept() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let python = "[{'id': n, 'name': f'row {n}'} for n in range(60_000)]";
+    let javascript = "Array.from({ length: 60000 }, (_, n) => ({ id: n, name: `row ${n}` }))";
+    for (language, code) in [("python", python), ("javascript", javascript)] {
+        let data = client.data("execute", json!({ "code": code, "language": language }));
+        assert_eq!(data["status"], "ok", "{data:#}");
+        assert_eq!(data["result"]["shape"]["count"], 60_000);
+        let kept = &data["kept"][0];
+        assert!(kept["bytes"].as_u64().unwrap() > 1 << 20, "{kept}");
+        let path = kept["path"].as_str().unwrap();
+        let count = format!("import json; len(json.load(open('{path}')))");
+        let read = client.python_in(&data["session"], &count);
+        assert_eq!(read["result"], 60_000, "{read}");
+    }
+    let data = client.python("'x' * 3_000_000");
+    assert_eq!(data["status"], "ok", "{data:#}");
+    contains(&data["kept"][0]["path"], "result.txt");
+    // There is a bound all the same.
+    let data = client.python("'x' * 12_000_000");
+    assert_eq!(data["error"]["kind"], "max-output", "{data:#}");
+}
+
+#[test]
+fn a_sound_of_the_workspace_is_read_as_a_sound() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    let wav = "open('a.wav', 'wb').write(b'RIFF\\x24\\0\\0\\0WAVEfmt ' + bytes([255]) * 40)";
+    client.python_in(&session, wav);
+    let read = json!({ "path": "a.wav", "session": session });
+    let result = client.call("read_file", read);
+    let block = &result["content"][0];
+    assert_eq!(
+        (&block["type"], &block["mimeType"]),
+        (&json!("audio"), &json!("audio/wav"))
+    );
+    let arguments = json!({ "code": "1", "session": session, "files": ["a.wav"] });
+    let result = client.call("execute", arguments);
+    assert_eq!(result["content"][1]["type"], "audio", "{result}");
+    assert_eq!(result["structuredContent"]["tokens"]["media_bytes"], 56);
+}
+
+#[test]
+fn what_servers_there_are_and_how_their_tools_are_called_is_there_at_once() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let described = |client: &mut Client| {
+        let listed = client.request("tools/list", json!({}));
+        let tool = listed["result"]["tools"][0].clone();
+        assert_eq!(tool["name"], "execute");
+        tool["description"].as_str().unwrap().to_owned()
+    };
+    let before = described(&mut client);
+    assert!(before.contains("standard library only"), "{before}");
+    assert!(before.contains("servers.fixture"), "{before}");
+    client.data("search_tools", json!({ "query": "" }));
+    assert_eq!(
+        described(&mut client),
+        before,
+        "it never changes for a client"
+    );
+    let found = client.call("search_tools", json!({ "query": "add numbers" }));
+    let call = "servers.fixture.add(a: int, b: int) -> {sum: int}";
+    assert!(text(&found).contains(call), "{found}");
+    contains(&found["structuredContent"]["tools"][0]["call"], call);
+}
+
+#[test]
+fn arguments_that_cannot_be_meant_are_results_that_say_what_to_write() {
     let place = place();
     let mut client = Client::start(&place, &[]);
     for (tool, arguments, part) in [
-        ("execute", json!({}), "missing field `code`"),
-        ("execute", json!({ "code": 1 }), "invalid type"),
+        ("execute", json!({}), "`code` of `execute` is missing"),
+        (
+            "execute",
+            json!({ "code": 1 }),
+            "`code` is `1`; it takes a text",
+        ),
         (
             "execute",
             json!({ "code": "1", "sesion": "x" }),
-            "unknown field `sesion`",
+            "no argument `sesion`; did you mean `session`?",
         ),
+        (
+            "execute",
+            json!({ "code": "1", "language": "ruby" }),
+            "`language` is the text `ruby`; it takes `python`, `javascript` or `typescript`",
+        ),
+        (
+            "execute",
+            json!("code"),
+            "the arguments of `execute` are a text",
+        ),
+        (
+            "execute",
+            json!([1]),
+            "the arguments of `execute` are a list",
+        ),
+        ("execute", json!([]), "`code` of `execute` is missing"),
         (
             "sessions",
             json!({ "action": "close" }),
             "`close` needs `session`",
         ),
-        ("nonsense", json!({}), "unknown tool `nonsense`"),
+        (
+            "write_file",
+            json!({ "path": "a", "content": "?", "encoding": "BASE64" }),
+            "`content` is not valid base64",
+        ),
     ] {
-        let id = client.ask_tool(tool, arguments);
-        let answer = client.answer(id);
-        assert_eq!(answer["error"]["code"], -32602, "{answer}");
-        contains(&answer["error"]["message"], part);
+        let result = client.call(tool, arguments);
+        assert_eq!(result["isError"], true, "{result}");
+        assert!(text(&result).contains(part), "{part} in {result}");
+        let error = &result["structuredContent"]["error"];
+        assert_eq!(error["kind"], "bad_arguments");
     }
+    // The protocol wants an error of its own for a tool that is not there.
+    let id = client.ask_tool("nonsense", json!({}));
+    let answer = client.answer(id);
+    assert_eq!(answer["error"]["code"], -32602, "{answer}");
+    contains(&answer["error"]["message"], "unknown tool `nonsense`");
     let data = client.python("'a\0b'.encode()");
     assert_eq!(
         data["status"], "error",
         "a program with a NUL is refused: {data}"
     );
     assert_eq!(client.python("1 + 1")["result"], 2);
+}
+
+#[test]
+fn a_client_that_sends_every_key_or_text_for_everything_is_understood() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    let session = client.session();
+    for (arguments, expected) in [
+        (
+            json!({
+                "code": "6 * 7", "language": null, "session": null, "timeout": null,
+                "files": null, "max_tokens": null, "overflow": null,
+            }),
+            json!(42),
+        ),
+        (
+            json!({ "code": "6 * 7", "session": "", "language": "", "files": "", "timeout": "" }),
+            json!(42),
+        ),
+        (
+            json!({ "code": "6 * 7", "language": "Python", "timeout": "10", "max_tokens": "500" }),
+            json!(42),
+        ),
+        (
+            json!({ "code": "[1, 2].map(n => n * 2)", "language": "JS", "files": "[]" }),
+            json!([2, 4]),
+        ),
+        (json!("{\"code\": \"6 * 7\"}"), json!(42)),
+        (json!({ "code": "x = 1\nx", "session": session }), json!(1)),
+    ] {
+        let data = client.data("execute", arguments.clone());
+        assert_eq!(
+            (&data["status"], &data["result"]),
+            (&json!("ok"), &expected),
+            "{arguments}: {data}"
+        );
+    }
+    let nothing = json!({ "query": null, "detail": null, "server": "", "limit": "2" });
+    let found = client.data("search_tools", nothing);
+    assert_eq!(found["tools"].as_array().unwrap().len(), 2, "{found}");
+    let listed = client.data("list_files", json!({ "path": "", "session": null }));
+    assert_eq!(listed["path"], "/", "{listed}");
+    let read = json!({ "path": "/servers/README.md", "offset": null, "max_tokens": "20" });
+    assert!(client.data("read_file", read)["next_offset"].is_u64());
+    let written = json!({ "path": "a", "content": "", "encoding": null, "session": "" });
+    assert_eq!(client.data("write_file", written)["bytes"], 0);
+    let listed = client.data("sessions", json!({ "action": "LIST", "session": null }));
+    assert!(listed["sessions"].is_array(), "{listed}");
+    let details = json!({ "name": "fixture.add", "language": "js" });
+    assert!(text(&client.call("get_tool_details", details)).contains("export declare"));
+}
+
+#[test]
+fn two_requests_with_one_id_get_two_answers_and_the_first_is_not_lost() {
+    let place = place();
+    let mut client = Client::start(&place, &[]);
+    client.python("1");
+    let ask = |code: &str| {
+        let params = json!({ "name": "execute", "arguments": { "code": code } });
+        json!({ "jsonrpc": "2.0", "id": "same", "method": "tools/call", "params": params })
+    };
+    client.send(ask("import asyncio\nawait asyncio.sleep(1)\n'first'"));
+    client.send(ask("'second'"));
+    client.send(json!({ "jsonrpc": "2.0", "id": "same", "method": "ping" }));
+    for _ in 0..2 {
+        let refused = client.next();
+        assert_eq!(refused["id"], "same");
+        assert_eq!(refused["error"]["code"], -32600, "{refused}");
+        contains(&refused["error"]["message"], "in use");
+    }
+    let first = client.next();
+    assert_eq!(
+        first["result"]["structuredContent"]["result"], "first",
+        "{first}"
+    );
+    // Then the id is free.
+    client.send(ask("'third'"));
+    let third = client.next();
+    assert_eq!(
+        third["result"]["structuredContent"]["result"], "third",
+        "{third}"
+    );
+    for id in [json!(null), json!(1.5), json!([1]), json!({}), json!(true)] {
+        client.send(json!({ "jsonrpc": "2.0", "id": id, "method": "ping" }));
+        let answer = client.next();
+        assert_eq!(answer["error"]["code"], -32600, "{id}: {answer}");
+    }
 }
 
 #[test]

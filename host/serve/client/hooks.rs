@@ -29,6 +29,8 @@ pub(in crate::serve) enum Event {
     Question(Question),
     Progress(Progress),
     Log(LogEntry),
+    /// The sandbox is being prepared for so long.
+    Preparing(Duration),
 }
 
 /// A request to the client, and where its result goes.
@@ -75,6 +77,11 @@ impl ClientHooks {
             ask_timeout,
         };
         (hooks, receiver)
+    }
+
+    /// Tells the client that the program does not run yet.
+    pub(in crate::serve) fn preparing(&self, elapsed: Duration) {
+        let _ = self.events.try_send(Event::Preparing(elapsed));
     }
 
     async fn ask(&self, kind: RequestKind, params: Value) -> Result<Value, NoAnswer> {

@@ -16,6 +16,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Calls that are told apart; those beyond count as one.
 const MAX_CALLS: usize = 1_000;
 
+/// In place of a call: that the sandbox is ready.
+const PREPARING: u64 = u64::MAX;
+
 /// Characters of what a server says its call is doing.
 const MAX_MESSAGE: usize = 200;
 
@@ -49,6 +52,31 @@ impl ProgressReporter {
             // Without a total, ever closer to one.
             _ => progress.done.max(0.0) / (progress.done.max(0.0) + 1.0),
         };
+        let of = progress
+            .total
+            .map_or(String::new(), |total| format!("/{total}"));
+        let message = one_line(&progress.message.unwrap_or_default(), MAX_MESSAGE);
+        let text = format!(
+            "{}.{} {}{of} {message}",
+            progress.server, progress.tool, progress.done
+        );
+        self.notify(call, fraction, text.trim_end())
+    }
+
+    /// The notification for a program that does not run yet: this counts as a
+    /// call, which comes ever closer to its end.
+    pub(super) fn preparing(&mut self, elapsed: Duration) -> Option<ProgressNotificationParam> {
+        let seconds = elapsed.as_secs_f64();
+        let text = format!("preparing the sandbox for {seconds:.0} s, once for this version");
+        self.notify(PREPARING, seconds / (seconds + 10.0), &text)
+    }
+
+    fn notify(
+        &mut self,
+        call: u64,
+        fraction: f64,
+        text: &str,
+    ) -> Option<ProgressNotificationParam> {
         let known = self.calls.entry(call).or_default();
         *known = known.max(if fraction.is_finite() { fraction } else { 0.0 });
         if self.at.is_some_and(|at| at.elapsed() < INTERVAL) {
@@ -61,15 +89,7 @@ impl ProgressReporter {
         (self.told, self.at) = (sum, Some(Instant::now()));
         let mut params = ProgressNotificationParam::new(self.token.clone(), sum);
         params.total = Some(self.calls.len() as f64);
-        let of = progress
-            .total
-            .map_or(String::new(), |total| format!("/{total}"));
-        let message = one_line(&progress.message.unwrap_or_default(), MAX_MESSAGE);
-        let text = format!(
-            "{}.{} {}{of} {message}",
-            progress.server, progress.tool, progress.done
-        );
-        params.message = Some(text.trim_end().to_owned());
+        params.message = Some(text.to_owned());
         Some(params)
     }
 }

@@ -5,7 +5,7 @@
 //! answers that input is required; the run is then suspended
 //! ([`SuspendedRuns`](super::suspended::SuspendedRuns)) until the request comes that brings the answer.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rmcp::{
@@ -91,6 +91,7 @@ impl<'a> ClientRequest<'a> {
                 Some(event) = running.events.recv() => match event {
                     Event::Progress(progress) => self.progress(progress).await,
                     Event::Log(entry) => self.log(entry).await,
+                    Event::Preparing(elapsed) => self.preparing(elapsed).await,
                     Event::Question(question) => match self.request(&question) {
                         None => {
                             service.metrics.asked("unable");
@@ -202,6 +203,14 @@ impl<'a> ClientRequest<'a> {
     async fn progress(&mut self, progress: Progress) {
         if let Some(reporter) = &mut self.progress
             && let Some(params) = reporter.report(progress)
+        {
+            let _ = self.context.peer.notify_progress(params).await;
+        }
+    }
+
+    async fn preparing(&mut self, elapsed: Duration) {
+        if let Some(reporter) = &mut self.progress
+            && let Some(params) = reporter.preparing(elapsed)
         {
             let _ = self.context.peer.notify_progress(params).await;
         }

@@ -15,7 +15,8 @@ use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{message::Kind, refusal::Refusal};
+use super::refusal::Refusal;
+use crate::serve::message::Kind;
 
 /// Of an error that is read to see what it is. Longer ones quote the request.
 const MAX_ERROR: usize = 16 << 10;

@@ -1,30 +1,17 @@
 //! The body of a POST: read within bounds, and known to be a JSON-RPC message,
 //! or a batch of them where there are batches, before anything is built from it.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use futures_util::StreamExt as _;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
-use super::{
-    message::{Id, Kind},
-    refusal::Refusal,
-};
-
-/// Opens a stream of notifications, in the revisions without sessions.
-const LISTEN: &str = "subscriptions/listen";
-
-/// Methods of the protocol have at most 40 characters. One that is not known
-/// comes back in error texts.
-const MAX_METHOD: usize = 128;
+use super::refusal::Refusal;
+use crate::serve::message::{self, Kind};
 
 /// Messages of one batch. Each takes a place among the requests in progress.
 const MAX_BATCH: usize = 16;
-
-/// Ids come back in answers and are kept while a request is in progress.
-const MAX_ID: usize = 256;
 
 /// Of a body that is refused. A client that sends more finds out the hard way.
 const MAX_DISCARDED: usize = 64 << 20;
@@ -87,7 +74,7 @@ pub(super) fn content(body: &[u8], batches: bool) -> Result<Content, Refusal> {
     // Skips over the value without recursion, however deep it is nested.
     let text: &RawValue = serde_json::from_slice(body).map_err(|_| Refusal::not_json())?;
     if !text.get().starts_with('[') {
-        return kind(text.get()).map(Content::Message);
+        return Ok(Content::Message(message::kind(text.get())?));
     }
     if !batches {
         return Err(Refusal::invalid(
@@ -100,98 +87,27 @@ pub(super) fn content(body: &[u8], batches: bool) -> Result<Content, Refusal> {
         return Err(Refusal::invalid("a batch has 1 to 16 messages"));
     }
     let message = |text: &RawValue| {
-        let kind = kind(text.get()).and_then(|kind| match kind {
-            Kind::Request {
-                id,
-                initialize: true,
-                ..
-            } => Err(Refusal::invalid("`initialize` cannot be part of a batch").to(Some(id))),
-            kind => Ok(kind),
-        });
+        let kind = message::kind(text.get())
+            .map_err(Refusal::from)
+            .and_then(|kind| match kind {
+                Kind::Request {
+                    id,
+                    initialize: true,
+                    ..
+                } => Err(Refusal::invalid("`initialize` cannot be part of a batch").to(Some(id))),
+                kind => Ok(kind),
+            });
         (Bytes::copy_from_slice(text.get().as_bytes()), kind)
     };
     Ok(Content::Batch(messages.into_iter().map(message).collect()))
 }
 
-fn kind(text: &str) -> Result<Kind, Refusal> {
-    let envelope: Envelope = serde_json::from_str(text)
-        .map_err(|_| Refusal::invalid("the body is not a JSON-RPC message"))?;
-    if envelope.jsonrpc.as_deref() != Some("2.0") {
-        return Err(Refusal::invalid("`jsonrpc` must be \"2.0\""));
-    }
-    let id = match envelope.id {
-        Some(id) => Some(self::id(id)?),
-        None => None,
-    };
-    let Some(method) = envelope.method else {
-        let answers = envelope.result.is_some() != envelope.error.is_some();
-        return if answers && (id.is_some() || envelope.error.is_some()) {
-            Ok(Kind::Response)
-        } else {
-            Err(Refusal::invalid("the message is neither a request nor an answer").to(id))
-        };
-    };
-    if method.len() > MAX_METHOD || !method.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Refusal::no_method().to(id));
-    }
-    if envelope
-        .params
-        .is_some_and(|params| !params.get().starts_with('{'))
-    {
-        return Err(Refusal::invalid_params("`params` must be an object").to(id));
-    }
-    Ok(match id {
-        Some(id) => Kind::Request {
-            id,
-            listens: method == LISTEN,
-            initialize: method == "initialize",
-        },
-        None => Kind::Notification,
-    })
-}
-
-fn id(text: &RawValue) -> Result<Id, Refusal> {
-    let invalid = || Refusal::invalid("`id` must be an integer or a short string");
-    if text.get().len() > MAX_ID {
-        return Err(invalid());
-    }
-    match serde_json::from_str(text.get()) {
-        Ok(id @ Value::String(_)) => Ok(Id(id)),
-        Ok(Value::Number(id)) if id.is_i64() => Ok(Id(Value::Number(id))),
-        _ => Err(invalid()),
-    }
-}
-
-/// Names that appear twice are an error: two readers could choose differently.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(default, borrow)]
-    jsonrpc: Option<Cow<'a, str>>,
-    #[serde(default, borrow, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(default, borrow, deserialize_with = "present")]
-    params: Option<&'a RawValue>,
-    #[serde(default, borrow, deserialize_with = "present")]
-    result: Option<&'a RawValue>,
-    #[serde(default, borrow, deserialize_with = "present")]
-    error: Option<&'a RawValue>,
-}
-
-/// `null` is there too.
-fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: Deserializer<'de>,
-{
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::serve::message::Id;
 
     /// Where there are no batches.
     fn kind(body: &[u8]) -> Result<Kind, Refusal> {
@@ -287,10 +203,16 @@ mod tests {
             "m".repeat(1 << 20)
         );
         assert_eq!(refused(long.as_bytes()), -32601);
-        for params in ["[]", "null", "7"] {
+        for params in ["[]", "\"{}\"", "7"] {
             let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","params":{params}}}"#);
             assert_eq!(refused(body.as_bytes()), -32602, "{body}");
         }
+    }
+
+    #[test]
+    fn a_client_that_writes_every_key_may_write_null_for_no_parameters() {
+        let body = br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#;
+        assert!(matches!(kind(body), Ok(Kind::Request { .. })));
     }
 
     #[test]

@@ -19,17 +19,19 @@ use rmcp::{
     ServerHandler,
     transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     answer,
     body::{self, Content},
-    message::Kind,
     options::Options,
     probes::Operator,
     refusal::Refusal,
     sessions::{InUse, OPENING, Opening, Sessions},
+};
+use crate::serve::{
+    message::{Kind, readable_call},
+    shares::{Share, Shares},
 };
 
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -55,8 +57,8 @@ pub(super) struct Endpoint<S> {
     sessions: Arc<Sessions>,
     options: Arc<Options>,
     operator: Arc<dyn Operator>,
-    requests: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    requests: Shares,
+    streams: Shares,
     /// The server was told to stop.
     stopping: CancellationToken,
     /// The grace time is over.
@@ -85,8 +87,8 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
             .with_cancellation_token(ended);
         Self {
             service: StreamableHttpService::new(make_handler, sessions.clone(), config),
-            requests: Arc::new(Semaphore::new(options.requests)),
-            streams: Arc::new(Semaphore::new(options.streams)),
+            requests: Shares::new(options.requests),
+            streams: Shares::new(options.streams),
             sessions,
             options,
             operator,
@@ -126,15 +128,25 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         let response = match body::content(&body, batches)? {
             Content::Message(kind @ Kind::Request { listens: true, .. }) => {
                 permit = self
-                    .permit(&self.streams, 1, "streams")
+                    .permit(&self.streams, caller, 1, "streams")
                     .map_err(|refusal| refusal.to(kind.id()))?;
-                self.message(parts, body, caller, kind, &self.stopping)
+                let whose = (caller, session.as_ref());
+                self.message(parts, body, whose, kind, &self.stopping)
                     .await?
             }
-            Content::Message(kind) => self.message(parts, body, caller, kind, &self.cut).await?,
+            Content::Message(kind) => {
+                let whose = (caller, session.as_ref());
+                self.message(parts, body, whose, kind, &self.cut).await?
+            }
             Content::Batch(messages) => {
-                permit.merge(self.permit(&self.requests, messages.len() - 1, "requests")?);
-                self.batch(&parts, messages, caller).await?
+                permit.merge(self.permit(
+                    &self.requests,
+                    caller,
+                    messages.len() - 1,
+                    "requests",
+                )?);
+                let whose = (caller, session.as_ref());
+                self.batch(&parts, messages, whose).await?
             }
         };
         Ok(held(response, (permit, session)))
@@ -145,11 +157,19 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         &self,
         parts: Parts,
         body: Bytes,
-        caller: Caller,
+        (caller, session): (Caller, Option<&InUse>),
         kind: Kind,
         end: &CancellationToken,
     ) -> Result<Response<Body>, Refusal> {
         let id = kind.id();
+        let id_in_use = match (&id, session) {
+            (Some(id), Some(session)) => Some(session.take_id(id).ok_or_else(|| {
+                let message = "this id is in use by a request that is not answered yet";
+                Refusal::invalid(message).to(Some(id.clone()))
+            })?),
+            _ => None,
+        };
+        let body = readable(body, &kind);
         let request = Request::from_parts(parts, Body::from(body));
         let response = tokio::select! {
             biased;
@@ -159,7 +179,7 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
             () = end.cancelled() => return Err(Refusal::stopping().to(id)),
         };
         let last = id.map(|id| answer::event(&Refusal::stopping().to(Some(id))));
-        Ok(until(response, end, last))
+        Ok(held(until(response, end, last), id_in_use))
     }
 
     /// Messages that came together; the answers go together into one stream,
@@ -168,13 +188,13 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
         &self,
         parts: &Parts,
         messages: Vec<(Bytes, Result<Kind, Refusal>)>,
-        caller: Caller,
+        whose: (Caller, Option<&InUse>),
     ) -> Result<Response<Body>, Refusal> {
         let mut answers = Vec::new();
         for (body, kind) in messages {
             let answer = match kind {
                 Ok(kind) => {
-                    self.message(parts.clone(), body, caller, kind, &self.cut)
+                    self.message(parts.clone(), body, whose, kind, &self.cut)
                         .await
                 }
                 Err(refusal) => Err(refusal),
@@ -200,7 +220,7 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
     async fn stream(&self, request: Request<Body>) -> Result<Response<Body>, Refusal> {
         let (mut parts, _) = request.into_parts();
         let (caller, session) = self.enter(&mut parts)?;
-        let permit = self.permit(&self.streams, 1, "streams")?;
+        let permit = self.permit(&self.streams, caller, 1, "streams")?;
         let request = Request::from_parts(parts, Body::empty());
         let response = self.handle(request, caller, None).await?;
         let response = until(response, &self.stopping, None);
@@ -273,29 +293,39 @@ impl<S: ServerHandler + Send + 'static> Endpoint<S> {
     }
 
     /// The same, with a permit for what is to be done.
-    fn enter_to_post(
-        &self,
-        parts: &mut Parts,
-    ) -> Result<(Caller, Option<InUse>, OwnedSemaphorePermit), Refusal> {
+    fn enter_to_post(&self, parts: &mut Parts) -> Result<(Caller, Option<InUse>, Share), Refusal> {
         let (caller, session) = self.enter(parts)?;
         if !is_json(&parts.headers) {
             return Err(Refusal::media_type());
         }
-        let permit = self.permit(&self.requests, 1, "requests")?;
+        let permit = self.permit(&self.requests, caller, 1, "requests")?;
         Ok((caller, session, permit))
     }
 
+    /// A share of what there is for all callers.
     fn permit(
         &self,
-        permits: &Arc<Semaphore>,
+        shares: &Shares,
+        caller: Caller,
         count: usize,
         bound: &'static str,
-    ) -> Result<OwnedSemaphorePermit, Refusal> {
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        permits.clone().try_acquire_many_owned(count).map_err(|_| {
+    ) -> Result<Share, Refusal> {
+        shares.take(caller, count).ok_or_else(|| {
             self.operator.limited(bound);
             Refusal::busy("too many requests are in progress")
         })
+    }
+}
+
+/// The body as it is read: see [`readable_call`].
+fn readable(body: Bytes, kind: &Kind) -> Bytes {
+    if !matches!(kind, Kind::Request { .. }) {
+        return body;
+    }
+    let text = std::str::from_utf8(&body).ok();
+    match text.and_then(readable_call) {
+        Some(readable) => Bytes::from(readable),
+        None => body,
     }
 }
 
@@ -308,7 +338,7 @@ fn until(response: Response<Body>, end: &CancellationToken, last: Option<Bytes>)
 }
 
 /// A stream holds its permit until it ends; anything else is complete.
-fn held(response: Response<Body>, held: (OwnedSemaphorePermit, Option<InUse>)) -> Response<Body> {
+fn held<T: Send + 'static>(response: Response<Body>, held: T) -> Response<Body> {
     if !answer::is_stream(response.headers()) {
         return response;
     }

@@ -41,7 +41,6 @@ mod body;
 mod connections;
 mod line_ends;
 mod mcp;
-mod message;
 mod options;
 mod probes;
 mod rate;

@@ -15,7 +15,7 @@ use axum::{
 use rmcp::model::{ErrorCode, ProtocolVersion};
 use serde_json::{Value, json};
 
-use super::message::Id;
+use crate::serve::message::{Id, Invalid};
 
 /// JSON-RPC leaves these to the server; the HTTP status says which it is.
 const SERVER_ERROR: i32 = -32000;
@@ -72,22 +72,6 @@ impl Refusal {
             StatusCode::BAD_REQUEST,
             ErrorCode::INVALID_REQUEST.0,
             message,
-        )
-    }
-
-    pub(super) fn invalid_params(message: &'static str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            ErrorCode::INVALID_PARAMS.0,
-            message,
-        )
-    }
-
-    pub(super) fn no_method() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            ErrorCode::METHOD_NOT_FOUND.0,
-            "this server has no such method",
         )
     }
 
@@ -266,5 +250,15 @@ impl Refusal {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+}
+
+impl From<Invalid> for Refusal {
+    fn from(invalid: Invalid) -> Self {
+        let status = match invalid.code {
+            ErrorCode::METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, invalid.code.0, invalid.message).to(invalid.id)
     }
 }

@@ -4,7 +4,7 @@
 //! opened it, and to anyone else it does not exist.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +21,8 @@ use rmcp::{
         local::{LocalSessionManager, LocalSessionManagerError},
     },
 };
+
+use crate::serve::{message::Id, shares::share};
 
 tokio::task_local! {
     /// Set around everything `rmcp` does for one request. It creates sessions
@@ -59,6 +61,15 @@ struct Open {
     /// Requests and streams in progress.
     active: usize,
     used: Instant,
+    /// The ids of requests that have no answer yet.
+    ids: HashSet<Id>,
+}
+
+/// The id of a request of a session, until the request is answered.
+pub(super) struct IdInUse {
+    sessions: Arc<Sessions>,
+    session: SessionId,
+    id: Id,
 }
 
 /// A session in use by one request.
@@ -97,10 +108,13 @@ impl Sessions {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a session in. Says which other one has to go for it.
+    /// Counts a session in. Says which other one has to go for it: one of the
+    /// same caller, where that caller has its share or there is no room.
     fn admit(&self, id: &SessionId, owner: Caller) -> Result<Option<SessionId>, ()> {
         let mut open = self.open();
-        let leaving = if open.len() < self.max_open {
+        let of_owner = open.values().filter(|session| session.owner == owner);
+        let free = self.max_open.saturating_sub(open.len());
+        let leaving = if share(owner, of_owner.count(), free) > 0 {
             None
         } else {
             let idle = open
@@ -116,9 +130,34 @@ impl Sessions {
             owner,
             active: 0,
             used: Instant::now(),
+            ids: HashSet::new(),
         };
         open.insert(id.clone(), session);
         Ok(leaving)
+    }
+}
+
+impl InUse {
+    /// Takes the id of a request. `None` if one that is not answered has it.
+    pub(super) fn take_id(&self, id: &Id) -> Option<IdInUse> {
+        let mut open = self.sessions.open();
+        let is_free = match open.get_mut(&self.id) {
+            Some(session) => session.ids.insert(id.clone()),
+            None => true,
+        };
+        is_free.then(|| IdInUse {
+            sessions: Arc::clone(&self.sessions),
+            session: self.id.clone(),
+            id: id.clone(),
+        })
+    }
+}
+
+impl Drop for IdInUse {
+    fn drop(&mut self) {
+        if let Some(session) = self.sessions.open().get_mut(&self.session) {
+            session.ids.remove(&self.id);
+        }
     }
 }
 

@@ -11,9 +11,9 @@ use super::{
     Strategy,
     calls::{Calls, summed},
     fit_text,
-    fitted::{Fitted, OutputPart},
+    fitted::{Cut, Fitted, OutputPart, cost_of_file},
 };
-use crate::serve::{hints, meter::Cost, tokens};
+use crate::serve::{hints, meter::Cost};
 use contract::{
     json::{marked_number, unmarked},
     report::{ErrorReport, Report, Status, Usage},
@@ -35,7 +35,7 @@ const MAX_LINE: usize = 2_000;
 /// An output that is complete in a file, because it did not fit.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::serve) struct KeptOutput {
-    /// `result`, `stdout`, `stderr` or `emitted`.
+    /// `result`, `stdout`, `stderr`, `emitted` or `file`.
     part: &'static str,
     /// Where it is, or why it could not be kept.
     #[serde(flatten)]
@@ -69,15 +69,27 @@ pub(in crate::serve) struct Metered {
     pub(in crate::serve) code: u64,
     pub(in crate::serve) direct: u64,
     pub(in crate::serve) is_estimate: bool,
+    /// Bytes of images and sounds in the answer, which are not counted in tokens.
+    pub(in crate::serve) media_bytes: usize,
 }
 
 impl KeptOutput {
-    pub(in crate::serve) fn new(part: OutputPart, text: &str, location: Location) -> Self {
+    pub(in crate::serve) fn new(cut: &Cut, location: Location) -> Self {
         Self {
-            part: part.name(),
+            part: cut.part.name(),
             location,
-            tokens: tokens::count(text),
-            bytes: text.len(),
+            tokens: cut.tokens,
+            bytes: cut.content.len(),
+        }
+    }
+
+    /// A file of the workspace that was asked for and does not fit.
+    pub(in crate::serve) fn file(path: &str, bytes: &[u8]) -> Self {
+        Self {
+            part: OutputPart::File.name(),
+            location: Location::Path(format!("/workspace/{path}")),
+            tokens: cost_of_file(bytes),
+            bytes: bytes.len(),
         }
     }
 }
@@ -204,6 +216,9 @@ impl Answer {
         if metered.is_estimate {
             fields["tokens"]["estimate"] = Value::Bool(true);
         }
+        if metered.media_bytes > 0 {
+            fields["tokens"]["media_bytes"] = metered.media_bytes.into();
+        }
         if let Some(session) = session {
             fields["tokens"]["session_saved"] = session.saved.into();
         }
@@ -296,6 +311,7 @@ fn shown_warnings(warnings: &[String]) -> Vec<String> {
 mod tests {
     use super::super::fitted::fit;
     use super::*;
+    use crate::serve::tokens;
 
     #[test]
     fn no_text_of_a_program_can_end_its_own_section() {
@@ -307,7 +323,7 @@ mod tests {
         let mut report = Report::not_run(Status::Ok, "", "", None);
         report.warnings = vec!["a\nstatus: denied\r".to_owned()];
         let answer = Answer {
-            fitted: fit(&mut report, Strategy::Summarise, 4_000),
+            fitted: fit(&mut report, &[], Strategy::Summarise, 4_000),
             report,
             kept: Vec::new(),
             files: Vec::new(),

@@ -154,7 +154,8 @@ impl Sessions {
     }
 
     /// Opens a session. Where there is no room, the idle one that was unused
-    /// for longest is ended, those of the same caller first.
+    /// for longest is ended, those of the same caller first. Another caller's is
+    /// ended only if that caller has more than this one.
     pub(super) fn open(
         &self,
         caller: Caller,
@@ -279,7 +280,22 @@ impl Sessions {
             if inner.open.len() < self.bounds.max_open && held < self.bounds.memory {
                 return Ok(evicted);
             }
-            let idle = inner.open.iter().filter(|(_, entry)| entry.is_idle());
+            let mut of_callers: HashMap<Caller, (usize, u64)> = HashMap::new();
+            for entry in inner.open.values() {
+                let (sessions, bytes) = of_callers.entry(entry.caller).or_default();
+                *sessions += 1;
+                *bytes += entry.slot.bytes();
+            }
+            let of = |caller: Caller| of_callers.get(&caller).copied().unwrap_or_default();
+            let (sessions, bytes) = of(caller);
+            let is_crowded = inner.open.len() >= self.bounds.max_open;
+            let has_more = |other: Caller| match is_crowded {
+                true => of(other).0 > sessions,
+                false => of(other).1 > bytes,
+            };
+            let idle = inner.open.iter().filter(|(_, entry)| {
+                entry.is_idle() && (entry.caller == caller || has_more(entry.caller))
+            });
             let oldest = idle.min_by_key(|(_, entry)| (entry.caller != caller, entry.used));
             let Some((&key, entry)) = oldest else {
                 return Err(SessionError::Full(inner.open.len()));

@@ -14,7 +14,7 @@ use crate::{
         meter::Totals,
         output::{
             answer::{KeptOutput, Location},
-            fitted::OutputPart,
+            fitted::{Cut, OutputPart},
         },
     },
     session::Session,
@@ -60,25 +60,23 @@ impl SessionSlot {
     }
 
     /// Writes the outputs of a run that did not fit into files of the workspace.
-    pub(in crate::serve) fn keep(&self, cut: &[(OutputPart, String)]) -> Vec<KeptOutput> {
+    pub(in crate::serve) fn keep(&self, cut: &[Cut]) -> Vec<KeptOutput> {
         if cut.is_empty() {
             return Vec::new();
         }
         let run = self.kept.fetch_add(1, Ordering::Relaxed) + 1;
-        let kept = cut.iter().enumerate().map(|(index, (part, text))| {
-            let name = match part {
+        let kept = cut.iter().enumerate().map(|(index, cut)| {
+            let name = match cut.part {
                 // There can be several of them.
-                OutputPart::Emitted => format!("{}-{index}", part.name()),
-                _ => part.name().to_owned(),
+                OutputPart::Emitted => format!("{}-{index}", cut.part.name()),
+                _ => cut.part.name().to_owned(),
             };
-            let is_json = text.starts_with(['[', '{']) && *part == OutputPart::Result;
-            let extension = if is_json { "json" } else { "txt" };
-            let path = format!(".output/{run}-{name}.{extension}");
-            let location = match self.workspace.write_file(&path, text.as_bytes()) {
+            let path = format!(".output/{run}-{name}.{}", cut.extension);
+            let location = match self.workspace.write_file(&path, &cut.content) {
                 Ok(()) => Location::Path(format!("/workspace/{path}")),
                 Err(error) => Location::Lost(error.to_string()),
             };
-            KeptOutput::new(*part, text, location)
+            KeptOutput::new(cut, location)
         });
         kept.collect()
     }

@@ -59,6 +59,26 @@ fn the_one_unused_for_longest_is_ended_and_busy_ones_stay() {
 }
 
 #[test]
+fn a_caller_with_many_busy_sessions_ends_none_of_anothers() {
+    let sessions = sessions(SessionBounds {
+        max_open: 3,
+        ..SessionBounds::default()
+    });
+    let bert = sessions.open(BERT, slot()).unwrap().handle;
+    let busy = [(); 2].map(|()| sessions.open(ANNA, slot()).unwrap());
+    assert!(sessions.open(ANNA, slot()).is_err());
+    assert!(
+        sessions.find(BERT, &bert).is_ok(),
+        "it was not used, and stays"
+    );
+    drop(busy);
+    assert_eq!(sessions.open(ANNA, slot()).unwrap().evicted, 1);
+    // Whoever has fewer gets a place of whoever has more.
+    assert_eq!(sessions.open(BERT, slot()).unwrap().evicted, 1);
+    assert!(sessions.find(BERT, &bert).is_err(), "one's own go first");
+}
+
+#[test]
 fn sessions_end_unused_or_old_but_never_while_busy() {
     let span = Duration::from_millis(20);
     for (idle, age) in [(span, 100 * span), (100 * span, span)] {

@@ -3,15 +3,12 @@
 
 use std::sync::Arc;
 
-use rmcp::{
-    ErrorData,
-    model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations},
-};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 
-use super::{Outcome, ServeTool, ToolCall, result::success, schema};
+use super::{Outcome, ServeTool, ToolCall, arguments::BadArguments, result::success, schema};
 use crate::serve::{
     Service, Strategy,
     client::running::Running,
@@ -58,7 +55,7 @@ impl ServeTool for CallTool {
         json!({
             "type": "object",
             "properties": {
-                "status": { "enum": ["ok", "error", "limit", "denied"] },
+                "status": { "type": "string", "enum": ["ok", "error", "limit", "denied", "unusable_answer"] },
                 "result": {},
                 "error": { "type": "object" },
                 "tokens": { "type": "object" },
@@ -71,7 +68,7 @@ impl ServeTool for CallTool {
         schema::acts()
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
         Ok(Outcome::Running(start(call.service, arguments)))
     }
 }

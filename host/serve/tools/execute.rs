@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rmcp::{ErrorData, model::ToolAnnotations};
+use rmcp::model::ToolAnnotations;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
-    arguments::{SessionHandle, invalid},
+    arguments::{BadArguments, SessionHandle},
     result::failure,
     schema,
 };
@@ -45,11 +45,8 @@ pub(super) struct Arguments {
 #[serde(rename_all = "lowercase")]
 enum LanguageName {
     #[default]
-    #[serde(alias = "py")]
     Python,
-    #[serde(alias = "js")]
     Javascript,
-    #[serde(alias = "ts")]
     Typescript,
 }
 
@@ -65,10 +62,13 @@ impl From<LanguageName> for Language {
 
 impl ServeTool for Execute {
     const NAME: &'static str = "execute";
-    const DESCRIPTION: &'static str = "Run a program in a sandbox. Import tools: `from servers.NAME import TOOL` (await them), or \
-        JavaScript `import { tool } from \"servers/NAME\"`. Gives the printed text and the value of \
-        the last expression.";
+    const DESCRIPTION: &'static str = "Run a program in a sandbox: standard library only, no packages, no network, no files of the \
+        host; variables and files stay only in a `session`. Import tools: Python `from servers.NAME \
+        import TOOL`, then `await TOOL(name=value)`; JavaScript `import { tool } from \
+        \"servers/NAME\"`, then `await tool({ name: value })`. Gives the printed text and the value \
+        of the last expression.";
     const CAN_ASK: bool = true;
+    const HAS_CATALOGUE: bool = true;
 
     type Arguments = Arguments;
 
@@ -77,7 +77,7 @@ impl ServeTool for Execute {
             "type": "object",
             "properties": {
                 "code": { "type": "string" },
-                "language": { "enum": ["python", "javascript", "typescript"], "default": "python" },
+                "language": { "type": "string", "enum": ["python", "javascript", "typescript"], "default": "python" },
                 "session": schema::session("keeps variables and files; without it the sandbox is fresh"),
                 "timeout": { "type": "number", "description": "seconds, waiting for tools included" },
                 "files": {
@@ -96,37 +96,26 @@ impl ServeTool for Execute {
         json!({
             "type": "object",
             "properties": {
-                "status": { "enum": ["ok", "error", "limit", "denied", "host_error"] },
-                "result": { "description": "value of the last expression" },
+                "status": { "type": "string" },
+                "result": {},
                 "stdout": { "type": "string" },
                 "stderr": { "type": "string" },
-                "error": {
-                    "type": "object",
-                    "properties": {
-                        "kind": { "type": "string" },
-                        "message": { "type": "string" },
-                        "hint": { "type": "string" },
-                    },
-                },
+                "error": { "type": "object" },
                 "warnings": schema::strings(),
                 "notes": schema::strings(),
                 "calls": {
                     "type": "array",
                     "items": { "type": "object", "properties": {
                         "tool": { "type": "string" },
-                        "status": { "enum": ["finished", "failed", "unknown"] },
+                        "status": { "type": "string" },
                         "count": { "type": "integer" },
                     } },
                 },
-                "kept": {
-                    "type": "array",
-                    "description": "outputs that were cut, and the files that have all of them",
-                    "items": { "type": "object" },
-                },
+                "kept": { "type": "array", "items": { "type": "object" } },
                 "files": { "type": "array", "items": { "type": "object" } },
                 "session": { "type": "string" },
                 "usage": { "type": "object" },
-                "tokens": { "type": "object", "description": "cost, and that of direct calls" },
+                "tokens": { "type": "object" },
             },
             "required": ["status"],
         })
@@ -136,9 +125,13 @@ impl ServeTool for Execute {
         schema::acts()
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
         arguments.check()?;
-        let ToolCall { service, caller } = call;
+        let ToolCall {
+            service,
+            caller,
+            hears_progress,
+        } = call;
         let slot = match &arguments.session {
             None => service.fresh_slot(),
             Some(handle) => match service.sessions.find(caller, handle) {
@@ -154,6 +147,7 @@ impl ServeTool for Execute {
             code: arguments.code,
             timeout: arguments.timeout.map(seconds),
             files: arguments.files,
+            hears_progress,
             strategy: arguments.overflow.unwrap_or_default(),
             budget: arguments
                 .max_tokens
@@ -165,15 +159,15 @@ impl ServeTool for Execute {
 
 impl Arguments {
     /// What the types do not say.
-    fn check(&self) -> Result<(), ErrorData> {
+    fn check(&self) -> Result<(), BadArguments> {
         if self.code.len() > MAX_CODE {
-            return Err(invalid(format!(
+            return Err(BadArguments::new(format!(
                 "`code` has {} bytes; at most {MAX_CODE} are accepted. Write data to a file with `write_file` and read it in the program",
                 self.code.len()
             )));
         }
         if self.files.len() > MAX_FILES {
-            return Err(invalid(format!(
+            return Err(BadArguments::new(format!(
                 "`files` names {} files; at most {MAX_FILES} can be returned",
                 self.files.len()
             )));
@@ -181,7 +175,7 @@ impl Arguments {
         if let Some(seconds) = self.timeout
             && !(seconds > 0.0 && seconds.is_finite())
         {
-            return Err(invalid(format!(
+            return Err(BadArguments::new(format!(
                 "`timeout` is {seconds}; it is a positive number of seconds"
             )));
         }
@@ -197,28 +191,33 @@ fn seconds(seconds: f64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arguments::read;
+    use super::super::{OfferedTool, arguments::read};
     use super::*;
 
     fn execute(arguments: Value) -> Result<Arguments, String> {
-        let read = read::<Arguments>("execute", arguments.as_object().cloned());
+        let schema = OfferedTool::new::<Execute>().definition.input_schema;
+        let read = read::<Arguments>("execute", &schema, arguments.as_object().cloned());
         let read = read.and_then(|read| read.check().map(|()| read));
-        read.map_err(|error| error.message.into_owned())
+        read.map_err(|error| error.message().to_owned())
     }
 
     #[test]
     fn what_is_missing_wrong_or_unknown_is_named() {
         assert!(execute(json!({ "code": "1" })).is_ok());
         for (arguments, part) in [
-            (json!({}), "missing field `code`"),
-            (json!({ "code": 7 }), "invalid type: integer `7`"),
+            (json!({}), "`code` of `execute` is missing"),
+            (json!({ "code": 7 }), "`code` is `7`; it takes a text"),
             (
                 json!({ "code": "1", "lang": "js" }),
-                "unknown field `lang`, expected one of `code`",
+                "no argument `lang`; did you mean `language`? expected are `code`",
             ),
             (
                 json!({ "code": "1", "language": "ruby" }),
-                "unknown variant `ruby`",
+                "`language` is the text `ruby`; it takes `python`, `javascript` or `typescript`",
+            ),
+            (
+                json!({ "code": "1", "timeout": "soon" }),
+                "`timeout` is the text `soon`; it takes a number",
             ),
             (
                 json!({ "code": "1", "timeout": -1 }),
@@ -229,6 +228,10 @@ mod tests {
                 json!({ "code": "1", "session": "x".repeat(1_000) }),
                 "not a handle",
             ),
+            (
+                json!({ "": "a list" }),
+                "the arguments of `execute` are a list",
+            ),
         ] {
             let message = execute(arguments).err().unwrap();
             assert!(message.contains(part), "{message}");
@@ -236,5 +239,21 @@ mod tests {
         }
         let long = json!({ "code": "1", "x".repeat(100_000): 1 });
         assert!(execute(long).err().unwrap().len() <= 500);
+    }
+
+    #[test]
+    fn a_language_is_known_by_all_its_names() {
+        for (name, expected) in [
+            ("Python", Language::Python),
+            ("py", Language::Python),
+            ("JS", Language::JavaScript),
+            ("JavaScript", Language::JavaScript),
+            ("node", Language::JavaScript),
+            ("ts", Language::TypeScript),
+            ("TypeScript", Language::TypeScript),
+        ] {
+            let read = execute(json!({ "code": "1", "language": name })).unwrap();
+            assert_eq!(Language::from(read.language), expected, "{name}");
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! `get_tool_details`: all that is known of one tool.
 
-use rmcp::{ErrorData, model::ToolAnnotations};
+use rmcp::model::ToolAnnotations;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
+    arguments::BadArguments,
     result::{failure, success},
     schema,
 };
-use crate::serve::{Mode, Strategy, output::fit_text};
+use crate::serve::{Mode, Strategy, output::fit_text, tokens};
 
 pub(super) struct GetToolDetails;
 
@@ -26,9 +27,7 @@ pub(super) struct Arguments {
 #[serde(rename_all = "lowercase")]
 enum StubLanguage {
     #[default]
-    #[serde(alias = "py")]
     Python,
-    #[serde(alias = "ts", alias = "javascript", alias = "js")]
     Typescript,
 }
 
@@ -43,7 +42,7 @@ impl ServeTool for GetToolDetails {
             "type": "object",
             "properties": {
                 "name": { "type": "string", "description": "server.tool" },
-                "language": { "enum": ["python", "typescript"], "default": "python" },
+                "language": { "type": "string", "enum": ["python", "typescript"], "default": "python" },
             },
             "required": ["name"],
         })
@@ -65,7 +64,7 @@ impl ServeTool for GetToolDetails {
         schema::reads()
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
         let service = call.service;
         let page = service
             .toolbox
@@ -88,6 +87,22 @@ impl ServeTool for GetToolDetails {
         };
         let budget = 4 * service.options.output_tokens;
         let text = fit_text(&text, Strategy::HeadTail, budget);
-        Ok(success(text, details).into())
+        Ok(success(text, fitted(details, budget)).into())
     }
+}
+
+/// The details, without schemas that are longer than the budget: half of a
+/// schema is another one.
+fn fitted(mut details: Value, budget: usize) -> Value {
+    for schema in ["output_schema", "input_schema", "parameters", "description"] {
+        let tokens = tokens::about(&details.to_string());
+        if tokens <= budget {
+            break;
+        }
+        if let Some(fields) = details.as_object_mut() {
+            fields.shift_remove(schema);
+            fields.insert("message".to_owned(), "what is too long is left out".into());
+        }
+    }
+    details
 }

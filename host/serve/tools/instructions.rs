@@ -1,14 +1,35 @@
 //! What a model is told before it has called anything.
 
+use super::catalogue::MAX_TEXT;
 use crate::serve::Mode;
+use contract::text::one_line;
 
-/// The instructions for a client's model.
-pub(in crate::serve) fn instructions(mode: Mode) -> &'static str {
-    match mode {
+/// The instructions for a client's model, with the names of the servers as far
+/// as there is room for them. How their tools are called stands where all clients
+/// pass it on: with `execute`.
+pub(in crate::serve) fn instructions(mode: Mode, servers: &[String]) -> String {
+    let mut text = match mode {
         Mode::Code => FOR_CODE,
         Mode::Tools => FOR_TOOLS,
     }
+    .to_owned();
+    let mut separator = "\n\nServers: ";
+    for server in servers {
+        let server = one_line(server, MAX_NAME);
+        let more = ", …".len();
+        if text.len() + separator.len() + server.len() + more > MAX_TEXT {
+            text += ", …";
+            break;
+        }
+        text += separator;
+        text += &server;
+        separator = ", ";
+    }
+    text
 }
+
+/// Characters of the name of a server.
+const MAX_NAME: usize = 60;
 
 /// For models that write code.
 const FOR_CODE: &str = "\
@@ -40,7 +61,16 @@ mod tests {
 
     #[test]
     fn the_instructions_are_short() {
-        let count = tokens::count(instructions(Mode::Code));
+        let count = tokens::count(&instructions(Mode::Code, &[]));
         assert!(count < 300, "the instructions cost {count} tokens");
+        let many: Vec<String> = (0..500).map(|n| format!("a server {n}\n")).collect();
+        for mode in [Mode::Code, Mode::Tools] {
+            let text = instructions(mode, &many);
+            assert!(text.len() <= MAX_TEXT && text.ends_with(", …"), "{text}");
+            assert!(
+                text.contains("Servers: a server 0 , a server 1 ,"),
+                "{text}"
+            );
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! `list_files`: a directory as programs see it.
 
-use rmcp::{ErrorData, model::ToolAnnotations};
+use rmcp::model::ToolAnnotations;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
-    arguments::SessionHandle,
+    arguments::{BadArguments, SessionHandle},
     result::{file_error, success},
     schema,
 };
-use crate::serve::files::Entry;
+use crate::serve::{files::Entry, tokens};
 use contract::text::one_line;
 
 /// Entries of one list.
@@ -54,7 +54,7 @@ impl ServeTool for ListFiles {
                     "type": "array",
                     "items": { "type": "object", "properties": {
                         "name": { "type": "string" },
-                        "kind": { "enum": ["file", "directory"] },
+                        "kind": { "type": "string" },
                         "bytes": { "type": "integer" },
                     } },
                 },
@@ -67,8 +67,10 @@ impl ServeTool for ListFiles {
         schema::reads()
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
-        let ToolCall { service, caller } = call;
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
+        let ToolCall {
+            service, caller, ..
+        } = call;
         let path = arguments.path.unwrap_or_else(|| "/".to_owned());
         let session = arguments.session.as_deref();
         let mut entries = match service.list(caller, session, &path).await {
@@ -78,12 +80,19 @@ impl ServeTool for ListFiles {
         let total = entries.len();
         entries.truncate(MAX_ENTRIES);
         let mut text = String::new();
-        for entry in &entries {
+        let mut left = 4 * service.options.output_tokens;
+        for (index, entry) in entries.iter().enumerate() {
             let mark = if entry.is_directory { "/" } else { "" };
             let size = entry
                 .bytes
                 .map_or(String::new(), |bytes| format!("  {bytes}"));
-            text += &format!("{}{mark}{size}\n", one_line(&entry.name, MAX_NAME));
+            let line = format!("{}{mark}{size}\n", one_line(&entry.name, MAX_NAME));
+            let Some(rest) = left.checked_sub(tokens::count(&line)) else {
+                entries.truncate(index);
+                break;
+            };
+            left = rest;
+            text += &line;
         }
         let more = total - entries.len();
         if more > 0 {

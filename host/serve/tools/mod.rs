@@ -11,6 +11,7 @@
 
 mod arguments;
 mod call_tool;
+pub(super) mod catalogue;
 mod execute;
 mod get_tool_details;
 pub(super) mod instructions;
@@ -26,15 +27,13 @@ mod write_file;
 
 use std::{fmt, pin::Pin, sync::Arc};
 
-use rmcp::{
-    ErrorData,
-    model::{CallToolResult, JsonObject, Tool, ToolAnnotations},
-};
+use rmcp::model::{CallToolResult, JsonObject, Tool, ToolAnnotations};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Caller, Mode, Service, client::running::Running};
-pub(super) use arguments::invalid;
+use arguments::BadArguments;
+use result::failure;
 
 /// The tools that are offered.
 pub(super) fn offered(mode: Mode) -> Vec<OfferedTool> {
@@ -62,6 +61,8 @@ trait ServeTool {
     const DESCRIPTION: &'static str;
     /// Its runs may ask the client, so a later request may go on with one.
     const CAN_ASK: bool = false;
+    /// Its description ends with the servers and their tools.
+    const HAS_CATALOGUE: bool = false;
 
     /// Strict: a name that is not known is an error that shows the ones there
     /// are, because a model that misspells one would otherwise wonder about the
@@ -74,17 +75,19 @@ trait ServeTool {
 
     /// # Errors
     ///
-    /// A request that is invalid. What fails otherwise is a result.
+    /// Arguments that cannot be meant. What fails otherwise is a result.
     fn run(
         call: ToolCall,
         arguments: Self::Arguments,
-    ) -> impl Future<Output = Result<Outcome, ErrorData>> + Send;
+    ) -> impl Future<Output = Result<Outcome, BadArguments>> + Send;
 }
 
 /// Who calls a tool, and of what.
 pub(super) struct ToolCall {
     pub(super) service: Arc<Service>,
     pub(super) caller: Caller,
+    /// Whether the client wants to hear of progress, and so waits.
+    pub(super) hears_progress: bool,
 }
 
 /// What comes of calling a tool.
@@ -102,17 +105,21 @@ impl From<CallToolResult> for Outcome {
 }
 
 /// A call of any tool.
-type Calling = Pin<Box<dyn Future<Output = Result<Outcome, ErrorData>> + Send>>;
+type Calling = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A tool as it is listed and called.
 pub(super) struct OfferedTool {
     pub(super) name: &'static str,
     pub(super) can_ask: bool,
+    pub(super) has_catalogue: bool,
     pub(super) definition: Tool,
-    call: fn(ToolCall, Option<JsonObject>) -> Calling,
+    call: fn(ToolCall, Arc<JsonObject>, Option<JsonObject>) -> Calling,
     /// The arguments as the tool reads them, printed for comparison.
     #[cfg(test)]
-    read: fn(JsonObject) -> Result<String, String>,
+    read: fn(&JsonObject, JsonObject) -> Result<String, String>,
+    /// The same without their schema.
+    #[cfg(test)]
+    read_exactly: fn(JsonObject) -> Result<String, String>,
 }
 
 impl OfferedTool {
@@ -123,30 +130,39 @@ impl OfferedTool {
         Self {
             name: T::NAME,
             can_ask: T::CAN_ASK,
+            has_catalogue: T::HAS_CATALOGUE,
             definition,
-            call: |call, arguments| {
-                Box::pin(async move { T::run(call, arguments::read(T::NAME, arguments)?).await })
+            call: |call, schema, arguments| {
+                Box::pin(async move {
+                    let read = arguments::read(T::NAME, &schema, arguments);
+                    let outcome = match read {
+                        Ok(arguments) => T::run(call, arguments).await,
+                        Err(bad) => Err(bad),
+                    };
+                    outcome.unwrap_or_else(|bad| failure("bad_arguments", bad.message()).into())
+                })
             },
             #[cfg(test)]
-            read: |arguments| {
-                let read: Result<T::Arguments, _> = arguments::read(T::NAME, Some(arguments));
+            read: |schema, arguments| {
+                let read: Result<T::Arguments, _> =
+                    arguments::read(T::NAME, schema, Some(arguments));
                 read.map(|arguments| format!("{arguments:?}"))
-                    .map_err(|error| error.message.into_owned())
+                    .map_err(|error| error.message().to_owned())
+            },
+            #[cfg(test)]
+            read_exactly: |arguments| {
+                let read: Result<T::Arguments, _> = serde_json::from_value(arguments.into());
+                read.map(|arguments| format!("{arguments:?}"))
+                    .map_err(|error| error.to_string())
             },
         }
     }
 
-    /// Calls the tool.
-    ///
-    /// # Errors
-    ///
-    /// Its arguments are not valid.
-    pub(super) async fn call(
-        &self,
-        call: ToolCall,
-        arguments: Option<JsonObject>,
-    ) -> Result<Outcome, ErrorData> {
-        (self.call)(call, arguments).await
+    /// Calls the tool. Arguments that cannot be read are a result that says so:
+    /// a model sees results, and corrects itself.
+    pub(super) async fn call(&self, call: ToolCall, arguments: Option<JsonObject>) -> Outcome {
+        let schema = Arc::clone(&self.definition.input_schema);
+        (self.call)(call, schema, arguments).await
     }
 }
 

@@ -2,23 +2,20 @@
 
 // CONTRIBUTING.md, "To add a tool of serve".
 
-use rmcp::{
-    ErrorData,
-    model::{CallToolResult, ToolAnnotations},
-};
+use rmcp::model::{CallToolResult, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
-    arguments::SessionHandle,
+    arguments::{BadArguments, SessionHandle},
     result::{file_error, success},
     schema,
 };
 use crate::serve::{output::blocks, tokens};
 
-/// Bytes of an image that is given as one.
-const MAX_IMAGE: usize = 1 << 20;
+/// Bytes of an image or a sound that is given as one.
+const MAX_MEDIA: usize = 1 << 20;
 
 pub(super) struct ReadFile;
 
@@ -69,8 +66,10 @@ impl ServeTool for ReadFile {
         schema::reads()
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
-        let ToolCall { service, caller } = call;
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
+        let ToolCall {
+            service, caller, ..
+        } = call;
         let Arguments {
             path,
             session,
@@ -103,16 +102,17 @@ impl ServeTool for ReadFile {
     }
 }
 
-/// Bytes that are no text: an image as one, anything else by its size.
+/// Bytes that are no text: an image or a sound as one, anything else by its size.
 fn binary(path: &str, bytes: &[u8]) -> CallToolResult {
     let structured = json!({ "path": path, "bytes": bytes.len() });
-    match blocks::image(bytes) {
-        Some(_) if bytes.len() <= MAX_IMAGE => {
-            let mut result = CallToolResult::success(vec![blocks::file(path, bytes)]);
+    let media = blocks::media(bytes);
+    match media.filter(|_| bytes.len() <= MAX_MEDIA) {
+        Some(media) => {
+            let mut result = CallToolResult::success(vec![media]);
             result.structured_content = Some(structured);
             result
         }
-        _ => success(
+        None => success(
             format!(
                 "{} bytes that are no text; read them in a program\n",
                 bytes.len()

@@ -15,7 +15,7 @@ pub(super) fn max_tokens() -> Value {
 }
 
 pub(super) fn overflow() -> Value {
-    json!({ "enum": Strategy::NAMES, "default": "summarise" })
+    json!({ "type": "string", "enum": Strategy::NAMES, "default": "summarise" })
 }
 
 pub(super) fn strings() -> Value {

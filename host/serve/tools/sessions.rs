@@ -1,15 +1,12 @@
 //! `sessions`: opens, lists and closes sessions.
 
-use rmcp::{
-    ErrorData,
-    model::{CallToolResult, ToolAnnotations},
-};
+use rmcp::model::{CallToolResult, ToolAnnotations};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
-    arguments::{SessionHandle, invalid},
+    arguments::{BadArguments, SessionHandle},
     result::{failure, success},
     schema,
 };
@@ -42,7 +39,7 @@ impl ServeTool for Sessions {
         json!({
             "type": "object",
             "properties": {
-                "action": { "enum": ["open", "list", "close"] },
+                "action": { "type": "string", "enum": ["open", "list", "close"] },
                 "session": schema::session("to close"),
             },
             "required": ["action"],
@@ -65,15 +62,17 @@ impl ServeTool for Sessions {
         ToolAnnotations::new().read_only(false).open_world(false)
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
-        let ToolCall { service, caller } = call;
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
+        let ToolCall {
+            service, caller, ..
+        } = call;
         let result = match arguments.action {
             Action::Open => open(&service, caller),
             Action::List => list(&service, caller),
             Action::Close => {
                 let handle = arguments.session;
                 let handle = handle
-                    .ok_or_else(|| invalid("`close` needs `session`, the handle".to_owned()))?;
+                    .ok_or_else(|| BadArguments::new("`close` needs `session`, the handle"))?;
                 match service.sessions.close(caller, &handle) {
                     Ok(()) => success("closed\n".to_owned(), json!({ "message": "closed" })),
                     Err(error) => failure("session_gone", &error.to_string()),
@@ -104,9 +103,9 @@ fn open(service: &Service, caller: Caller) -> CallToolResult {
 
 fn list(service: &Service, caller: Caller) -> CallToolResult {
     let listed = service.sessions.list(caller);
-    let saved = service.totals().cost().saved;
+    let saved = service.cost_of(caller).saved;
     let mut text = format!(
-        "{} open sessions; {saved} tokens saved since the start, of all clients\n",
+        "{} open sessions; {saved} tokens saved since the start\n",
         listed.len()
     );
     let mut sessions = Vec::new();

@@ -51,9 +51,9 @@ fn each_definition_agrees_with_the_arguments_that_are_read() {
     }
 }
 
-/// What an error of `serde` lists as expected: names in backticks.
-fn expected(error: &str) -> BTreeSet<&str> {
-    let (_, list) = error.split_once("expected").unwrap_or_default();
+/// What an error lists behind a word: names in backticks.
+fn listed<'a>(error: &'a str, word: &str) -> BTreeSet<&'a str> {
+    let (_, list) = error.split_once(word).unwrap_or_default();
     list.split('`').skip(1).step_by(2).collect()
 }
 
@@ -64,7 +64,7 @@ struct Checked<'a> {
 
 impl Checked<'_> {
     fn read(&self, arguments: &JsonObject) -> Result<String, String> {
-        (self.tool.read)(arguments.clone())
+        (self.tool.read)(&self.tool.definition.input_schema, arguments.clone())
     }
 
     #[track_caller]
@@ -98,7 +98,19 @@ impl Checked<'_> {
         more.insert("no such argument".to_owned(), Value::Null);
         let error = self.refused(&more);
         let names: BTreeSet<&str> = self.properties.keys().map(String::as_str).collect();
-        assert_eq!(expected(&error), names, "{}: {error}", self.tool.name);
+        assert_eq!(
+            listed(&error, "expected"),
+            names,
+            "{}: {error}",
+            self.tool.name
+        );
+        let error = (self.tool.read_exactly)(more).unwrap_err();
+        assert_eq!(
+            listed(&error, "expected"),
+            names,
+            "{}: {error}",
+            self.tool.name
+        );
 
         // What is required is, and nothing else.
         let required = schema["required"].as_array().cloned().unwrap_or_default();
@@ -109,7 +121,7 @@ impl Checked<'_> {
             if is_required(name) {
                 let error = self.refused(&less);
                 assert!(
-                    error.contains(&format!("missing field `{name}`")),
+                    error.contains(&format!("`{name}`")) && error.contains("is missing"),
                     "{error}"
                 );
             } else {
@@ -145,13 +157,15 @@ impl Checked<'_> {
             .map(|value| self.accepted(&with(value.clone())))
             .collect();
         assert_eq!(known.len(), values.len(), "{name}: values mean the same");
-        // Whatever else is read is another name for one of them.
+        // Whatever else can be read is told, and the spelling does not matter.
         let error = self.refused(&with("no such value".into()));
-        let variants = expected(&error);
+        let variants = listed(&error, "it takes");
         assert!(variants.len() >= values.len(), "{error}");
         for variant in variants {
-            let read = self.accepted(&with(variant.into()));
-            assert!(known.contains(&read), "`{variant}` of `{name}` is not told");
+            for variant in [variant.to_owned(), format!(" {} ", variant.to_uppercase())] {
+                let read = self.accepted(&with(variant.as_str().into()));
+                assert!(known.contains(&read), "`{variant}` of `{name}` is not told");
+            }
         }
     }
 }
@@ -175,11 +189,82 @@ fn example(schema: &Value) -> Value {
 fn wrong_examples(schema: &Value) -> Vec<Value> {
     match schema["type"].as_str() {
         Some("string") => vec![json!(3), json!(["text"])],
-        Some("integer") => vec![json!("3"), json!(1.5)],
-        Some("number") => vec![json!("1.5"), json!([1.5])],
+        Some("integer") => vec![json!("three"), json!(1.5), json!(-1), json!([3])],
+        Some("number") => vec![json!("soon"), json!([1.5]), json!(true)],
         Some("array") => vec![json!("text"), json!([{}])],
         Some("object") => vec![json!("text"), json!([1])],
         other => panic!("there is no example of {other:?}"),
+    }
+}
+
+/// Values that mean the same as one of the schema, as clients write them.
+fn other_spellings(schema: &Value) -> Vec<(Value, Value)> {
+    if schema.get("enum").is_some() {
+        return Vec::new();
+    }
+    match schema["type"].as_str() {
+        Some("integer") => vec![
+            (json!("3"), json!(3)),
+            (json!(" 3.0 "), json!(3)),
+            (json!(3.0), json!(3)),
+        ],
+        Some("number") => vec![(json!("1.5"), json!(1.5))],
+        Some("array") => vec![(json!("[\"text\"]"), json!(["text"]))],
+        Some("object") => vec![(json!("{\"a\": 1}"), json!({ "a": 1 }))],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn what_clients_write_for_nothing_is_nothing_and_text_is_read() {
+    for tool in all() {
+        let schema = Value::Object((*tool.definition.input_schema).clone());
+        let properties = schema["properties"].as_object().unwrap();
+        let required = schema["required"].as_array().cloned().unwrap_or_default();
+        let checked = Checked { tool, properties };
+        let full: JsonObject = properties
+            .iter()
+            .map(|(name, schema)| (name.clone(), example(schema)))
+            .collect();
+        for (name, schema) in properties {
+            let with = |value: Value| {
+                let mut arguments = full.clone();
+                arguments.insert(name.clone(), value);
+                arguments
+            };
+            let mut without = full.clone();
+            without.shift_remove(name);
+            if required.contains(&Value::from(name.as_str())) {
+                let error = checked.refused(&with(Value::Null));
+                assert!(error.contains(&format!("`{name}` is null")), "{error}");
+            } else {
+                for nothing in [json!(null), json!(""), json!("  ")] {
+                    let read = checked.accepted(&with(nothing));
+                    assert_eq!(read, checked.accepted(&without), "{name}");
+                }
+            }
+            for (written, meant) in other_spellings(schema) {
+                let read = checked.accepted(&with(written));
+                assert_eq!(read, checked.accepted(&with(meant)), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_value_that_is_one_of_a_few_has_a_type() {
+    fn check(schema: &Value, of: &str) {
+        if schema.get("enum").is_some() {
+            assert_eq!(schema["type"], "string", "{of}: {schema}");
+        }
+        match schema {
+            Value::Object(fields) => fields.values().for_each(|inner| check(inner, of)),
+            Value::Array(items) => items.iter().for_each(|inner| check(inner, of)),
+            _ => {}
+        }
+    }
+    for tool in all() {
+        check(&json!(tool.definition), tool.name);
     }
 }
 

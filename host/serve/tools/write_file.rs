@@ -1,12 +1,12 @@
 //! `write_file`: writes a file that programs then see.
 
-use rmcp::{ErrorData, model::ToolAnnotations};
+use rmcp::model::ToolAnnotations;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Outcome, ServeTool, ToolCall,
-    arguments::{SessionHandle, invalid},
+    arguments::{BadArguments, SessionHandle},
     result::{failure, file_error, success},
     schema,
 };
@@ -28,7 +28,6 @@ pub(super) struct Arguments {
 #[serde(rename_all = "lowercase")]
 enum Encoding {
     #[default]
-    #[serde(alias = "utf-8")]
     Text,
     Base64,
 }
@@ -45,7 +44,7 @@ impl ServeTool for WriteFile {
             "properties": {
                 "path": { "type": "string" },
                 "content": { "type": "string" },
-                "encoding": { "enum": ["text", "base64"], "default": "text" },
+                "encoding": { "type": "string", "enum": ["text", "base64"], "default": "text" },
                 "session": schema::session("without it a new one is opened"),
             },
             "required": ["path", "content"],
@@ -71,12 +70,14 @@ impl ServeTool for WriteFile {
             .open_world(false)
     }
 
-    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, ErrorData> {
-        let ToolCall { service, caller } = call;
+    async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
+        let ToolCall {
+            service, caller, ..
+        } = call;
         let bytes = match arguments.encoding {
             Encoding::Text => arguments.content.into_bytes(),
             Encoding::Base64 => blocks::from_base64(&arguments.content)
-                .ok_or_else(|| invalid("`content` is not valid base64".to_owned()))?,
+                .ok_or_else(|| BadArguments::new("`content` is not valid base64"))?,
         };
         let path = arguments.path;
         let below = match files::writable(&path) {
