@@ -22,6 +22,7 @@
 //! # Ok(()) }
 //! ```
 
+mod advice;
 mod client;
 mod files;
 #[expect(

@@ -13,6 +13,7 @@ use tracing::Instrument as _;
 
 use super::{
     Caller, Service, Strategy,
+    advice::Failed,
     client::{hooks::ClientHooks, running::Running},
     meter::{Cost, Tally},
     output::{
@@ -27,6 +28,7 @@ use super::{
 use crate::verdict::exact;
 use ::tools::HostCallbacks;
 use contract::{
+    hint::Hint,
     program::{Language, Program},
     report::{Report, Status},
 };
@@ -173,6 +175,7 @@ impl Run {
     async fn answer(&self, mut report: Report) -> CallToolResult {
         let service = &self.service;
         let request = &self.request;
+        self.advise(&mut report);
         let files = self.files();
         let (strategy, budget) = (request.strategy, request.budget);
         let large = take_large(&mut report);
@@ -283,6 +286,29 @@ impl Run {
         };
         result.structured_content = Some(structured);
         result
+    }
+
+    /// Adds what would have helped to the error of a program that failed.
+    fn advise(&self, report: &mut Report) {
+        let Some(error) = report
+            .error
+            .as_mut()
+            .filter(|_| report.status == Status::Error)
+        else {
+            return;
+        };
+        let failed = Failed {
+            language: self.request.language,
+            code: &self.request.code,
+            has_session: self.request.handle.is_some(),
+            error,
+        };
+        let options = &self.service.options;
+        let servers = self.service.toolbox.known_servers(&options.grants);
+        if let Some(advice) = failed.advice(&servers) {
+            let hints = error.hint.take().into_iter();
+            error.hint = Some(Hint::All(hints.chain([Hint::Advice(advice)]).collect()));
+        }
     }
 
     /// The files that were asked for.

@@ -22,6 +22,7 @@ mod failures;
 mod faults;
 mod files;
 mod finding;
+mod first_attempts;
 mod guests;
 mod hostile_files;
 mod hostile_tools;

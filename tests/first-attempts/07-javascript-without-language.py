@@ -1,0 +1,4 @@
+# fails: SyntaxError
+# hint: pass `language`: "javascript"
+const { orders } = await listOrders();
+console.log(orders.length);

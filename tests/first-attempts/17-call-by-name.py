@@ -1,0 +1,3 @@
+# gives: "UTC"
+time = await call_tool("time.get_current_time", {"timezone": "UTC"})
+time["timezone"]

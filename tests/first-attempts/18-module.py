@@ -1,0 +1,3 @@
+# gives: true
+import servers.demo as demo
+"utc" in await demo.now()

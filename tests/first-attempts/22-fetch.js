@@ -1,0 +1,4 @@
+// fails: TypeError
+// hint: no network
+const answer = await fetch("https://example.com/api");
+await answer.json()

@@ -1,0 +1,4 @@
+// fails: Error
+// hint: packages are not installed here
+import _ from "lodash";
+_.sum([1, 2])
