@@ -41,12 +41,14 @@ pub struct Service {
     /// Held while a result is read that is larger than what a program may print.
     pub(super) large_results: tokio::sync::Mutex<()>,
     pub(super) metrics: Metrics,
-    /// What was said of the servers last, and the versions of the listings that
-    /// it was made of.
-    catalogue: Mutex<Option<(Vec<Option<u64>>, Arc<str>)>>,
+    /// What was said of the servers last, and of which listings it was made.
+    catalogue: Mutex<Option<(KnownVersions, Arc<str>)>>,
     /// Held while a guest is loaded for somebody who waits.
     preparing: Arc<tokio::sync::Mutex<()>>,
 }
+
+/// The version of the listing of each server, where it is known.
+type KnownVersions = Vec<Option<u64>>;
 
 impl Service {
     /// Takes over the tools. Starts no server and compiles nothing.
@@ -122,7 +124,7 @@ impl Service {
     pub(super) fn catalogue(&self, room: usize) -> Arc<str> {
         let servers = self.toolbox.servers();
         let version = |server: &message::Server| self.toolbox.known_version(&server.name);
-        let versions: Vec<Option<u64>> = servers.iter().map(version).collect();
+        let versions: KnownVersions = servers.iter().map(version).collect();
         let mut last = self
             .catalogue
             .lock()

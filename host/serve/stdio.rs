@@ -190,24 +190,7 @@ where
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let _reads = self.output.waiting.acquire().await;
-            let mut incoming = read(&mut self.input).await;
-            match &incoming {
-                Incoming::Message(message) => match &**message {
-                    JsonRpcMessage::Request(request) if !self.in_use.take(&request.id) => {
-                        incoming = in_use(request.id.clone());
-                    }
-                    JsonRpcMessage::Notification(said) => {
-                        if let ClientNotification::CancelledNotification(said) = &said.notification
-                            && let Some(id) = &said.params.request_id
-                        {
-                            self.in_use.cancel(id);
-                        }
-                    }
-                    _ => {}
-                },
-                _ => {}
-            }
-            match incoming {
+            match self.admitted(read(&mut self.input).await) {
                 Incoming::Message(message) => return Some(*message),
                 Incoming::Wrong(answer) => {
                     // A task of its own, so that no line is written in part.
@@ -225,6 +208,29 @@ where
 
     async fn close(&mut self) -> io::Result<()> {
         self.output.stream.lock().await.flush().await
+    }
+}
+
+impl<R, W> StdioTransport<R, W> {
+    /// What comes in, or why a request may not: its id is in use.
+    fn admitted(&self, incoming: Incoming) -> Incoming {
+        let Incoming::Message(message) = &incoming else {
+            return incoming;
+        };
+        match &**message {
+            JsonRpcMessage::Request(request) if !self.in_use.take(&request.id) => {
+                return in_use(request.id.clone());
+            }
+            JsonRpcMessage::Notification(said) => {
+                if let ClientNotification::CancelledNotification(said) = &said.notification
+                    && let Some(id) = &said.params.request_id
+                {
+                    self.in_use.cancel(id);
+                }
+            }
+            _ => {}
+        }
+        incoming
     }
 }
 
