@@ -13,7 +13,8 @@ use wasm_coordinator::{
     Transport, stubs_root,
 };
 
-use crate::harness::{Question, corpus, questions, real_servers, root};
+use crate::client::{Client, text};
+use crate::harness::{Place, Question, corpus, questions, real_servers, root};
 use crate::library::{engine, tokio};
 
 const PAGE: &str = "docs/token-economy.md";
@@ -81,6 +82,10 @@ struct Row {
     files: f64,
     /// What a program is told once, however many tools there are.
     readme: usize,
+    /// Of the model, until it knows how to call the right tool: one for the README,
+    /// one for each search and each file.
+    turns: f64,
+    questions: Vec<Question>,
     /// Of each tool: its definition, its file in Python and in TypeScript.
     each: Vec<[usize; 3]>,
 }
@@ -130,10 +135,11 @@ async fn measure(label: &str, specs: Vec<ServerSpec>) -> Row {
         .into_iter()
         .filter(|question| question.tools.iter().any(|tool| names.contains(tool)))
         .collect();
-    let (mut search, mut files) = (0, 0);
+    let (mut search, mut files, mut turns) = (0, 0, 0);
     for question in &questions {
-        let (said, opened) = task(&toolbox, question).await;
+        let (said, searches, opened) = task(&toolbox, question).await;
         search += said;
+        turns += 1 + searches + opened.len();
         let cost = |name: &String| each[names.iter().position(|known| known == name).unwrap()][1];
         files += opened.iter().map(cost).sum::<usize>();
     }
@@ -147,18 +153,21 @@ async fn measure(label: &str, specs: Vec<ServerSpec>) -> Row {
         search: search as f64 / count,
         files: files as f64 / count,
         readme,
+        turns: turns as f64 / count,
+        questions,
         each,
     }
 }
 
-/// One task: the tokens of all searches, asked and answered, and the tools whose
+/// One task: the tokens of all searches, asked and answered, how many there were,
+/// and the tools whose
 /// files were opened. A model opens the first hits in order. When none of them
 /// is right, it searches again in the right server, and then opens the right
 /// file.
-async fn task(toolbox: &Toolbox, question: &Question) -> (usize, Vec<String>) {
+async fn task(toolbox: &Toolbox, question: &Question) -> (usize, usize, Vec<String>) {
     let grants = Grants::default();
     let is_right = |name: &String| question.tools.contains(name);
-    let mut said = 0;
+    let (mut said, mut searches) = (0, 0);
     let mut opened = Vec::new();
     let right = question.tools.first().expect("a question has an answer");
     let (server, _) = right.split_once('.').expect("server.tool");
@@ -173,6 +182,7 @@ async fn task(toolbox: &Toolbox, question: &Question) -> (usize, Vec<String>) {
             .await
             .expect("there is such a server");
         said += tokens(&asked) + tokens(&answer);
+        searches += 1;
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let hits: Vec<String> = answer["tools"]
             .as_array()
@@ -184,12 +194,12 @@ async fn task(toolbox: &Toolbox, question: &Question) -> (usize, Vec<String>) {
             let is_last = is_right(&hit);
             opened.push(hit);
             if is_last {
-                return (said, opened);
+                return (said, searches, opened);
             }
         }
     }
     opened.push(right.clone());
-    (said, opened)
+    (said, searches, opened)
 }
 
 /// A program that works on a table of 10,000 rows: tokens of the table, of the
@@ -231,7 +241,154 @@ fn percent(part: f64, whole: f64) -> String {
     format!("{share:.digits$} %")
 }
 
-fn page(rows: &[Row], [table, program, printed]: [usize; 3]) -> String {
+/// What tasks cost with `serve` as models get to know it, against the definitions
+/// of all tools.
+struct Economy {
+    label: String,
+    tools: usize,
+    /// Every definition, in each conversation.
+    direct: usize,
+    /// What `serve` tells in each conversation, without the servers.
+    fixed: usize,
+    /// What it tells of the servers.
+    catalogue: usize,
+    /// Means of all tasks, until the right tool can be called: by README, search
+    /// and files, and by the catalogue and searches with signatures.
+    before: Discovery,
+    now: Discovery,
+}
+
+/// Tokens, and turns of the model, until it knows how to call the right tool.
+#[derive(Default, Clone, Copy)]
+struct Discovery {
+    tokens: f64,
+    turns: f64,
+}
+
+/// How a client starts a server.
+fn entry(spec: &ServerSpec) -> (String, Value) {
+    let Transport::Stdio(stdio) = &spec.transport else {
+        panic!("all of them speak over stdio");
+    };
+    let entry = json!({ "command": stdio.command, "args": stdio.args });
+    (spec.name.clone(), entry)
+}
+
+fn economy(label: &str, specs: &[ServerSpec], row: &Row) -> Economy {
+    let place = Place::new();
+    let entries: serde_json::Map<_, _> = specs.iter().map(entry).collect();
+    place.write("mcp.json", json!({ "mcpServers": entries }).to_string());
+    let mut client = Client::silent(&place, &[]);
+    let greeting = json!({
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" },
+    });
+    let greeted = client.request("initialize", greeting)["result"].take();
+    let instructions = greeted["instructions"].as_str().expect("there are some");
+    client.send(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    // What was used once is known.
+    client.call("search_tools", json!({}));
+    let listed = client.request("tools/list", json!({}))["result"]["tools"].take();
+    let description = listed[0]["description"].as_str().unwrap().to_owned();
+    let (_, catalogue) = description.split_once('\n').expect("servers are told");
+    let definitions = listed
+        .to_string()
+        .replace(&json!(description).to_string(), "\"\"");
+    let known = |name: &String| {
+        let (_, tool) = name.split_once('.').unwrap();
+        let tool = tool.replace('-', "_");
+        catalogue.contains(&format!("  {tool}("))
+    };
+    let mut now = Discovery::default();
+    for question in &row.questions {
+        let right = question.tools.first().expect("a question has an answer");
+        if question.tools.iter().any(known) {
+            continue;
+        }
+        let (server, _) = right.split_once('.').expect("server.tool");
+        let mut is_found = false;
+        for server in [None, Some(server)] {
+            let mut arguments = json!({ "query": question.query });
+            if let Some(server) = server {
+                arguments["server"] = server.into();
+            }
+            let found = client.call("search_tools", arguments.clone());
+            now.tokens += (tokens(&arguments.to_string()) + tokens(text(&found))) as f64;
+            now.turns += 1.0;
+            let tools = found["structuredContent"]["tools"].as_array().unwrap();
+            let hit = tools.iter().find(|tool| {
+                let name = tool["name"].as_str().unwrap();
+                question.tools.contains(name)
+            });
+            if let Some(hit) = hit {
+                if hit.get("call").is_some() {
+                    is_found = true;
+                }
+                break;
+            }
+        }
+        if !is_found {
+            let details = client.call("get_tool_details", json!({ "name": right }));
+            now.tokens += tokens(text(&details)) as f64;
+            now.turns += 1.0;
+        }
+    }
+    let count = row.questions.len().max(1) as f64;
+    Economy {
+        label: label.to_owned(),
+        tools: row.tools,
+        direct: row.up_front,
+        fixed: tokens(instructions) + tokens(&definitions) + tokens(&description)
+            - tokens(catalogue),
+        catalogue: tokens(catalogue),
+        before: Discovery {
+            tokens: row.per_task(),
+            turns: row.turns,
+        },
+        now: Discovery {
+            tokens: now.tokens / count,
+            turns: now.turns / count,
+        },
+    }
+}
+
+fn economy_table(economies: &[Economy]) -> String {
+    let mut page = String::from(include_str!("token_economy/turns.md"));
+    page += "\n| servers | tools | direct: definitions | serve: fixed | catalogue | tokens until the call, before | now | turns before | now | serve: total | cheaper |\n";
+    page += "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|\n";
+    for economy in economies {
+        let Economy {
+            label, before, now, ..
+        } = economy;
+        let fixed = [
+            economy.tools,
+            economy.direct,
+            economy.fixed,
+            economy.catalogue,
+        ];
+        let fixed = fixed.map(|number| count(number as f64)).join(" | ");
+        let total = (economy.fixed + economy.catalogue) as f64 + now.tokens;
+        let cheaper = if total < economy.direct as f64 {
+            "serve"
+        } else {
+            "direct calls"
+        };
+        writeln!(
+            page,
+            "| with serve: {label} | {fixed} | {} | {} | {:.1} | {:.1} | {} | {cheaper} |",
+            count(before.tokens),
+            count(now.tokens),
+            before.turns,
+            now.turns,
+            count(total),
+        )
+        .unwrap();
+    }
+    page
+}
+
+fn page(rows: &[Row], economies: &[Economy], [table, program, printed]: [usize; 3]) -> String {
     let mut page = String::from(include_str!("token_economy/introduction.md"));
     page += "\n| servers | tools | all definitions | tasks | README | search | files | total | share of all definitions |\n";
     page += "|---|--:|--:|--:|--:|--:|--:|--:|--:|\n";
@@ -247,6 +404,7 @@ fn page(rows: &[Row], [table, program, printed]: [usize; 3]) -> String {
         let share = percent(row.per_task(), row.up_front as f64);
         writeln!(page, "| {} | {} | {share} |", row.label, cells.join(" | ")).unwrap();
     }
+    page += &economy_table(economies);
     page += include_str!("token_economy/files.md");
     page += "\n| servers | definition | Python | TypeScript | Python / definition | TypeScript / definition |\n";
     page += "|---|--:|--:|--:|--:|--:|\n";
@@ -293,7 +451,9 @@ fn figures(page: &str) -> Vec<(&str, Vec<f64>)> {
     rows.map(|row| {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let label = cells.next().unwrap_or_default();
-        let number = |cell: &str| cell.replace(',', "").trim_end_matches(" %").parse().ok();
+        let number = |cell: &str| -> Option<f64> {
+            cell.replace(',', "").trim_end_matches(" %").parse().ok()
+        };
         (label, cells.filter_map(number).collect())
     })
     .filter(|(_, numbers): &(&str, Vec<f64>)| !numbers.is_empty())
@@ -303,19 +463,31 @@ fn figures(page: &str) -> Vec<(&str, Vec<f64>)> {
 #[test]
 fn token_economy_is_what_the_page_says() {
     let place = tempfile::tempdir().unwrap();
-    let made = tokio().block_on(async {
-        let mut rows = vec![measure("the servers of the tests", test_servers(place.path())).await];
-        for name in ["github", "notion", "grafana", "gitlab"] {
-            let specs = recorded_servers(Some(name));
-            if !specs.is_empty() {
-                rows.push(measure(name, specs).await);
-            }
+    let mut economies = Vec::new();
+    let mut rows = Vec::new();
+    let mut add = |label: &str, specs: Vec<ServerSpec>, is_row: bool| {
+        // It takes minutes; whoever waits sees how far it is.
+        println!("{label}");
+        let row = tokio().block_on(measure(label, specs.clone()));
+        economies.push(economy(label, &specs, &row));
+        if is_row {
+            rows.push(row);
         }
-        let specs = recorded_servers(None);
-        let label = format!("the corpus, {} servers", specs.len());
-        rows.push(measure(&label, specs).await);
-        page(&rows, self::rows().await)
-    });
+    };
+    for spec in test_servers(place.path()) {
+        add(&spec.name.clone(), vec![spec], false);
+    }
+    add("the servers of the tests", test_servers(place.path()), true);
+    for name in ["github", "notion", "grafana", "gitlab"] {
+        let specs = recorded_servers(Some(name));
+        if !specs.is_empty() {
+            add(name, specs, true);
+        }
+    }
+    let specs = recorded_servers(None);
+    let label = format!("the corpus, {} servers", specs.len());
+    add(&label, specs, true);
+    let made = page(&rows, &economies, tokio().block_on(self::rows()));
     let path = root().join(PAGE);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &made).unwrap();
@@ -330,7 +502,7 @@ fn token_economy_is_what_the_page_says() {
             .find(|(other, of)| other == label && of.len() == numbers.len())
         else {
             assert!(
-                label.starts_with("the corpus"),
+                label.contains("the corpus"),
                 "{PAGE} has no row `{label}`; {hint}"
             );
             continue;
