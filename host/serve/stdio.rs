@@ -190,7 +190,8 @@ where
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             let _reads = self.output.waiting.acquire().await;
-            match self.admitted(read(&mut self.input).await) {
+            let incoming = read(&mut self.input).await;
+            match self.admitted(incoming) {
                 Incoming::Message(message) => return Some(*message),
                 Incoming::Wrong(answer) => {
                     // A task of its own, so that no line is written in part.

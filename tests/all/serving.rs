@@ -440,6 +440,22 @@ fn what_servers_there_are_and_how_their_tools_are_called_is_there_at_once() {
 }
 
 #[test]
+fn a_second_start_knows_the_tools_before_any_server_has_started() {
+    let place = place();
+    let mut first = Client::start(&place, &[]);
+    first.data("search_tools", json!({ "query": "" }));
+    assert_eq!(first.close(), 0);
+    let mut second = Client::start(&place, &[]);
+    let listed = second.request("tools/list", json!({}));
+    let description = &listed["result"]["tools"][0]["description"];
+    contains(description, "  add(a: int, b: int) -> {sum: int}\n");
+    assert!(
+        description.as_str().unwrap().len() <= 2_048,
+        "{description}"
+    );
+}
+
+#[test]
 fn arguments_that_cannot_be_meant_are_results_that_say_what_to_write() {
     let place = place();
     let mut client = Client::start(&place, &[]);
