@@ -254,6 +254,7 @@ fn die_with_us(command: &mut Command) {
     let parent = rustix::process::getpid();
     let before_exec = move || {
         rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;
+        close_at_exec();
         // We may have died before the kernel was told.
         if rustix::process::getppid() == Some(parent) {
             Ok(())
@@ -262,9 +263,26 @@ fn die_with_us(command: &mut Command) {
         }
     };
     // SAFETY: the closure runs between fork and exec, where only calls that
-    // are safe in a signal handler are allowed. It makes two system calls and
+    // are safe in a signal handler are allowed. It makes three system calls and
     // builds an error that needs no memory.
     unsafe { command.pre_exec(before_exec) };
+}
+
+/// Nothing that we have open but the three streams is for a server. All of it
+/// is opened to be closed there, but the engine opens one thing anew in each
+/// child (`/proc/self/pagemap`), which loses that mark.
+#[cfg(target_os = "linux")]
+fn close_at_exec() {
+    // SAFETY: the call takes three numbers and touches no memory. Where the
+    // kernel does not know it, it does nothing.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3 as libc::c_uint,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+    }
 }
 
 /// Starts the process from a thread that lives as long as we do: the death
