@@ -76,6 +76,12 @@ const COORDINATOR: &[Key] = &[
             .in_flight()
             .set(&mut to.server_limits.in_flight_per_server);
     }),
+    ("maxMessage", |to, value| {
+        let bytes = value
+            .bytes()
+            .map(|bytes| bytes.try_into().unwrap_or(usize::MAX));
+        bytes.set(&mut to.server_limits.message);
+    }),
 ];
 
 const LIMITS: &[Key] = &[

@@ -167,7 +167,8 @@ fn our_own_section_is_read() {
           "limits": { "timeout": "1m30s", "memory": "64MiB", "fuel": 1000000, "maxCalls": 10, "maxOutput": 4096, "maxContent": "2MiB",
             "workspaceSize": "1GiB", "fileSize": "20MB", "maxFiles": 500 },
           "tools": { "allow": ["github.*", "{a,b}.list_*"], "ask": ["gh.push"], "trust": ["gh.merge"], "deny": ["*.delete_*"], "changes": "accept" },
-          "callTimeout": 60, "startTimeout": "2m", "maxInFlight": 128, "maxInFlightPerServer": 16
+          "callTimeout": 60, "startTimeout": "2m", "maxInFlight": 128, "maxInFlightPerServer": 16,
+          "maxMessage": "32MiB"
         }, "mcpServers": { "gh": { "command": "x", "excludeTools": ["rm*"] } } }"#,
     );
     assert_eq!(
@@ -201,6 +202,7 @@ fn our_own_section_is_read() {
     );
     let limits = configuration.server_limits;
     assert_eq!((limits.in_flight, limits.in_flight_per_server), (128, 16));
+    assert_eq!(limits.message, 32 << 20);
     let spec = &configuration.servers[0].spec;
     assert_eq!(spec.call_timeout, Duration::from_secs(60));
     assert_eq!(spec.start_timeout, Some(Duration::from_secs(120)));

@@ -19,7 +19,7 @@ pub struct CallRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallStatus {
-    /// The tool gave a result.
+    /// The tool gave a result, also one that could not be passed on.
     Finished,
     /// There is no result, and the tool is known to have failed or not to have
     /// been reached.

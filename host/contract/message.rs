@@ -39,9 +39,34 @@ pub enum ToCoordinator {
         /// The call.
         id: CallId,
     },
+    /// The program has taken so many bytes of results, each of at least
+    /// [`MIN_COUNTED`].
+    Taken {
+        /// The bytes.
+        bytes: u64,
+    },
     /// Answer a question. A program waits for the answer before it asks the
     /// next one.
     Ask(Question),
+}
+
+/// Results shorter than this are not counted while they wait for the program:
+/// the calls of a run that are in flight are bounded in number.
+pub const MIN_COUNTED: usize = 64 << 10;
+
+/// About how many bytes of arguments one run may have in flight. Each is in
+/// memory several times until its server has it, so that this is a few times
+/// the memory of a program; a hundred calls with half a megabyte each are fine.
+/// Arguments beyond it are taken if nothing else is in flight.
+pub const MAX_ARGUMENTS_IN_FLIGHT: u64 = 64 << 20;
+
+/// About how many bytes JSON text takes once it is read: each value and each
+/// name costs more than it is long.
+pub fn weight(json: &str) -> u64 {
+    const VALUE: u64 = 32;
+    let starts = |byte: &&u8| matches!(**byte, b',' | b':' | b'[' | b'{');
+    // Those inside texts count too, which is dear and safe.
+    json.len() as u64 + VALUE * json.as_bytes().iter().filter(starts).count() as u64
 }
 
 /// What the sandbox wants to know.

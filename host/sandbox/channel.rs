@@ -4,7 +4,7 @@
 //! Calls go out as messages and come back as messages; nothing else connects
 //! the two sides.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::bindings::types;
 use contract::clock::Clock;
 use contract::hint::Hint;
 use contract::message::{
-    AnswerForm, CallError, CallErrorKind, CallId, Completion, Detail, Question, Stubs,
-    ToCoordinator, ToSandbox, Tool,
+    AnswerForm, CallError, CallErrorKind, CallId, Completion, Detail, MAX_ARGUMENTS_IN_FLIGHT,
+    MIN_COUNTED, Question, Stubs, ToCoordinator, ToSandbox, Tool, weight,
 };
 use contract::outcome::Refusal;
 use contract::program::Language;
@@ -44,6 +44,9 @@ pub(crate) struct Coordinator {
     /// Arrived while another answer was awaited.
     arrived: VecDeque<Completion>,
     in_flight: u32,
+    /// What the arguments weigh that are in flight.
+    arguments: HashMap<CallId, u64>,
+    arguments_weight: u64,
     next_id: CallId,
     /// What this run was refused, as the program was told.
     refusals: VecDeque<(Refusal, CallError)>,
@@ -102,6 +105,8 @@ impl Coordinator {
             run: None,
             arrived: VecDeque::new(),
             in_flight: 0,
+            arguments: HashMap::new(),
+            arguments_weight: 0,
             next_id: 1,
             refusals: VecDeque::new(),
         }
@@ -118,6 +123,8 @@ impl Coordinator {
         self.arrived.clear();
         self.refusals.clear();
         self.in_flight = 0;
+        self.arguments.clear();
+        self.arguments_weight = 0;
     }
 
     /// Ends the connection of a run: calls still in flight are abandoned.
@@ -126,6 +133,8 @@ impl Coordinator {
         self.arrived.clear();
         self.refusals.clear();
         self.in_flight = 0;
+        self.arguments.clear();
+        self.arguments_weight = 0;
     }
 
     /// Calls started and not yet handed back.
@@ -139,9 +148,23 @@ impl Coordinator {
         arguments: String,
         form: AnswerForm,
     ) -> Result<CallId, CallError> {
+        if self.run.is_none() {
+            return Err(unavailable(&tool));
+        }
+        let weight = weight(&arguments);
+        if self.arguments_weight.saturating_add(weight) > MAX_ARGUMENTS_IN_FLIGHT {
+            // Some may have ended since the program last looked.
+            self.receive_now(usize::MAX);
+        }
         let Some(Run { channel, .. }) = &self.run else {
             return Err(unavailable(&tool));
         };
+        let total = self.arguments_weight.saturating_add(weight);
+        if total > MAX_ARGUMENTS_IN_FLIGHT && !self.arguments.is_empty() {
+            let result = Err(too_much(&tool, arguments.len(), self.arguments.len()));
+            self.note(&result);
+            return result;
+        }
         let id = self.next_id;
         let request = ToCoordinator::Call {
             id,
@@ -153,6 +176,8 @@ impl Coordinator {
             Ok(()) => {
                 self.next_id = id.wrapping_add(1);
                 self.in_flight += 1;
+                self.arguments.insert(id, weight);
+                self.arguments_weight = total;
                 Ok(id)
             }
             Err(unsent) => match unsent.0 {
@@ -178,8 +203,19 @@ impl Coordinator {
             }
         };
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.note(&result);
+        self.taken(&result);
         result
+    }
+
+    /// The program gets a result, or hears of an error.
+    fn taken(&mut self, result: &Result<String, CallError>) {
+        self.note(result);
+        if let (Ok(json), Some(Run { channel, .. })) = (result, &self.run)
+            && json.len() >= MIN_COUNTED
+        {
+            let bytes = json.len() as u64;
+            let _ = channel.requests.send(ToCoordinator::Taken { bytes });
+        }
     }
 
     pub(crate) fn cancel(&mut self, id: CallId) {
@@ -199,19 +235,31 @@ impl Coordinator {
             };
             self.arrived.extend(first);
         }
-        while self.arrived.len() < MAX_BATCH
-            && let Some(ToSandbox::Completed(completion)) =
-                self.run.as_mut().and_then(Run::next_now)
-        {
-            self.arrived.push_back(completion);
-        }
+        self.receive_now(MAX_BATCH);
         let batch = self.arrived.len().min(MAX_BATCH);
         self.in_flight = self.in_flight.saturating_sub(batch as u32);
         let batch: Vec<_> = self.arrived.drain(..batch).collect();
         for completion in &batch {
-            self.note(&completion.result);
+            self.taken(&completion.result);
         }
         batch
+    }
+
+    /// Receives what is there already, until so many wait for the program.
+    fn receive_now(&mut self, at_most: usize) {
+        while self.arrived.len() < at_most
+            && let Some(ToSandbox::Completed(completion)) =
+                self.run.as_mut().and_then(Run::next_now)
+        {
+            self.release(completion.id);
+            self.arrived.push_back(completion);
+        }
+    }
+
+    /// The arguments of a call are no longer held: it ended.
+    fn release(&mut self, id: CallId) {
+        let weight = self.arguments.remove(&id).unwrap_or(0);
+        self.arguments_weight -= weight;
     }
 
     /// Remembers a refusal that the program is told of.
@@ -246,12 +294,15 @@ impl Coordinator {
     }
 
     async fn next(&mut self) -> Option<Completion> {
-        let Some(run) = &mut self.run else {
-            return std::future::pending().await;
-        };
         loop {
+            let Some(run) = &mut self.run else {
+                return std::future::pending().await;
+            };
             match run.next().await {
-                Some(ToSandbox::Completed(completion)) => return Some(completion),
+                Some(ToSandbox::Completed(completion)) => {
+                    self.release(completion.id);
+                    return Some(completion);
+                }
                 // Nobody asked.
                 Some(_) => {}
                 None => return None,
@@ -330,11 +381,29 @@ impl Coordinator {
             .send(ToCoordinator::Ask(question))
             .ok()?;
         loop {
-            match run.next().await? {
-                ToSandbox::Completed(completion) => self.arrived.push_back(completion),
+            match self.run.as_mut()?.next().await? {
+                ToSandbox::Completed(completion) => {
+                    self.release(completion.id);
+                    self.arrived.push_back(completion);
+                }
                 answer => return Some(answer),
             }
         }
+    }
+}
+
+/// The refusal of arguments for which there is no room.
+fn too_much(tool: &str, bytes: usize, others: usize) -> CallError {
+    CallError {
+        kind: CallErrorKind::Limit,
+        server: String::new(),
+        tool: tool.chars().take(256).collect(),
+        message: format!(
+            "the arguments are not sent: they have {bytes} bytes, and those of the {others} calls in flight take most of the {} MiB that a run may have in flight; wait for some of these calls first",
+            MAX_ARGUMENTS_IN_FLIGHT >> 20
+        ),
+        said: None,
+        hint: None,
     }
 }
 

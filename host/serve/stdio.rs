@@ -255,7 +255,7 @@ async fn write<W: AsyncWrite + Unpin>(
 async fn read<R: AsyncRead + Unpin>(input: &mut Lines<R>) -> Incoming {
     match input.next().await {
         Ok(Some(Line::Whole(line) | Line::Unfinished(line))) => parse(line.trim_ascii()),
-        Ok(Some(Line::TooLong)) => {
+        Ok(Some(Line::TooLong(_))) => {
             let message = format!("a message is longer than {MAX_MESSAGE} bytes");
             wrong(ErrorCode::INVALID_REQUEST, message, None)
         }

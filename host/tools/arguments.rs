@@ -8,10 +8,7 @@ use std::{borrow::Cow, collections::HashSet, sync::Arc};
 use serde_json::{Map, Value};
 use stubs::names::{folded, nearest};
 
-use crate::{
-    catalog::Tool,
-    schema::{Parameter, Problem},
-};
+use crate::{catalog::Tool, check::Problem, schema::Parameter};
 use contract::{
     json::{Json, holds_numbers},
     text::quoted,

@@ -19,10 +19,11 @@ use stubs::wit;
 
 use crate::servers::{Definition, Listing};
 use crate::{
+    check::{Budget, Check},
     definition_pins::Checked,
     policy::{Denial, Grants, Permission, Target},
     results::is_wrapper,
-    schema::{self, Check, Parameter},
+    schema::{self, Parameter},
 };
 use contract::message::{Server, StubFile};
 use contract::program::Language;
@@ -67,6 +68,8 @@ pub(super) struct Tool {
     pub(super) is_wrapped: bool,
     /// Whether it is refused, because its definition is not what it was.
     pub(super) changed: bool,
+    /// What the checks of all tools of the server may take.
+    budget: Arc<Budget>,
     check: OnceLock<Option<Check>>,
 }
 
@@ -79,13 +82,20 @@ impl Catalog {
             changed,
         } = checked;
         let names = tool_names(shown.tools.iter().map(|tool| tool.name.as_str()));
+        let budget = Arc::<Budget>::default();
         let tools: Vec<_> = names
             .into_iter()
             .enumerate()
             .zip(changed)
             .map(|((index, names), changed)| Tool {
                 changed,
-                ..Tool::new(Arc::clone(&server), Arc::clone(&shown), index, names)
+                ..Tool::new(
+                    Arc::clone(&server),
+                    Arc::clone(&shown),
+                    index,
+                    names,
+                    Arc::clone(&budget),
+                )
             })
             .collect();
         let mut by_name = HashMap::new();
@@ -130,7 +140,13 @@ impl Catalog {
 }
 
 impl Tool {
-    fn new(server: Arc<Server>, listing: Arc<Listing>, index: usize, names: ToolNames) -> Self {
+    fn new(
+        server: Arc<Server>,
+        listing: Arc<Listing>,
+        index: usize,
+        names: ToolNames,
+        budget: Arc<Budget>,
+    ) -> Self {
         let definition = &listing.tools[index];
         let schema = &definition.input_schema;
         let parameters = schema::parameters(schema);
@@ -143,6 +159,7 @@ impl Tool {
             welcomes_other_names: schema::welcomes_other_names(schema),
             is_wrapped: output.is_some_and(is_wrapper),
             changed: false,
+            budget,
             check: OnceLock::new(),
             index,
             listing,
@@ -201,8 +218,16 @@ impl Tool {
     /// The check of its arguments, if there is a usable one.
     pub(super) fn check(&self) -> Option<&Check> {
         self.check
-            .get_or_init(|| Check::compile(&self.definition().input_schema))
+            .get_or_init(|| Check::compile(&self.definition().input_schema, &self.budget))
             .as_ref()
+    }
+
+    /// Whether arguments of this length are checked in less than a
+    /// millisecond.
+    pub(super) fn is_checked_quickly(&self, length: usize) -> bool {
+        let is_ready = self.check.get().is_some();
+        (is_ready || Check::is_compiled_quickly(&self.definition().input_schema))
+            && self.check().is_none_or(|check| check.is_quick(length))
     }
 }
 

@@ -20,8 +20,13 @@ use crate::callbacks::{FinishedCall, HostCallbacks};
 use crate::{Run, Toolbox, consent::PausingCallbacks, log::Recording};
 use contract::call_record::CallStatus;
 use contract::message::{
-    AnswerForm, CallError, CallErrorKind, CallId, Completion, Question, ToCoordinator, ToSandbox,
+    AnswerForm, CallError, CallErrorKind, CallId, Completion, MIN_COUNTED, Question, ToCoordinator,
+    ToSandbox,
 };
+
+/// Bytes of results that may wait for a program. One that makes calls and does
+/// not take what they give would fill our memory and not its own.
+const MAX_WAITING: u64 = 64 << 20;
 
 /// Calls of one run that are in flight or wait for their turn. The sandbox
 /// side has its own, lower limit; this one holds if that side is broken.
@@ -52,6 +57,7 @@ impl Toolbox {
         };
         let mut jobs = FuturesUnordered::new();
         let mut in_flight = HashMap::<CallId, AbortHandle>::new();
+        let mut waiting = 0;
         loop {
             let answer = tokio::select! {
                 biased;
@@ -59,7 +65,7 @@ impl Toolbox {
                     if let Some(id) = id {
                         in_flight.remove(&id);
                     }
-                    answer
+                    self.counted(answer, &mut waiting)
                 }
                 request = requests.recv() => match request {
                     None => return,
@@ -67,6 +73,10 @@ impl Toolbox {
                         if let Some(call) = in_flight.get(&id) {
                             call.abort();
                         }
+                        continue;
+                    }
+                    Some(ToCoordinator::Taken { bytes }) => {
+                        waiting = u64::saturating_sub(waiting, bytes);
                         continue;
                     }
                     Some(ToCoordinator::Call { id, tool, .. }) if in_flight.len() >= MAX_IN_FLIGHT => {
@@ -96,6 +106,30 @@ impl Toolbox {
                 return;
             }
         }
+    }
+
+    /// An answer, if there is room for it among those that wait for the program.
+    fn counted(&self, answer: ToSandbox, waiting: &mut u64) -> ToSandbox {
+        let ToSandbox::Completed(Completion {
+            id,
+            result: Ok(json),
+        }) = &answer
+        else {
+            return answer;
+        };
+        let bytes = json.len() as u64;
+        if json.len() < MIN_COUNTED {
+            return answer;
+        }
+        if *waiting > 0 && waiting.saturating_add(bytes) > MAX_WAITING {
+            let message = format!(
+                "the call took effect, and its result is lost: it has {bytes} bytes, and results of {waiting} bytes wait already that the program has not taken; await some calls before you make more"
+            );
+            let error = self.error(CallErrorKind::UnusableAnswer, "", message);
+            return completed(*id, Err(error));
+        }
+        *waiting += bytes;
+        answer
     }
 
     /// Makes a call, unless it is aborted first.
@@ -183,6 +217,7 @@ impl Toolbox {
         record.end(match &result {
             Ok(_) => CallStatus::Finished,
             Err(error) => match error.kind {
+                CallErrorKind::UnusableAnswer => CallStatus::Finished,
                 CallErrorKind::TimedOut | CallErrorKind::OutcomeUnknown => CallStatus::Unknown,
                 _ => CallStatus::Failed,
             },

@@ -12,7 +12,7 @@
 //! | `policy`, `consent`, `shown` | may this be called, and does somebody agree |
 //! | `catalog`, `definition_pins` | the tools of one listing, and what changed |
 //! | `resolve` | which tool a text means |
-//! | `arguments`, `results`, `schema` | what goes out, what comes back |
+//! | `arguments`, `check`, `schema`, `results` | what goes out, what comes back |
 //! | `reserved`, `resource_files` | resources and prompts |
 //! | `stub_files`, `interface` | what tools look like in a language |
 //! | `dispatch`, `log` | the messages of one run, and what became of its calls |
@@ -29,6 +29,7 @@
 mod arguments;
 mod callbacks;
 mod catalog;
+mod check;
 mod consent;
 mod definition_pins;
 mod dispatch;

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -17,8 +17,21 @@ use contract::call_record::{CallRecord, CallStatus};
 const MAX_RECORDS: usize = 10_000;
 
 /// The calls of one run, in the order they were made.
-#[derive(Clone, Default)]
-pub struct CallLog(Arc<Mutex<Vec<Entry>>>);
+#[derive(Clone)]
+pub struct CallLog {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    id: u64,
+}
+
+impl Default for CallLog {
+    fn default() -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            entries: Arc::default(),
+            id: IDS.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
 
 struct Entry {
     server: String,
@@ -57,8 +70,13 @@ impl CallLog {
         }
     }
 
+    /// Tells the run from all others of this process.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,8 +3,6 @@
 //! through the same policy and are recorded in the same way. A tool that a
 //! server really has under such a name wins.
 
-use std::sync::atomic::AtomicBool;
-
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -15,7 +13,7 @@ use crate::{
     resolve::MAX_TOOL_NAME,
     results,
     server::Server,
-    servers::{Fault, List},
+    servers::{self, Caller, Fault, List},
 };
 use contract::message::{CallError, CallErrorKind};
 use contract::text::{and_list, quoted};
@@ -106,7 +104,7 @@ impl Server {
             let shown = Value::Object(arguments.clone()).to_string();
             self.consent(run, name, &shown, why).await?;
         }
-        let fetched = self.fetch(reserved, arguments, run, &record.sent).await;
+        let fetched = self.fetch(reserved, arguments, run.caller(record)).await;
         let json = fetched.map_err(|failure| match failure {
             Failure::Fault(fault) => self.fault(fault, name),
             Failure::Message(message) => self.error(CallErrorKind::Failed, name, message),
@@ -119,22 +117,20 @@ impl Server {
         &self,
         reserved: Reserved,
         mut arguments: Map<String, Value>,
-        run: &Run<'_>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<String, Failure> {
         let text = |value: Option<Value>| match value {
             Some(Value::String(text)) => text,
             _ => String::new(),
         };
-        let callbacks = run.callbacks;
         let json = match reserved {
             Reserved::List(list) => {
-                let items = self.client.list(list, callbacks, sent).await?;
+                let items = self.client.list(list, caller).await?;
                 joined(&items)
             }
             Reserved::Resource => {
                 let uri = text(arguments.remove("uri"));
-                let contents = self.client.resource(&uri, callbacks, sent);
+                let contents = self.client.resource(&uri, caller);
                 contents_json(&contents.await?)?
             }
             Reserved::Prompt => {
@@ -143,7 +139,7 @@ impl Server {
                     Some(Value::Object(values)) => values,
                     _ => Map::new(),
                 };
-                let prompt = self.client.prompt(&name, values, callbacks, sent);
+                let prompt = self.client.prompt(&name, values, caller);
                 prompt_json(&prompt.await?)?
             }
         };
@@ -221,7 +217,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn read(content: &RawValue) -> Result<Self, String> {
-        let content: Self = serde_json::from_str(content.get())
+        let content: Self = servers::read(content.get())
             .map_err(|_| "the server's answer is not the content of a resource".to_owned())?;
         match (&content.text, &content.blob) {
             (None, None) => Err("the resource has neither text nor bytes".to_owned()),
@@ -255,14 +251,20 @@ fn contents_json(contents: &[Box<RawValue>]) -> Result<String, String> {
 }
 
 fn prompt_json(result: &str) -> Result<String, String> {
-    #[derive(Serialize, Deserialize)]
-    struct Prompt {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        description: Option<Box<RawValue>>,
-        messages: Vec<Box<RawValue>>,
+    #[derive(Serialize)]
+    struct Prompt<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        description: Option<&'a RawValue>,
+        messages: &'a RawValue,
     }
-    let prompt: Prompt = serde_json::from_str(result)
-        .map_err(|_| "the server's answer is not a prompt".to_owned())?;
+    let none = || "the server's answer is not a prompt".to_owned();
+    let read = servers::fields(result.as_bytes(), ["description", "messages"]);
+    let [description, messages] = read.map_err(|_| none())?;
+    let is_list = |messages: &&RawValue| messages.get().starts_with('[');
+    let prompt = Prompt {
+        description: description.filter(|description| description.get() != "null"),
+        messages: messages.filter(is_list).ok_or_else(none)?,
+    };
     serde_json::to_string(&prompt).map_err(|error| error.to_string())
 }
 

@@ -27,7 +27,7 @@ use crate::{
     policy::{Grants, Permission},
     reserved::Content,
     server::Server,
-    servers::{Fault, FaultKind, List},
+    servers::{self, Caller, Fault, FaultKind, List},
 };
 use contract::media_type;
 use contract::message::{CallError, StubFile, Stubs};
@@ -200,7 +200,7 @@ impl Server {
     async fn fetch_files(&self, unread: Option<&str>) -> Result<Arc<[StubFile]>, Fault> {
         let until = tokio::time::Instant::now() + FETCH_TIMEOUT;
         let sent = AtomicBool::new(false);
-        let listed = self.client.list(List::Resources, None, &sent);
+        let listed = self.client.list(List::Resources, Caller::host(&sent));
         let late = || {
             let message = format!("it did not list its resources within {FETCH_TIMEOUT:?}");
             Fault::new(FaultKind::TimedOut, message)
@@ -211,9 +211,9 @@ impl Server {
         let resources: Vec<Resource> = listed
             .iter()
             .take(MAX_LISTED)
-            .filter_map(|item| serde_json::from_str(item.get()).ok())
+            .filter_map(|item| servers::read(item.get()).ok())
             .collect();
-        let templates = self.client.list(List::Templates, None, &sent);
+        let templates = self.client.list(List::Templates, Caller::host(&sent));
         let templates = tokio::time::timeout_at(until, templates).await;
         let templates = templates.ok().and_then(Result::ok).unwrap_or_default();
 
@@ -295,7 +295,7 @@ impl Server {
             return Err(too_large());
         }
         let sent = AtomicBool::new(false);
-        let contents = self.client.resource(&resource.uri, None, &sent);
+        let contents = self.client.resource(&resource.uri, Caller::host(&sent));
         let contents = contents
             .await
             .map_err(|fault| self.redactor.text(fault.message))

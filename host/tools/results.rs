@@ -13,13 +13,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
 };
 
-use crate::servers::{Answer, Content};
+use crate::servers::{Answer, Content, fields, only_field};
 use contract::{json::is_json, message::AnswerForm, text::shortened};
 
 /// The longest result in bytes. What is longer does not fit into a program's
@@ -123,31 +122,24 @@ pub(super) fn is_wrapper(schema: &Value) -> bool {
 }
 
 fn unwrapped(structured: &RawValue, is_wrapped: bool) -> &str {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Wrapper<'a> {
-        #[serde(borrow)]
-        result: &'a RawValue,
-    }
     let text = structured.get();
-    let wrapper = is_wrapped.then(|| serde_json::from_str::<Wrapper<'_>>(text));
-    match wrapper {
-        Some(Ok(wrapper)) => wrapper.result.get(),
-        _ => text,
+    if !is_wrapped {
+        return text;
+    }
+    match only_field(text.as_bytes(), "result") {
+        Some(result) => result.get(),
+        None => text,
     }
 }
 
 /// The text of a block of text.
 fn text_of(block: &RawValue) -> Option<Cow<'_, str>> {
-    #[derive(Deserialize)]
-    struct Block<'a> {
-        #[serde(borrow, rename = "type")]
-        kind: Cow<'a, str>,
-        #[serde(borrow)]
-        text: Cow<'a, str>,
+    let [kind, text] = fields(block.get().as_bytes(), ["type", "text"]).ok()?;
+    let read = |field: &RawValue| serde_json::from_str::<String>(field.get()).ok();
+    if read(kind?)? != "text" {
+        return None;
     }
-    let block: Block<'_> = serde_json::from_str(block.get()).ok()?;
-    (block.kind == "text").then_some(block.text)
+    read(text?).map(Cow::Owned)
 }
 
 fn json_of(text: &str) -> String {

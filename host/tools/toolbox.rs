@@ -12,17 +12,18 @@ use serde_json::json;
 use stubs::names::{Collision, server_identifiers};
 
 use crate::{
-    arguments,
+    arguments::{self, Arguments, Unfit},
     callbacks::HostCallbacks,
     dispatch::Request,
     log::{CallLog, Recording},
     policy::{Grants, Permission},
+    resolve::Found,
     results::{self, NoResult},
     search::ToolIndex,
     server::{Server, call_error},
     servers::{
-        Fault, Listing, Redactor, ServerLimits, ServerObserver, ServerSpec, ServerState, SpecError,
-        clients,
+        Caller, Fault, Listing, Redactor, ServerLimits, ServerObserver, ServerSpec, ServerState,
+        SpecError, Turns, clients,
     },
 };
 use contract::hint::{Hint, RenderHint, with_hint};
@@ -53,7 +54,12 @@ pub struct Toolbox {
     pub(crate) servers: Vec<Server>,
     pub(crate) index: Mutex<Option<Arc<ToolIndex>>>,
     redactor: Arc<Redactor>,
+    /// Checks of arguments that take long, at once.
+    long_checks: Turns,
 }
+
+/// Checks that take long and run at once: what is left is for everything else.
+const MAX_LONG_CHECKS: usize = 2;
 
 /// What a program runs with: what it may call, who is asked and told about its
 /// calls, and what became of them.
@@ -69,6 +75,15 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Who makes a call of it.
+    pub(crate) fn caller<'a>(&'a self, record: &'a Recording) -> Caller<'a> {
+        Caller {
+            id: self.log.id(),
+            callbacks: self.callbacks,
+            sent: &record.sent,
+        }
+    }
+
     /// An error as the program gets it: with what would help in words, where
     /// there are words for it, and else as the key.
     pub(crate) fn told(&self, error: CallError) -> CallError {
@@ -110,6 +125,7 @@ impl Toolbox {
             servers,
             index: Mutex::new(None),
             redactor,
+            long_checks: Turns::new(MAX_LONG_CHECKS, usize::MAX),
         })
     }
 
@@ -315,7 +331,8 @@ impl Toolbox {
                 ..server.error(CallErrorKind::Denied, name, message)
             });
         }
-        let arguments = arguments::read(tool, arguments).map_err(|unfit| {
+        let read = self.read_arguments(run, &found, arguments).await;
+        let arguments = read.map_err(|unfit| {
             let parameters = tool.parameters.iter().map(|p| p.name.clone()).collect();
             let kind = CallErrorKind::InvalidArguments(parameters);
             server.error(kind, name, unfit.message)
@@ -325,7 +342,7 @@ impl Toolbox {
         }
         let answer = server
             .client
-            .call(name, arguments, run.callbacks, &record.sent)
+            .call(name, arguments, run.caller(record))
             .await
             .map_err(|fault| server.fault(fault, name))?;
         match results::read(answer, tool.is_wrapped, *form) {
@@ -337,9 +354,34 @@ impl Toolbox {
                     ..server.error(CallErrorKind::Failed, name, message)
                 })
             }
-            Err(NoResult::Unusable(message)) => {
+            Err(NoResult::Unusable(why)) => {
+                let message = format!("`{}.{name}`: {why}", server.name());
                 Err(server.error(CallErrorKind::UnusableAnswer, name, message))
             }
+        }
+    }
+
+    /// Reads and checks arguments: at once if that is quick, and otherwise where
+    /// no other run waits for it.
+    async fn read_arguments(
+        &self,
+        run: &Run<'_>,
+        found: &Found<'_>,
+        text: &str,
+    ) -> Result<Arguments, Unfit> {
+        let (catalog, index) = (Arc::clone(&found.catalog), found.tool);
+        if catalog.tools[index].is_checked_quickly(text.len()) {
+            return arguments::read(&catalog.tools[index], text);
+        }
+        let _turn = self.long_checks.take(run.log.id(), 0).await;
+        let text = text.to_owned();
+        let read = move || arguments::read(&catalog.tools[index], &text);
+        match tokio::task::spawn_blocking(read).await {
+            Ok(read) => read,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(Unfit {
+                message: "the arguments cannot be checked: the host is about to end".to_owned(),
+            }),
         }
     }
 

@@ -14,7 +14,7 @@
 //! | H10 | duplicates | `of_two_tools_of_one_name_the_first_is_kept_and_the_other_reported`; `coordinator/tests.rs`: `of_two_values_of_one_key_the_checked_one_is_sent` |
 //! | H12 | tools without end | `ten_thousand_tools_are_bounded_and_the_rest_is_reported`, `pages_without_end_are_bounded_or_a_reason`; `upstream/listing.rs` |
 //! | H13 | definitions of megabytes | `definitions_of_megabytes_are_a_reason_and_harm_nobody_else` |
-//! | H15, H18 | schemas that are bombs or nonsense | `tools_with_senseless_schemas_can_be_called_or_are_left_out`; `coordinator/schema.rs` |
+//! | H15, H18 | schemas that are bombs or nonsense | `tools_with_senseless_schemas_can_be_called_or_are_left_out`; `check/` in the tools, `hostile_limits.rs` |
 //! | H16 | schemas that refer to the network and to files | `schemas_are_never_fetched` |
 //! | H19 | a list that changes behind one's back | `a_tool_that_changed_is_checked_as_what_it_is_now` |
 //! | H21 | annotations that lie | `annotations_decide_nothing` |
@@ -419,9 +419,12 @@ fn pages_without_end_are_bounded_or_a_reason() {
     }
     let place = bad(&["--fault", "repeat-cursor"]);
     for outcome in outcomes(&place, "bad.echo", &json!({})) {
-        assert_eq!(outcome[0], "unavailable");
-        contains(&outcome[1], "goes in a circle");
+        assert_eq!(outcome[0], "ok", "the pages read are kept: {outcome}");
     }
+    contains(
+        &json!(state(&place)["excluded"].to_string()),
+        "the list goes in a circle",
+    );
 }
 
 #[test]
@@ -698,7 +701,13 @@ fn answers_that_break_the_rules_are_not_taken_for_the_right_one() {
     ] {
         for outcome in outcomes(&place, "bad.answer", &json!({ "kind": kind })) {
             assert_ne!(outcome[1], "bad", "{kind}: {outcome}");
-            let is_typed = ["ok", "failed", "outcome_unknown", "timed_out"];
+            let is_typed = [
+                "ok",
+                "failed",
+                "outcome_unknown",
+                "timed_out",
+                "unusable_answer",
+            ];
             assert!(
                 is_typed.contains(&outcome[0].as_str().unwrap()),
                 "{kind}: {outcome}"

@@ -23,6 +23,21 @@ const TABLE: &[(&str, &str, &str)] = &[
         "write lines that are not JSON-RPC, at the start and before each answer",
     ),
     (
+        "chatty",
+        "5000",
+        "write VALUE lines that are not JSON-RPC when a tool is called, and no answer",
+    ),
+    (
+        "encoding",
+        "utf-16",
+        "write messages in the encoding VALUE: utf-16, utf-16be or utf-8-bom",
+    ),
+    (
+        "read-delay",
+        "100",
+        "wait VALUE ms before each message is read",
+    ),
+    (
         "early-answers",
         "100",
         "answer the ids 1 to VALUE before anything is asked",
@@ -77,6 +92,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "add tools whose names collide, are keywords or are paths",
     ),
     (
+        "bombs",
+        "",
+        "add tools whose schemas are cheap to send and dear to use",
+    ),
+    (
         "bad-schemas",
         "",
         "add tools with schemas of the wrong shape, cyclic, deep or huge in effect",
@@ -106,6 +126,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "10485760",
         "add a tool with a schema of VALUE bytes",
     ),
+    (
+        "list-flood",
+        "10",
+        "say every VALUE ms that the list of tools changed",
+    ),
     // Answering.
     ("delay", "100", "answer everything VALUE ms late"),
     ("twice", "", "send every answer twice"),
@@ -116,6 +141,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "http-status",
         "500",
         "answer every request with the status VALUE",
+    ),
+    (
+        "http-call",
+        "accepted",
+        "answer a call with VALUE: accepted, empty, no-type, no-id, other-id, part, page, busy or broken",
     ),
     ("http-html", "", "answer with a page of HTML and status 200"),
     (

@@ -140,6 +140,12 @@ impl Site {
             return plain(output, status, "", "").await;
         }
 
+        if let Some(how) = faults.value("http-call")
+            && message["method"] == "tools/call"
+        {
+            return bad_answer(how, &message["id"], output).await;
+        }
+
         let (out, pieces) = Out::new();
         let is_request = message.get("id").is_some() && message.get("method").is_some();
         self.server.receive(message, out);
@@ -313,6 +319,48 @@ async fn chunk(output: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::
         .await?;
     output.write_all(bytes).await?;
     output.write_all(b"\r\n").await
+}
+
+/// An answer to a call that is none.
+async fn bad_answer(
+    how: &str,
+    id: &Value,
+    output: &mut (impl AsyncWriteExt + Unpin),
+) -> std::io::Result<After> {
+    let json = "content-type: application/json\r\n";
+    let result = json!({ "content": [{ "type": "text", "text": "bad" }] });
+    let other = json!({ "jsonrpc": "2.0", "id": 1_000_000, "result": result });
+    let none = json!({ "jsonrpc": "2.0", "id": null, "result": result });
+    let part = format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"conte");
+    let busy = "retry-after: 120\r\ncontent-type: text/plain\r\n";
+    match how {
+        "empty" => plain(output, "200 OK", json, "").await,
+        "no-type" => plain(output, "200 OK", "", "").await,
+        "no-id" => plain(output, "200 OK", json, &none.to_string()).await,
+        "other-id" => plain(output, "200 OK", json, &other.to_string()).await,
+        "part" => plain(output, "200 OK", json, &part).await,
+        "page" => plain(output, "200 OK", "content-type: text/html\r\n", "<p>log in").await,
+        "busy" => {
+            plain(
+                output,
+                "429 Too Many Requests",
+                busy,
+                "the quota is\nused up",
+            )
+            .await
+        }
+        "broken" => {
+            let headers = "content-type: text/plain\r\n";
+            plain(
+                output,
+                "500 Internal Server Error",
+                headers,
+                "table orders is locked",
+            )
+            .await
+        }
+        _ => plain(output, "202 Accepted", "", "").await,
+    }
 }
 
 async fn plain(

@@ -5,6 +5,7 @@ use std::{
     os::fd::{FromRawFd, OwnedFd},
     process::exit,
     sync::Arc,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -25,10 +26,20 @@ const MALFORMED: &[&[u8]] = &[
     b"{\"jsonrpc\": \"2.0\"}\n",
 ];
 
+fn encoded(line: &str, encoding: Option<&str>) -> Vec<u8> {
+    match encoding {
+        Some("utf-16") => line.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        Some("utf-16be") => line.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        Some("utf-8-bom") => format!("\u{feff}{line}").into_bytes(),
+        _ => line.as_bytes().to_vec(),
+    }
+}
+
 /// Serves until stdin ends.
 pub(crate) async fn serve(server: Arc<Server>) {
     let (out, pieces) = Out::new();
-    std::thread::spawn(move || write(pieces));
+    let encoding = server.faults.value("encoding").map(str::to_owned);
+    std::thread::spawn(move || write(pieces, encoding.as_deref()));
     if server.faults.has("malformed") {
         for line in MALFORMED {
             out.send(Piece::Raw(line.to_vec())).await;
@@ -42,7 +53,19 @@ pub(crate) async fn serve(server: Arc<Server>) {
 
     let (sender, mut messages) = mpsc::channel(64);
     let stop_after = server.faults.number("no-read");
-    std::thread::spawn(move || read(&sender, stop_after));
+    let delay = Duration::from_millis(server.faults.number("read-delay").unwrap_or(0));
+    std::thread::spawn(move || read(&sender, stop_after, delay));
+    if let Some(every) = server.faults.number("list-flood") {
+        let out = out.clone();
+        tokio::spawn(async move {
+            loop {
+                let method = "notifications/tools/list_changed";
+                out.message(json!({ "jsonrpc": "2.0", "method": method }))
+                    .await;
+                tokio::time::sleep(Duration::from_millis(every)).await;
+            }
+        });
+    }
     while let Some(message) = messages.recv().await {
         server.receive(message, out.clone());
     }
@@ -52,12 +75,13 @@ pub(crate) async fn serve(server: Arc<Server>) {
     exit(0);
 }
 
-fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>) {
+fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>, delay: Duration) {
     let mut input = stdin().lock();
     let mut line = Vec::new();
     let mut count = 0;
     while stop_after != Some(count) {
         line.clear();
+        std::thread::sleep(delay);
         match input.read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
@@ -77,10 +101,10 @@ fn read(messages: &mpsc::Sender<Value>, stop_after: Option<u64>) {
     }
 }
 
-fn write(mut pieces: mpsc::Receiver<Piece>) {
+fn write(mut pieces: mpsc::Receiver<Piece>, encoding: Option<&str>) {
     while let Some(piece) = pieces.blocking_recv() {
         let bytes = match piece {
-            Piece::Message(message) => (written(&message) + "\n").into_bytes(),
+            Piece::Message(message) => encoded(&(written(&message) + "\n"), encoding),
             Piece::Raw(bytes) => bytes,
             Piece::Close => {
                 // SAFETY: nothing uses descriptor 1 afterwards: this thread is

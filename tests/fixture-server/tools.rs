@@ -1,7 +1,7 @@
 //! The tools: some that work, some that go wrong in one call.
 //!
 //! Working: `echo`, `add`, `sleep`, `blob`, `rows`, `count`, `environment`,
-//! `steps`, `log`, `question`, and one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
+//! `descriptors`, `size`, `steps`, `log`, `question`, and one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
 //! `silent`, `flood`, `trickle`, `progress`, `ask`, `answer`, `result`,
 //! `input_required`.
 
@@ -28,6 +28,13 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
     let arguments = &call.arguments;
     let number = |name: &str, default: u64| arguments[name].as_u64().unwrap_or(default);
     let string = |name: &str| arguments[name].as_str().unwrap_or_default();
+    if let Some(lines) = server.faults.number("chatty") {
+        for number in 0..lines {
+            let line = format!("DEBUG {number} looking for something\n");
+            out.send(Piece::Raw(line.into_bytes())).await;
+        }
+        return std::future::pending().await;
+    }
     let result = match call.tool.as_str() {
         "add" => match (arguments["a"].as_i64(), arguments["b"].as_i64()) {
             (Some(a), Some(b)) => {
@@ -49,6 +56,11 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
         }
         "count" => text(&server.calls().to_string()),
         "environment" => environment(),
+        "descriptors" => descriptors(),
+        "size" => {
+            tokio::time::sleep(Duration::from_millis(number("ms", 0))).await;
+            text(&arguments.to_string().len().to_string())
+        }
         "structured" => match arguments.get("value") {
             Some(value) => structured(value),
             None => structured(&json!({ "name": "Ada", "born": 1815, "tags": ["a", "b"] })),
@@ -143,6 +155,19 @@ fn environment() -> Value {
         "directory": directory.unwrap_or_default(),
         "pid": std::process::id(),
     }))
+}
+
+/// What this process has open beside its three streams and what it opened
+/// itself.
+fn descriptors() -> Value {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let paths = open.flatten().filter_map(|entry| {
+        let path = std::fs::read_link(entry.path()).ok()?;
+        Some(path.display().to_string())
+    });
+    let mut paths: Vec<_> = paths.collect();
+    paths.sort();
+    structured(&json!({ "paths": paths }))
 }
 
 /// `exit0`, `exit1` (the default), `kill`, `abort`, or `stdout` and `stdin`:
@@ -357,6 +382,41 @@ async fn wrong_result(kind: &str, call: &Call, out: &Out) -> Answer {
             out.send(Piece::Raw(line.into_bytes())).await;
             return std::future::pending().await;
         }
+        // Fields that are there twice, on every level.
+        "duplicates" => {
+            let id = &call.id;
+            let line = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":0,\"id\":{id},\"result\":{{}},\"result\":{{\"content\":[],\"content\":[{{\"type\":\"text\",\"text\":\"a\",\"text\":\"b\"}}],\"structuredContent\":null,\"structuredContent\":{{\"n\":1,\"n\":2}},\"isError\":true,\"isError\":false}}}}\n"
+            );
+            out.send(Piece::Raw(line.into_bytes())).await;
+            return std::future::pending().await;
+        }
+        "duplicate-text" => {
+            let id = &call.id;
+            let line = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{\"content\":[{{\"type\":\"image\",\"type\":\"text\",\"text\":\"a\",\"text\":\"b\"}}]}}}}\n"
+            );
+            out.send(Piece::Raw(line.into_bytes())).await;
+            return std::future::pending().await;
+        }
+        // Something printed in front of the answer.
+        "noise" => {
+            let result = text("good");
+            let answer = json!({ "jsonrpc": "2.0", "id": call.id, "result": result });
+            let line = format!("loading 50 % … {answer}\n");
+            out.send(Piece::Raw(line.into_bytes())).await;
+            return std::future::pending().await;
+        }
+        // In the order of another SDK: the id comes last.
+        "nan-late-id" | "cut-late-id" => {
+            let end = match kind {
+                "nan-late-id" => format!("NaN}},\"jsonrpc\":\"2.0\",\"id\":{}}}\n", call.id),
+                _ => "\"never en\n".to_owned(),
+            };
+            let line = format!("{{\"result\":{{\"structuredContent\":{end}");
+            out.send(Piece::Raw(line.into_bytes())).await;
+            return std::future::pending().await;
+        }
         // Broken on the level of the text.
         "not-utf8" | "nan" | "cut" => {
             let (value, end): (&[u8], &[u8]) = match kind {
@@ -435,6 +495,12 @@ pub(crate) fn definitions(faults: &Faults, extra: usize, changed: u64) -> Vec<Va
             "environment",
             "Says what this process was given.",
             json!({}),
+        ),
+        with("descriptors", "Says what this process has open.", json!({})),
+        with(
+            "size",
+            "Answers with the size of its arguments, after a while.",
+            json!({ "text": { "type": "string" }, "ms": { "type": "integer" } }),
         ),
         with_output(
             "structured",

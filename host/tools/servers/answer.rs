@@ -3,10 +3,9 @@
 //! Lenient on purpose: servers add fields and kinds of content that no SDK
 //! knows yet, and none of that is a reason to lose a result.
 
-use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Fault, FaultKind};
+use super::{Fault, FaultKind, fields::fields};
 
 /// The answer of a tool.
 #[derive(Debug, Clone)]
@@ -34,32 +33,23 @@ pub struct Content {
 }
 
 /// What is looked at. Everything may be missing or of another type.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Reading {
-    #[serde(default)]
-    result_type: Option<Value>,
-    #[serde(default)]
-    content: Option<Box<RawValue>>,
-    #[serde(default, deserialize_with = "present")]
-    structured_content: Option<Box<RawValue>>,
-    #[serde(default)]
-    is_error: Option<Value>,
-    #[serde(default, rename = "_meta")]
-    meta: Option<Box<RawValue>>,
-}
-
-/// A field that is there, even if it is `null`.
-fn present<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Box<RawValue>>, D::Error> {
-    Box::<RawValue>::deserialize(field).map(Some)
-}
+const FIELDS: [&str; 5] = [
+    "resultType",
+    "content",
+    "structuredContent",
+    "isError",
+    "_meta",
+];
 
 impl Answer {
     /// Reads the `result` of a `tools/call` response.
     pub(super) fn read(result: &str) -> Result<Self, Fault> {
-        let result: Reading = serde_json::from_str(result)
+        let [kind, content, structured, is_error, meta] = fields(result.as_bytes(), FIELDS)
             .map_err(|_| nonsense("it is not an object of the right kind"))?;
-        match result.result_type.as_ref().and_then(Value::as_str) {
+        let is_there = |field: &&RawValue| field.get() != "null";
+        let (content, meta) = (content.filter(is_there), meta.filter(is_there));
+        let kind = kind.and_then(|kind| serde_json::from_str::<String>(kind.get()).ok());
+        match kind.as_deref() {
             None | Some("complete") => {}
             Some("task") => {
                 return Err(Fault::new(
@@ -69,21 +59,21 @@ impl Answer {
             }
             Some(_) => return Err(nonsense("its kind is unknown")),
         }
-        let blocks = match &result.content {
+        let blocks = match content {
             None => Vec::new(),
             Some(content) => serde_json::from_str(content.get())
                 .map_err(|_| nonsense("its content is not a list"))?,
         };
-        let is_error = result.is_error == Some(Value::Bool(true));
-        if !is_error && result.content.is_none() && result.structured_content.is_none() {
+        let is_error = is_error.is_some_and(|is_error| is_error.get() == "true");
+        if !is_error && content.is_none() && structured.is_none() {
             return Err(nonsense("it has no content"));
         }
         Ok(Self::Content(Content {
             is_error,
-            structured: result.structured_content,
+            structured: structured.map(ToOwned::to_owned),
             blocks,
-            is_wrapped: result.meta.as_deref().is_some_and(says_wrapped),
-            meta: result.meta,
+            is_wrapped: meta.is_some_and(says_wrapped),
+            meta: meta.map(ToOwned::to_owned),
         }))
     }
 }
@@ -126,6 +116,19 @@ mod tests {
             r#"{"type": "hologram", "x": 1.10}"#
         );
         assert_eq!(content.structured.unwrap().get(), "null");
+    }
+
+    #[test]
+    fn of_a_part_that_is_there_twice_the_last_counts() {
+        let text = r#"{"content": [], "content": [{"type": "text", "text": "a", "text": "b"}],
+            "isError": true, "isError": false, "_meta": 1, "_meta": {"x": 1, "x": 2}}"#;
+        let Answer::Content(content) = Answer::read(text).unwrap() else {
+            panic!("it is content");
+        };
+        assert!(!content.is_error);
+        let block = r#"{"type": "text", "text": "a", "text": "b"}"#;
+        assert_eq!(content.blocks[0].get(), block);
+        assert_eq!(content.meta.unwrap().get(), r#"{"x": 1, "x": 2}"#);
     }
 
     #[test]

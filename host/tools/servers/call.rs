@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,9 +18,9 @@ use std::{
 use rmcp::model::{ClientRequest, GetExtensions as _, GetMeta as _, NumberOrString, ProgressToken};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::{Redactor, lock};
+use super::{Redactor, lock, turns::CallerId};
 use crate::callbacks::{HostCallbacks, LogEntry, LogLevel, Progress, RequestKind, ServerRequest};
 use contract::clock::{Clock, Stopped};
 use contract::rate::TokenBucket;
@@ -49,9 +49,42 @@ const MAX_QUESTIONS: u32 = 100;
 /// Questions of one server that are open at once.
 const MAX_OPEN: usize = 8;
 
+/// Who makes a request, and hears of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// Whose turn it is.
+    pub(crate) id: CallerId,
+    /// Who is asked and told what the server says meanwhile.
+    pub(crate) callbacks: Option<&'a Arc<dyn HostCallbacks>>,
+    /// Set while the request may have reached the server.
+    pub(crate) sent: &'a AtomicBool,
+}
+
+impl<'a> Caller<'a> {
+    /// The host itself, which wants to know something.
+    pub(crate) fn host(sent: &'a AtomicBool) -> Self {
+        Self {
+            id: 0,
+            callbacks: None,
+            sent,
+        }
+    }
+}
+
+/// How far a call got.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stage {
+    /// It may have reached its server.
+    is_written: bool,
+    /// Nobody waits for it any more.
+    is_dropped: bool,
+}
+
 /// A call that its server may speak about.
 pub(super) struct Call {
     id: u64,
+    caller: CallerId,
+    stage: watch::Sender<Stage>,
     server: String,
     tool: String,
     callbacks: Option<Arc<dyn HostCallbacks>>,
@@ -66,7 +99,7 @@ impl Call {
     pub(super) fn new(
         server: &str,
         tool: &str,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
+        caller: Caller<'_>,
         redactor: &Arc<Redactor>,
         timeout: Duration,
     ) -> Arc<Self> {
@@ -75,7 +108,9 @@ impl Call {
             id: IDS.fetch_add(1, Ordering::Relaxed),
             server: server.to_owned(),
             tool: tool.to_owned(),
-            callbacks: callbacks.cloned(),
+            caller: caller.id,
+            stage: watch::Sender::default(),
+            callbacks: caller.callbacks.cloned(),
             redactor: Arc::clone(redactor),
             clock: Clock::new(timeout),
             progress: Mutex::new(TokenBucket::new(PROGRESS.0, PROGRESS.1)),
@@ -85,6 +120,33 @@ impl Call {
 
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Whose call it is.
+    pub(super) fn caller(&self) -> CallerId {
+        self.caller
+    }
+
+    /// Its request is about to be written. False if nobody waits for it any
+    /// more: then it must not be.
+    pub(super) fn is_written_now(&self) -> bool {
+        self.stage.send_if_modified(|stage| {
+            stage.is_written |= !stage.is_dropped;
+            false
+        });
+        !self.stage.borrow().is_dropped
+    }
+
+    /// Whether nothing of it can have reached its server.
+    pub(super) fn is_unwritten(&self) -> bool {
+        !self.stage.borrow().is_written
+    }
+
+    /// Ends once nobody waits for it any more.
+    pub(super) async fn dropped(&self) {
+        let mut stage = self.stage.subscribe();
+        // The sender is `self`.
+        let _ = stage.wait_for(|stage| stage.is_dropped).await;
     }
 
     pub(super) fn has_callbacks(&self) -> bool {
@@ -172,15 +234,20 @@ impl Default for Calls {
     }
 }
 
-/// A call is in flight while this lives.
+/// A call is in flight while this lives. Afterwards it is not written any more.
 pub(super) struct InFlight<'a> {
     calls: &'a Calls,
-    id: u64,
+    call: &'a Call,
+    sent: &'a AtomicBool,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        lock(&self.calls.by_token).retain(|_, call| call.id != self.id);
+        lock(&self.calls.by_token).retain(|_, call| call.id != self.call.id);
+        self.call.stage.send_modify(|stage| stage.is_dropped = true);
+        if self.call.is_unwritten() {
+            self.sent.store(false, Ordering::Relaxed);
+        }
         self.calls.ended.notify_waiters();
     }
 }
@@ -208,10 +275,14 @@ struct EntryRead {
 impl Calls {
     /// Begins to listen to what the server says of a call, from the moment
     /// that its request is sent.
-    pub(super) fn begin(&self, call: &Call) -> InFlight<'_> {
+    pub(super) fn begin<'a>(&'a self, call: &'a Call, sent: &'a AtomicBool) -> InFlight<'a> {
+        sent.store(true, Ordering::Relaxed);
+        // One call may be several requests, as with pages.
+        call.stage.send_modify(|stage| stage.is_dropped = false);
         InFlight {
             calls: self,
-            id: call.id,
+            call,
+            sent,
         }
     }
 

@@ -2,31 +2,29 @@
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use serde_json::Value;
 
 use super::{
-    Answer, Fault, FaultKind, Profile, ServerObserver, ServerState, Shared,
-    call::Call,
+    Answer, Fault, FaultKind, MAX_BYTES_PER_SERVER, Profile, ServerObserver, ServerState, Shared,
+    call::{Call, Caller},
     kept_listing::{Kept, KeptListing},
     lifecycle::{Lifecycle, Plan},
     listing::Listing,
     request::Request,
     spec::ServerSpec,
+    turns::{CallerId, Turn, Turns},
 };
-use crate::{arguments::Arguments, callbacks::HostCallbacks};
+use crate::arguments::Arguments;
 
 /// The client of one server.
 pub(crate) struct Client {
     name: String,
     pub(super) call_timeout: Duration,
-    permits: Semaphore,
+    turns: Turns,
     pub(super) lifecycle: Lifecycle,
     kept: Arc<KeptListing>,
     pub(super) shared: Arc<Shared>,
@@ -40,7 +38,7 @@ impl Client {
         let in_flight = spec
             .max_in_flight
             .unwrap_or(shared.limits.in_flight_per_server);
-        let in_flight = in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let in_flight = in_flight.max(1);
         let redactor = Arc::clone(&shared.redactor);
         let kept = Arc::new(KeptListing::new(&spec, shared.limits, redactor));
         let plan = Plan {
@@ -53,7 +51,7 @@ impl Client {
         Ok(Self {
             name: spec.name,
             call_timeout: spec.call_timeout,
-            permits: Semaphore::new(in_flight),
+            turns: Turns::new(in_flight, MAX_BYTES_PER_SERVER),
             lifecycle: Lifecycle::new(plan, Arc::clone(&kept), Arc::clone(&shared))?,
             kept,
             shared,
@@ -140,12 +138,11 @@ impl Client {
         &self,
         tool: &str,
         arguments: Arguments,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<Answer, Fault> {
-        let _turns = self.turns().await;
+        let _turns = self.turns(caller.id, weight_of(&arguments.value)).await;
         if let Some((tools, _)) = self.lifecycle.local() {
-            sent.store(true, Ordering::Relaxed);
+            caller.sent.store(true, Ordering::Relaxed);
             let call = tools.call(tool, arguments.value);
             return match tokio::time::timeout(self.call_timeout, call).await {
                 Ok(answer) => answer,
@@ -156,7 +153,7 @@ impl Client {
             };
         }
         let request = Request::Tool(tool, arguments);
-        let result = self.request(tool, request, callbacks, sent).await?;
+        let result = self.request(tool, request, caller).await?;
         Answer::read(&result)
     }
 
@@ -165,12 +162,12 @@ impl Client {
         &self,
         tool: &str,
         request: Request<'_>,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<String, Fault> {
         let connection = self.lifecycle.connection().await?;
         let timeout = self.call_timeout;
-        let call = Call::new(&self.name, tool, callbacks, &self.shared.redactor, timeout);
+        let sent = caller.sent;
+        let call = Call::new(&self.name, tool, caller, &self.shared.redactor, timeout);
         let result = connection.request(&request, &call, timeout, sent).await;
         if result.is_err() && !connection.is_alive() {
             self.lifecycle.tell_of_loss(&connection);
@@ -184,8 +181,22 @@ impl Client {
     }
 
     /// Waits for a turn at the server, and then for one of all.
-    pub(super) async fn turns(&self) -> [Option<SemaphorePermit<'_>>; 2] {
-        let at_server = self.permits.acquire().await.ok();
-        [at_server, self.shared.permits.acquire().await.ok()]
+    pub(super) async fn turns(&self, caller: CallerId, bytes: usize) -> [Turn<'_>; 2] {
+        let at_server = self.turns.take(caller, bytes).await;
+        [at_server, self.shared.turns.take(caller, bytes).await]
+    }
+}
+
+/// About how many bytes arguments take in memory.
+fn weight_of(value: &Value) -> usize {
+    const VALUE: usize = size_of::<Value>();
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => VALUE,
+        Value::String(text) => VALUE + text.len(),
+        Value::Array(items) => VALUE + items.iter().map(weight_of).sum::<usize>(),
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| 64 + key.len() + weight_of(value);
+            VALUE + fields.iter().map(field).sum::<usize>()
+        }
     }
 }

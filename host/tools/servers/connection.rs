@@ -45,10 +45,12 @@ use super::{
 
 /// A server that says that its tools changed is asked again at once, because
 /// a call must not be checked against what its tool no longer is. But not for
-/// ever: so many times in a row, and then once in each such span. Until then
-/// the last list counts.
+/// ever: so many times in a row, and then once in a span that grows from the
+/// first to the last of these, as long as it goes on. Until then the last list
+/// counts.
 const RELISTINGS: u64 = 8;
 const RELISTING: Duration = Duration::from_secs(1);
+const MAX_RELISTING: Duration = Duration::from_secs(60);
 
 /// What is worth hearing from a server while its calls have callbacks.
 const LOG_LEVEL: &str = "info";
@@ -100,27 +102,37 @@ struct Listed {
     at: Instant,
     /// How many times it may be replaced at once.
     spare: u64,
+    /// The span after which it may be replaced in any case.
+    span: Duration,
 }
 
 impl Listed {
     /// What takes the place of `before`.
     fn new(listing: Arc<Listing>, before: Option<&Self>) -> Self {
-        let spare = match before {
-            None => RELISTINGS,
+        let (spare, span) = match before {
+            None => (RELISTINGS, RELISTING),
             Some(before) => {
-                let earned = before.at.elapsed().as_secs() / RELISTING.as_secs();
-                (before.spare + earned).min(RELISTINGS).saturating_sub(1)
+                let earned = before.at.elapsed().as_secs() / before.span.as_secs();
+                let spare = (before.spare + earned).min(RELISTINGS);
+                let span = match spare {
+                    // It went on for all of the span.
+                    0 | 1 => (before.span * 2).min(MAX_RELISTING),
+                    RELISTINGS => RELISTING,
+                    _ => before.span,
+                };
+                (spare.saturating_sub(1), span)
             }
         };
         Self {
             listing,
             at: Instant::now(),
             spare,
+            span,
         }
     }
 
     fn may_be_replaced(&self) -> bool {
-        self.spare > 0 || self.at.elapsed() >= RELISTING
+        self.spare > 0 || self.at.elapsed() >= self.span
     }
 }
 
@@ -318,7 +330,11 @@ impl Connection {
                 .ask(ClientRequest::ListToolsRequest(request), None)
                 .await;
             let result = asked.map_err(|fault| {
-                let why = lock(&self.signals.given_up).clone();
+                let why = match fault.kind {
+                    // Our own words.
+                    FaultKind::UnusableAnswer => Some(fault.message.clone()),
+                    _ => lock(&self.signals.given_up).clone(),
+                };
                 let why = why.map_or(String::new(), |why| format!(": {why}"));
                 Fault {
                     kind: FaultKind::Unavailable,
@@ -345,8 +361,7 @@ impl Connection {
         sent: &AtomicBool,
     ) -> Result<String, Fault> {
         request.is_possible(|what| self.has(what))?;
-        let _in_flight = self.signals.calls.begin(call);
-        sent.store(true, Ordering::Relaxed);
+        let _in_flight = self.signals.calls.begin(call, sent);
         match call.clock().limit(self.rounds(request, call)).await {
             Some(result) => {
                 if let Err(fault) = &result
@@ -356,6 +371,10 @@ impl Connection {
                 }
                 result
             }
+            None if call.is_unwritten() => Err(Fault::new(
+                FaultKind::Unavailable,
+                format!("it did not take the call within {timeout:?}, so nothing was sent"),
+            )),
             None => Err(Fault::new(
                 FaultKind::TimedOut,
                 format!("it did not answer within {timeout:?}; the call may have taken effect"),
@@ -453,13 +472,7 @@ impl Connection {
         let answer = rx.await;
         abandoned.id = None;
         match answer {
-            Ok(Ok(result)) => frame::text_of(result).map_err(|error| {
-                Fault::new(
-                    FaultKind::UnusableAnswer,
-                    "the server's answer cannot be read",
-                )
-                .because(error.to_string())
-            }),
+            Ok(Ok(result)) => frame::text_of(result),
             Ok(Err(ServiceError::McpError(error))) => {
                 let message = error.message.clone().into_owned();
                 let said = ServerError {
@@ -566,7 +579,7 @@ impl StartError {
                     http::LOST => "it did not take part in the handshake",
                     message => message,
                 };
-                let hint = if message.ends_with("HTTP 404") || message.ends_with("HTTP 405") {
+                let hint = if message.contains("HTTP 404") || message.contains("HTTP 405") {
                     "; the retired HTTP+SSE transport is not supported"
                 } else {
                     ""

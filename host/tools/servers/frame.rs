@@ -4,7 +4,8 @@
 //! `rmcp` reads messages into types that know every field. A server that sends
 //! anything else loses the whole message that way: a result over one new kind
 //! of content, a list of tools over one bad definition. So only the handshake
-//! is read by it; other results pass it as a string that holds their JSON text.
+//! is read by it; other results pass it as a string that holds their JSON text,
+//! or the reason why there is none.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
@@ -12,10 +13,15 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientRequest, CustomRequest, CustomResult, ErrorCode, ErrorData,
     JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerRequest, ServerResult,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::{
     Value,
     value::{RawValue, to_raw_value},
+};
+
+use super::{
+    Fault, FaultKind,
+    fields::{fields, read},
 };
 
 /// What an answer is to be read as.
@@ -41,19 +47,31 @@ impl Asked {
     }
 }
 
-/// The outline of a message.
-#[derive(Deserialize)]
+/// The outline of a message. What is `null` counts as absent.
 pub(super) struct Frame<'a> {
-    #[serde(borrow, default)]
     pub(super) id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub(super) method: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
     pub(super) params: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub(super) result: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub(super) error: Option<&'a RawValue>,
+}
+
+impl<'a> Frame<'a> {
+    /// `None` for what is no JSON object, or has a method that is no text.
+    pub(super) fn read(message: &'a [u8]) -> Option<Self> {
+        let names = ["id", "method", "params", "result", "error"];
+        let fields = fields(message, names).ok()?;
+        let fields = fields.map(|field| field.filter(|field| field.get() != "null"));
+        let [id, method, params, result, error] = fields;
+        let method = method.map(|method| serde_json::from_str::<String>(method.get()));
+        Some(Self {
+            id,
+            method: method.transpose().ok()?.map(Cow::Owned),
+            params,
+            result,
+            error,
+        })
+    }
 }
 
 impl Frame<'_> {
@@ -68,51 +86,89 @@ impl Frame<'_> {
         ))
     }
 
-    /// The message as the answer to the request of this id. `text` is all of
-    /// it.
-    pub(super) fn answer(&self, text: &[u8], id: RequestId, asked: Asked) -> ServerJsonRpcMessage {
+    /// The message as the answer to the request of this id.
+    pub(super) fn answer(&self, id: RequestId, asked: Asked) -> ServerJsonRpcMessage {
         let failed = |why: &str| {
-            let message = format!("the server's answer cannot be understood: {why}");
-            JsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id.clone()))
+            let why = format!("the server's answer cannot be understood: {why}");
+            unusable(id.clone(), asked, &why)
         };
         if let Some(error) = self.error {
-            return match read_error(error, asked) {
-                Ok(error) => JsonRpcMessage::error(error, Some(id)),
-                Err(_) => failed("its error is not one of JSON-RPC"),
+            return match self.error_data(asked) {
+                Some(error) => JsonRpcMessage::error(error, Some(id)),
+                None if error.get().len() <= MAX_SHOWN => {
+                    let message = format!("the server answered with the error {}", error.get());
+                    JsonRpcMessage::error(ErrorData::internal_error(message, None), Some(id))
+                }
+                None => failed("its error is not one of JSON-RPC"),
             };
         }
         match (asked, self.result) {
             (_, None) => failed("it has neither `result` nor `error`"),
-            (Asked::Handshake, Some(_)) => {
-                serde_json::from_slice(text).unwrap_or_else(|error| failed(&error.to_string()))
+            (Asked::Handshake, Some(result)) => {
+                greeting(result, &id).unwrap_or_else(|why| failed(&why))
             }
             (Asked::List | Asked::Other, Some(result)) => {
                 JsonRpcMessage::response(as_text(result), id)
             }
         }
     }
+
+    /// Its error, if that is one of JSON-RPC.
+    pub(super) fn error_data(&self, asked: Asked) -> Option<ErrorData> {
+        read_error(self.error?, asked).ok()
+    }
+}
+
+/// The result of a step of the handshake.
+fn greeting(result: &RawValue, id: &RequestId) -> Result<ServerJsonRpcMessage, String> {
+    let result: Value = serde_json::from_str(result.get()).map_err(|error| error.to_string())?;
+    let message = serde_json::json!({ "jsonrpc": "2.0", "id": id, "result": result });
+    serde_json::from_value(message).map_err(|error| error.to_string())
+}
+
+/// The longest error that is shown though it is none of JSON-RPC.
+const MAX_SHOWN: usize = 1 << 10;
+
+/// Begin what is passed in place of the JSON text of a result, which begins
+/// with neither.
+const UNUSABLE: &str = "!unusable ";
+const UNKNOWN: &str = "!unknown ";
+
+/// In place of an answer that cannot be used: the call took effect.
+pub(super) fn unusable(id: RequestId, asked: Asked, why: &str) -> ServerJsonRpcMessage {
+    no_answer(id, asked, UNUSABLE, why)
+}
+
+/// In place of an answer that will not come: the call may have taken effect.
+pub(super) fn unknown(id: RequestId, asked: Asked, why: &str) -> ServerJsonRpcMessage {
+    no_answer(id, asked, UNKNOWN, why)
+}
+
+fn no_answer(id: RequestId, asked: Asked, mark: &str, why: &str) -> ServerJsonRpcMessage {
+    if asked == Asked::Handshake {
+        let error = ErrorData::internal_error(why.to_owned(), None);
+        return JsonRpcMessage::error(error, Some(id));
+    }
+    let result = CustomResult(Value::String(format!("{mark}{why}")));
+    JsonRpcMessage::response(ServerResult::CustomResult(result), id)
 }
 
 /// An error whose data pass `rmcp` unread, as JSON text in a string.
-pub(super) fn read_error(error: &RawValue, asked: Asked) -> serde_json::Result<ErrorData> {
-    #[derive(Deserialize)]
-    struct Outline<'a> {
-        code: ErrorCode,
-        message: String,
-        #[serde(borrow, default)]
-        data: Option<&'a RawValue>,
-    }
+fn read_error(error: &RawValue, asked: Asked) -> serde_json::Result<ErrorData> {
     // In the handshake, `rmcp` looks for the versions that there are.
     if asked == Asked::Handshake {
-        return serde_json::from_str(error.get());
+        return read(error.get());
     }
-    let Outline {
+    let [code, message, data] = fields(error.get().as_bytes(), ["code", "message", "data"])?;
+    let text = |field: Option<&RawValue>| field.map_or("null", RawValue::get).to_owned();
+    let code: ErrorCode = serde_json::from_str(&text(code))?;
+    let message: String = serde_json::from_str(&text(message))?;
+    let data = data.filter(|data| data.get() != "null");
+    Ok(ErrorData::new(
         code,
         message,
-        data,
-    } = serde_json::from_str(error.get())?;
-    let data = data.map(|data| data.get().into());
-    Ok(ErrorData::new(code, message, data))
+        data.map(|data| data.get().into()),
+    ))
 }
 
 /// The data of an error as JSON text, whichever way they took.
@@ -163,10 +219,21 @@ pub(super) fn as_text(result: &RawValue) -> ServerResult {
 }
 
 /// The JSON text of a result, whichever way it took.
-pub(super) fn text_of(result: ServerResult) -> serde_json::Result<String> {
+pub(super) fn text_of(result: ServerResult) -> Result<String, Fault> {
     match result {
-        ServerResult::CustomResult(CustomResult(Value::String(text))) => Ok(text),
-        result => serde_json::to_string(&result),
+        ServerResult::CustomResult(CustomResult(Value::String(text))) => {
+            if let Some(why) = text.strip_prefix(UNUSABLE) {
+                Err(Fault::new(FaultKind::UnusableAnswer, why))
+            } else if let Some(why) = text.strip_prefix(UNKNOWN) {
+                Err(Fault::new(FaultKind::OutcomeUnknown, why))
+            } else {
+                Ok(text)
+            }
+        }
+        result => serde_json::to_string(&result).map_err(|error| {
+            let message = "the server's answer cannot be read";
+            Fault::new(FaultKind::UnusableAnswer, message).because(error.to_string())
+        }),
     }
 }
 
@@ -177,9 +244,11 @@ mod tests {
     use super::*;
 
     fn answer(text: &str, asked: Asked) -> Result<String, String> {
-        let frame: Frame<'_> = serde_json::from_str(text).unwrap();
-        match frame.answer(text.as_bytes(), RequestId::Number(7), asked) {
-            JsonRpcMessage::Response(response) => Ok(text_of(response.result).unwrap()),
+        let frame = Frame::read(text.as_bytes()).unwrap();
+        match frame.answer(RequestId::Number(7), asked) {
+            JsonRpcMessage::Response(response) => {
+                text_of(response.result).map_err(|fault| fault.message)
+            }
             JsonRpcMessage::Error(error) => Err(error.error.message.into_owned()),
             other => panic!("expected an answer, got {other:?}"),
         }
@@ -205,8 +274,8 @@ mod tests {
             let text = format!(
                 r#"{{"jsonrpc":"2.0","id":7,"error":{{"code":-1,"message":"no","data":{data}}}}}"#
             );
-            let frame: Frame<'_> = serde_json::from_str(&text).unwrap();
-            let answer = frame.answer(text.as_bytes(), RequestId::Number(7), Asked::Other);
+            let frame = Frame::read(text.as_bytes()).unwrap();
+            let answer = frame.answer(RequestId::Number(7), Asked::Other);
             let JsonRpcMessage::Error(error) = answer else {
                 panic!("it is an error");
             };
@@ -241,9 +310,27 @@ mod tests {
         let expected = format!("{start}it has neither `result` nor `error`");
         assert_eq!(answer(text, Asked::Other), Err(expected));
         let text = r#"{"jsonrpc":"2.0","id":7,"result":1,"error":"odd"}"#;
-        let expected = format!("{start}its error is not one of JSON-RPC");
+        let expected = "the server answered with the error \"odd\"".to_owned();
         assert_eq!(answer(text, Asked::Other), Err(expected));
         let text = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-1,"message":"no"}}"#;
         assert_eq!(answer(text, Asked::Other), Err("no".to_owned()));
+    }
+
+    #[test]
+    fn of_a_field_that_is_there_twice_the_last_counts() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"id":7,"result":{},"result":{"a":1,"a":2}}"#;
+        assert_eq!(
+            answer(text, Asked::Other).as_deref(),
+            Ok(r#"{"a":1,"a":2}"#)
+        );
+        let text = r#"{"jsonrpc":"2.0","id":7,"error":{"code":-1,"code":-2,"message":"no"}}"#;
+        assert_eq!(answer(text, Asked::Other), Err("no".to_owned()));
+        let text = r#"{"id":7,"result":{"protocolVersion":"2025-06-18","capabilities":{},
+            "capabilities":{"tools":{}},"serverInfo":{"name":"a","name":"b","version":"1"}}}"#;
+        assert!(
+            answer(text, Asked::Handshake)
+                .unwrap()
+                .contains(r#""name":"b""#)
+        );
     }
 }

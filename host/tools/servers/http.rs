@@ -151,11 +151,10 @@ fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
             }
             Some(StreamableHttpError::UnexpectedServerResponse(text)) => {
                 // `rmcp` keeps the status of other failures in the text only.
-                let code = text
-                    .strip_prefix("HTTP ")
-                    .and_then(|rest| rest.get(..3)?.parse().ok());
-                if let Some(code) = code {
-                    return status(code);
+                let said = text.strip_prefix("HTTP ");
+                let code = said.and_then(|said| said.get(..3)?.parse().ok());
+                if let (Some(said), Some(code)) = (said, code) {
+                    return status_with(code, said);
                 }
             }
             // Transparent, so that it is no cause of its own.
@@ -164,8 +163,8 @@ fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
                 return refused("the server has forgotten our session");
             }
             Some(StreamableHttpError::ResponseBodyTooLarge { max_size }) => {
-                let message = format!("the server's answer is larger than {max_size} bytes");
-                return (FaultKind::OutcomeUnknown, message);
+                let message = format!("the server's answer {}", super::stdio::too_long(*max_size));
+                return (FaultKind::UnusableAnswer, message);
             }
             _ => {}
         }
@@ -175,6 +174,16 @@ fn meaning(error: &(dyn Error + 'static)) -> (FaultKind, String) {
 
 fn refused(message: &str) -> (FaultKind, String) {
     (FaultKind::Unavailable, message.to_owned())
+}
+
+/// A status, with what follows its name in the text of the error: what the
+/// server says about it.
+fn status_with(code: u16, said: &str) -> (FaultKind, String) {
+    let (kind, message) = status(code);
+    match said.find([',', ':']) {
+        Some(at) => (kind, format!("{message}{}", &said[at..])),
+        None => (kind, message),
+    }
 }
 
 /// Client errors and 503 say that the request was not acted on.

@@ -11,24 +11,27 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream::BoxStream};
 use reqwest::{
     Response, StatusCode,
-    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use rmcp::{
     model::{
-        ClientJsonRpcMessage, ClientRequest, ErrorData, JsonRpcMessage, ListToolsResult, RequestId,
-        ServerJsonRpcMessage, ServerResult, Tool,
+        ClientJsonRpcMessage, ClientRequest, ErrorData, GetExtensions as _, JsonRpcMessage,
+        ListToolsResult, RequestId, ServerJsonRpcMessage, ServerResult, Tool,
     },
     transport::streamable_http_client::{
         StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
     },
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use sse_stream::{Error as SseError, Sse, SseStream};
 
+use contract::text::one_line;
+
 use super::{
+    call::{Call, Ticket},
+    fields::fields,
     frame::{self, Asked, Frame},
-    stdio::Signals,
+    stdio::{Signals, too_long},
 };
 
 type Failure = StreamableHttpError<reqwest::Error>;
@@ -40,6 +43,10 @@ const SESSION: &str = "mcp-session-id";
 
 /// The body of a failure that is looked at.
 const MAX_FAILURE: usize = 64 << 10;
+
+/// Bytes of what is said of it, and of one header.
+const MAX_SAID: usize = 1 << 10;
+const MAX_HEADER: usize = 100;
 
 #[derive(Clone)]
 pub(super) struct Client {
@@ -62,8 +69,11 @@ impl StreamableHttpClient for Client {
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failure> {
         let question = Question::of(&message);
+        let mut call = None;
         if let JsonRpcMessage::Request(request) = &message {
             self.signals.calls.sending(&request.request);
+            let ticket = request.request.extensions().get::<Ticket>();
+            call = ticket.map(|Ticket(call)| Arc::clone(call));
         }
         let mut request = self
             .http
@@ -81,10 +91,18 @@ impl StreamableHttpClient for Client {
         if let Some(session) = session {
             request = request.header(SESSION, session.as_ref());
         }
-        let response = request.send().await?;
+        let response = unless_dropped(call.as_deref(), request.send()).await?;
         let status = response.status();
         if matches!(status, StatusCode::ACCEPTED | StatusCode::NO_CONTENT) {
-            return Ok(StreamableHttpPostResponse::Accepted);
+            let Some(question) = question.filter(|question| question.is_of_call()) else {
+                return Ok(StreamableHttpPostResponse::Accepted);
+            };
+            let why = format!(
+                "the server took the call and gave no answer (HTTP {}); it may have taken effect",
+                status.as_u16()
+            );
+            let answer = frame::unknown(question.id, question.asked, &why);
+            return Ok(StreamableHttpPostResponse::Json(answer, None));
         }
         if status == StatusCode::NOT_FOUND && has_session {
             return Err(StreamableHttpError::SessionExpired);
@@ -109,13 +127,37 @@ impl StreamableHttpClient for Client {
             // Nothing was asked, so whatever came is no answer.
             (_, None) => Ok(StreamableHttpPostResponse::Accepted),
             (Some(Kind::Json), Some(question)) => {
-                let body = body(response, self.longest).await?;
-                let message = question.answer(&body).ok_or_else(|| {
-                    StreamableHttpError::UnexpectedServerResponse(
-                        "the body is no answer to the request".into(),
-                    )
-                })?;
+                let body = match body(response, self.longest).await {
+                    Err(StreamableHttpError::ResponseBodyTooLarge { max_size })
+                        if question.is_of_call() =>
+                    {
+                        let answer = question.unusable(&too_long(max_size));
+                        return Ok(StreamableHttpPostResponse::Json(answer, session));
+                    }
+                    body => body?,
+                };
+                let message = match question.answer(&body) {
+                    Some(answer) => answer,
+                    None if question.is_of_call() => question.unusable(why_none(&body)),
+                    None => {
+                        let text = "the body is no answer to the request";
+                        return Err(StreamableHttpError::UnexpectedServerResponse(text.into()));
+                    }
+                };
                 Ok(StreamableHttpPostResponse::Json(message, session))
+            }
+            (None, Some(question)) if question.is_of_call() => {
+                let why = match response.headers().get(CONTENT_TYPE) {
+                    None if response.content_length() == Some(0) => "is empty".to_owned(),
+                    None => "does not say that it is JSON".to_owned(),
+                    Some(kind) => {
+                        let kind = String::from_utf8_lossy(kind.as_bytes());
+                        let kind: String = kind.chars().take(80).collect();
+                        format!("is `{}` and not JSON", kind.escape_debug())
+                    }
+                };
+                let answer = question.unusable(&why);
+                Ok(StreamableHttpPostResponse::Json(answer, session))
             }
             (None, Some(_)) => {
                 let found = response.headers().get(CONTENT_TYPE);
@@ -160,12 +202,45 @@ impl StreamableHttpClient for Client {
     }
 }
 
+/// Sends the request of a call, unless nobody waits for it any more.
+async fn unless_dropped(
+    call: Option<&Call>,
+    sending: impl Future<Output = reqwest::Result<Response>>,
+) -> Result<Response, Failure> {
+    let Some(call) = call else {
+        return Ok(sending.await?);
+    };
+    let dropped = || StreamableHttpError::UnexpectedServerResponse("nobody waits for it".into());
+    if !call.is_written_now() {
+        return Err(dropped());
+    }
+    tokio::select! {
+        biased;
+        response = sending => Ok(response?),
+        () = call.dropped() => Err(dropped()),
+    }
+}
+
+/// Why a body is no answer to a call.
+fn why_none(body: &[u8]) -> &'static str {
+    match Frame::read(body) {
+        _ if body.trim_ascii().is_empty() => "is empty",
+        None => "is no JSON, or only a part of it",
+        Some(frame) if frame.method.is_some() => "is a message of another kind",
+        Some(frame) if frame.id.is_none() => "has no id",
+        Some(_) => "has the id of another request",
+    }
+}
+
 /// The same event, emptied if it was for the callbacks of calls. Its id still
 /// counts.
 fn heard(signals: &Signals, mut event: Sse) -> Sse {
-    let frame = event.data.as_deref().map(serde_json::from_str::<Frame<'_>>);
+    let frame = event
+        .data
+        .as_deref()
+        .and_then(|data| Frame::read(data.as_bytes()));
     let is_taken = match frame {
-        Some(Ok(frame)) if frame.id.is_none() => frame
+        Some(frame) if frame.id.is_none() => frame
             .method
             .is_some_and(|method| signals.calls.take(&method, frame.params)),
         _ => false,
@@ -196,9 +271,21 @@ impl Question {
         }
     }
 
+    /// Whether somebody waits for it who can be told what is wrong with the
+    /// answer.
+    fn is_of_call(&self) -> bool {
+        self.asked == Asked::Other
+    }
+
+    /// In place of an answer with which something is wrong.
+    fn unusable(&self, why: &str) -> ServerJsonRpcMessage {
+        let why = format!("the server's answer {why}");
+        frame::unusable(self.id.clone(), self.asked, &why)
+    }
+
     /// The answer in a body or an event, if it is one.
     fn answer(&self, text: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let frame: Frame<'_> = serde_json::from_slice(text).ok()?;
+        let frame = Frame::read(text)?;
         if frame.method.is_some() {
             return None;
         }
@@ -213,15 +300,16 @@ impl Question {
             let result = ServerResult::ListToolsResult(tools);
             return Some(JsonRpcMessage::response(result, self.id.clone()));
         }
-        Some(frame.answer(text, self.id.clone(), self.asked))
+        Some(frame.answer(self.id.clone(), self.asked))
     }
 
     /// The same event, with an answer in the form that passes `rmcp` unread.
     fn rewritten(&self, mut event: Sse) -> Sse {
-        let answer = event
-            .data
-            .as_ref()
-            .and_then(|data| self.answer(data.as_bytes()));
+        let answer = event.data.as_ref().and_then(|data| {
+            let answer = self.answer(data.as_bytes());
+            let is_other = self.is_of_call() && is_no_message(data);
+            answer.or_else(|| is_other.then(|| self.unusable("is no JSON, or only a part of it")))
+        });
         if let Some(Ok(data)) = answer.map(|answer| serde_json::to_string(&answer)) {
             event.data = Some(data);
         }
@@ -232,26 +320,26 @@ impl Question {
 /// The tools that `rmcp` can read. It has to see them as they are, because it
 /// repeats annotated arguments in headers; the others are left out here.
 fn usable_tools(result: &RawValue) -> Option<ListToolsResult> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Page {
-        tools: Vec<Box<RawValue>>,
-        #[serde(default)]
-        next_cursor: Option<String>,
-    }
-    let page: Page = serde_json::from_str(result.get()).ok()?;
-    let count = page.tools.len();
-    let usable = page
-        .tools
-        .iter()
-        .filter_map(|tool| serde_json::from_str::<Tool>(tool.get()).ok());
+    let [tools, cursor] = fields(result.get().as_bytes(), ["tools", "nextCursor"]).ok()?;
+    let tools: Vec<&RawValue> = serde_json::from_str(tools?.get()).ok()?;
+    let count = tools.len();
+    // By way of a value, which takes fields that are there twice.
+    let usable = tools.iter().filter_map(|tool| {
+        let tool: Value = serde_json::from_str(tool.get()).ok()?;
+        serde_json::from_value::<Tool>(tool).ok()
+    });
     let mut tools = ListToolsResult::with_all_items(usable.collect());
-    tools.next_cursor = page.next_cursor;
+    tools.next_cursor = cursor.and_then(|cursor| serde_json::from_str(cursor.get()).ok()?);
     let left_out = count - tools.tools.len();
     if left_out > 0 {
         tracing::warn!(left_out, "a server lists tools that cannot be read");
     }
     Some(tools)
+}
+
+/// Whether the data of an event is no message of the protocol at all.
+fn is_no_message(data: &str) -> bool {
+    !data.trim().is_empty() && Frame::read(data.as_bytes()).is_none()
 }
 
 /// What a status that is no success means.
@@ -262,13 +350,13 @@ async fn failure(
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
     let is_json = kind(&response) == Some(Kind::Json);
+    let said = Said::of(&response);
     let body = body(response, MAX_FAILURE).await.unwrap_or_default();
     let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     if let Some(question) = question
         && !is_refusal
     {
-        let error = serde_json::from_slice::<Frame<'_>>(&body).ok();
-        let error = error.and_then(|frame| frame::read_error(frame.error?, question.asked).ok());
+        let error = Frame::read(&body).and_then(|frame| frame.error_data(question.asked));
         // A server of the old era, or what stands in front of it, says to the
         // probe that it is no request.
         let is_old = question.is_probe && !has_session && status.is_client_error();
@@ -283,8 +371,44 @@ async fn failure(
         }
     }
     Err(StreamableHttpError::UnexpectedServerResponse(
-        format!("HTTP {status}").into(),
+        format!("HTTP {status}{}", said.with(&body)).into(),
     ))
+}
+
+/// What a server says in words about a failure.
+struct Said {
+    retry_after: Option<String>,
+    is_text: bool,
+}
+
+impl Said {
+    fn of(response: &Response) -> Self {
+        let header = |name| {
+            let value = response.headers().get(name)?;
+            Some(one_line(value.to_str().ok()?, MAX_HEADER))
+        };
+        // A page of HTML is for people with a browser.
+        let is_text = header(CONTENT_TYPE).is_none_or(|kind| {
+            kind.starts_with("text/plain") || kind.contains("json") || kind.is_empty()
+        });
+        Self {
+            retry_after: header(RETRY_AFTER),
+            is_text,
+        }
+    }
+
+    /// In one line behind the status.
+    fn with(&self, body: &[u8]) -> String {
+        let mut text = String::new();
+        if let Some(retry_after) = &self.retry_after {
+            text.push_str(&format!(", `Retry-After: {retry_after}`"));
+        }
+        let body = String::from_utf8_lossy(body);
+        if self.is_text && !body.trim().is_empty() {
+            text.push_str(&format!(": {}", one_line(body.trim(), MAX_SAID)));
+        }
+        text
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

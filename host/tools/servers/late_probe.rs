@@ -1,8 +1,7 @@
 //! The answer to `server/discover` that comes after nobody waits for it.
 //!
-//! `rmcp` gives a server ten seconds to answer the probe and then greets it in
-//! the old way. A server that was still being downloaded answers both. If it
-//! refuses the old greeting, its late answer stands in for it: the protocol
+//! A server is given a moment to answer the probe and then greeted in the old
+//! way. A server that was still being downloaded answers both. If it refuses the old greeting, its late answer stands in for it: the protocol
 //! has the same information in both.
 
 use rmcp::model::{

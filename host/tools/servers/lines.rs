@@ -5,14 +5,20 @@ use std::io;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 
+/// Bytes of a line that is too long which are kept, to tell what it was.
+const BEGINNING: usize = 4 << 10;
+
+/// How many times the bound is skipped of a line before it counts as endless.
+const MAX_SKIPPED: usize = 16;
+
 /// One line, without its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// A whole line that is not blank.
     Whole(Vec<u8>),
-    /// A line that is longer than the bound. Told as soon as that is known;
-    /// its rest is skipped when the next line is read.
-    TooLong,
+    /// How a line begins that is longer than the bound. Told as soon as that is
+    /// known; its rest is skipped when the next line is read.
+    TooLong(Vec<u8>),
     /// What came after the last end of a line, at the end of the stream.
     Unfinished(Vec<u8>),
 }
@@ -23,8 +29,9 @@ pub struct Lines<R> {
     reader: BufReader<R>,
     /// What has come of the next line.
     line: Vec<u8>,
-    /// The rest of the present line is skipped.
+    /// The rest of the present line is skipped, and so many bytes of it were.
     skips: bool,
+    skipped: usize,
     max_line: usize,
 }
 
@@ -35,6 +42,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             reader: BufReader::with_capacity(64 << 10, reader),
             line: Vec::new(),
             skips: false,
+            skipped: 0,
             max_line,
         }
     }
@@ -56,10 +64,21 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             let end = chunk.iter().position(|&byte| byte == b'\n');
             let part = &chunk[..end.unwrap_or(chunk.len())];
             let is_too_long = !self.skips && self.line.len() + part.len() > self.max_line;
+            let mut beginning = Vec::new();
             if is_too_long {
-                self.line = Vec::new();
+                beginning = std::mem::take(&mut self.line);
+                beginning.extend_from_slice(&part[..part.len().min(BEGINNING)]);
+                beginning.truncate(BEGINNING);
+                beginning.shrink_to_fit();
                 self.skips = true;
-            } else if !self.skips {
+                self.skipped = 0;
+            } else if self.skips {
+                self.skipped += part.len();
+                if self.skipped / MAX_SKIPPED > self.max_line {
+                    let text = "it writes a line that does not end";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+                }
+            } else {
                 self.line.extend_from_slice(part);
             }
             let consumed = part.len() + usize::from(end.is_some());
@@ -68,7 +87,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 self.skips = false;
             }
             if is_too_long {
-                return Ok(Some(Line::TooLong));
+                return Ok(Some(Line::TooLong(beginning)));
             }
             if end.is_some() {
                 let line = std::mem::take(&mut self.line);
@@ -117,14 +136,29 @@ mod tests {
             [Line::Whole(long.clone())]
         );
         for text in [&with_end, &long] {
-            assert_eq!(lines(text, long.len() - 1).await, [Line::TooLong]);
+            let beginning = Line::TooLong(vec![b'x'; BEGINNING]);
+            assert_eq!(lines(text, long.len() - 1).await, [beginning]);
         }
     }
 
     #[tokio::test]
     async fn a_line_that_is_too_long_costs_only_itself() {
         let text = [&vec![b'x'; 200_000][..], b"\nshort\n"].concat();
-        assert_eq!(lines(&text, 10).await, [Line::TooLong, whole("short")]);
+        let mut reader = Lines::new(&text[..], 20_000);
+        let beginning = Line::TooLong(vec![b'x'; BEGINNING]);
+        assert_eq!(reader.next().await.unwrap(), Some(beginning));
+        assert_eq!(reader.next().await.unwrap(), Some(whole("short")));
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_an_error() {
+        let text = vec![b'x'; 400_000];
+        let mut reader = Lines::new(&text[..], 10);
+        assert!(matches!(
+            reader.next().await.unwrap(),
+            Some(Line::TooLong(_))
+        ));
+        assert!(reader.next().await.is_err());
     }
 
     #[tokio::test]
@@ -132,7 +166,8 @@ mod tests {
         let (mut writer, reader) = tokio::io::duplex(64);
         let mut lines = Lines::new(reader, 10);
         writer.write_all(&[b'x'; 20]).await.unwrap();
-        assert_eq!(lines.next().await.unwrap(), Some(Line::TooLong));
+        let beginning = Line::TooLong(vec![b'x'; 20]);
+        assert_eq!(lines.next().await.unwrap(), Some(beginning));
     }
 
     #[tokio::test]

@@ -4,10 +4,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Fault, FaultKind, ServerLimits};
+use super::{Fault, FaultKind, ServerLimits, fields::fields};
 
 /// The longest name of a tool in bytes. The protocol recommends 128.
 const MAX_NAME: usize = 256;
@@ -87,31 +87,36 @@ impl Pages {
 
     /// Adds the `result` of one `tools/list` response.
     pub(super) fn add(mut self, result: &str) -> Result<Next, Fault> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Page {
-            tools: Vec<Box<RawValue>>,
-            #[serde(default)]
-            next_cursor: Option<Value>,
-        }
-        let page: Page = serde_json::from_str(result)
-            .map_err(|error| broken("its list of tools is none").because(error.to_string()))?;
-        for tool in &page.tools {
+        let none = |error: &dyn std::fmt::Display| {
+            broken("its list of tools is none").because(error.to_string())
+        };
+        let [tools, cursor] =
+            fields(result.as_bytes(), ["tools", "nextCursor"]).map_err(|error| none(&error))?;
+        let tools = tools.ok_or_else(|| none(&"it has no `tools`"))?;
+        let tools: Vec<&RawValue> =
+            serde_json::from_str(tools.get()).map_err(|error| none(&error))?;
+        for tool in &tools {
             match serde_json::from_str(tool.get()) {
                 Ok(tool) => self.tool(tool),
                 Err(error) => self.exclude(String::new(), &format!("it cannot be read: {error}")),
             }
         }
-        let Some(Value::String(cursor)) = page.next_cursor else {
+        let cursor = cursor.and_then(|cursor| serde_json::from_str::<String>(cursor.get()).ok());
+        let Some(cursor) = cursor else {
             return Ok(Next::Done(self.listing));
         };
         let is_full = self.listing.tools.len() >= self.limits.tools;
-        if is_full || page.tools.is_empty() || self.cursors.len() >= self.limits.tools {
+        if is_full || tools.is_empty() || self.cursors.len() >= self.limits.tools {
             self.exclude(String::new(), "further pages were not read");
             return Ok(Next::Done(self.listing));
         }
         if !self.cursors.insert(cursor.clone()) {
-            return Err(broken("its list of tools goes in a circle"));
+            tracing::warn!("a server's list of tools goes in a circle; the pages so far are kept");
+            self.exclude(
+                String::new(),
+                "further pages were not read: the list goes in a circle",
+            );
+            return Ok(Next::Done(self.listing));
         }
         Ok(Next::Page(self, cursor))
     }
@@ -304,11 +309,12 @@ mod tests {
         else {
             panic!("the first page has a next one");
         };
-        let fault = pages
-            .add(&page(1).to_string())
-            .err()
-            .map(|fault| fault.message);
-        assert_eq!(fault.as_deref(), Some("its list of tools goes in a circle"));
+        let listing = done(pages.add(&page(1).to_string()));
+        assert_eq!(listing.tools.len(), 2, "the pages so far are kept");
+        assert_eq!(
+            listing.excluded[0].reason,
+            "further pages were not read: the list goes in a circle"
+        );
 
         let mut pages = Pages::new(ServerLimits {
             tools: 50,

@@ -15,6 +15,7 @@ mod client_hooks;
 mod connection;
 mod event;
 mod fault;
+mod fields;
 mod frame;
 mod http;
 mod http_client;
@@ -33,11 +34,11 @@ mod spec;
 mod state;
 mod stdio;
 mod stragglers;
+mod turns;
+mod unreadable;
 mod watchdog;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-
-use tokio::sync::Semaphore;
 
 pub use event::{ServerEvent, ServerObserver};
 pub use fault::{Fault, FaultKind};
@@ -50,16 +51,26 @@ pub use spec::{
 pub use state::{ServerState, ServerStatus};
 
 pub(crate) use answer::{Answer, Content};
+pub(crate) use call::Caller;
 pub(crate) use client::Client;
+pub(crate) use fields::{fields, only_field, read};
 pub(crate) use kept_listing::Kept;
 pub(crate) use redact::Redactor;
 pub(crate) use request::List;
 pub(crate) use state::Profile;
+pub(crate) use turns::Turns;
+
+/// About how many bytes of arguments may be on their way to one server. Each
+/// is in memory several times then: as values, and as the text that is written.
+const MAX_BYTES_PER_SERVER: usize = 64 << 20;
+
+/// The same for all servers together.
+const MAX_BYTES_IN_FLIGHT: usize = 256 << 20;
 
 /// What the clients of all servers have in common.
 pub(crate) struct Shared {
     /// Calls in flight to all servers.
-    permits: Semaphore,
+    turns: Turns,
     limits: ServerLimits,
     redactor: Arc<Redactor>,
     observer: OnceLock<ServerObserver>,
@@ -86,7 +97,7 @@ pub(crate) fn clients(
     let secrets = specs.iter().flat_map(|spec| &spec.secrets);
     let redactor = Arc::new(Redactor::new(secrets.map(String::as_str)));
     let shared = Arc::new(Shared {
-        permits: Semaphore::new(limits.in_flight.clamp(1, Semaphore::MAX_PERMITS)),
+        turns: Turns::new(limits.in_flight, MAX_BYTES_IN_FLIGHT),
         limits,
         redactor: Arc::clone(&redactor),
         observer: OnceLock::new(),

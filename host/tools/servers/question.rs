@@ -8,9 +8,14 @@ use std::collections::BTreeMap;
 
 use reqwest::Url;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value, json, value::RawValue};
 
-use super::{Fault, FaultKind, call::Call, spec::PassThrough};
+use super::{
+    Fault, FaultKind,
+    call::Call,
+    fields::{fields, read},
+    spec::PassThrough,
+};
 use crate::callbacks::RequestKind;
 
 /// How many times one call may ask for more.
@@ -44,17 +49,14 @@ impl Required {
         if !result.contains("input_required") {
             return Ok(None);
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Kind {
-            #[serde(default)]
-            result_type: Value,
-        }
-        let kind: Option<Kind> = serde_json::from_str(result).ok();
-        if kind.is_none_or(|kind| kind.result_type != "input_required") {
+        let kind = fields(result.as_bytes(), ["resultType"]);
+        let is_it = |kind: &RawValue| {
+            serde_json::from_str::<String>(kind.get()).is_ok_and(|kind| kind == "input_required")
+        };
+        if !kind.is_ok_and(|[kind]| kind.is_some_and(is_it)) {
             return Ok(None);
         }
-        let required: Self = serde_json::from_str(result)
+        let required: Self = read(result)
             .map_err(|_| failed("it asks for further input in a way that makes no sense"))?;
         let count = required.input_requests.as_ref().map_or(0, Map::len);
         if count == 0 && required.request_state.is_none() {

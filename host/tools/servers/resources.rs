@@ -1,19 +1,15 @@
 //! The resources and prompts of a server.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::collections::HashSet;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     Client, Fault, FaultKind,
-    call::Call,
+    call::{Call, Caller},
+    fields::fields,
     request::{List, Request},
 };
-use crate::callbacks::HostCallbacks;
 
 /// Pages of one list.
 const MAX_PAGES: usize = 100;
@@ -49,17 +45,16 @@ impl Client {
     pub(crate) async fn list(
         &self,
         list: List,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<Vec<Box<RawValue>>, Fault> {
-        let _turns = self.turns().await;
+        let _turns = self.turns(caller.id, 0).await;
         self.expect(list)?;
         let connection = self.lifecycle.connection().await?;
         let timeout = self.call_timeout;
         let call = Call::new(
             self.name(),
             list.method(),
-            callbacks,
+            caller,
             &self.shared.redactor,
             timeout,
         );
@@ -68,7 +63,9 @@ impl Client {
         let mut cursor = None;
         loop {
             let request = Request::Page(list, cursor);
-            let result = connection.request(&request, &call, timeout, sent).await?;
+            let result = connection
+                .request(&request, &call, timeout, caller.sent)
+                .await?;
             let page = Page::read(list, &result)?;
             for item in page.items {
                 bytes += item.get().len();
@@ -88,8 +85,12 @@ impl Client {
                 }
                 Some(next) if cursors.insert(next.clone()) => cursor = Some(next),
                 Some(_) => {
-                    let message = format!("`{}` goes in a circle", list.method());
-                    return Err(Fault::new(FaultKind::Failed, message));
+                    tracing::warn!(
+                        server = self.name(),
+                        "`{}` of a server goes in a circle; the pages so far are kept",
+                        list.method()
+                    );
+                    return Ok(items);
                 }
                 None => return Ok(items),
             }
@@ -105,21 +106,14 @@ impl Client {
     pub(crate) async fn resource(
         &self,
         uri: &str,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<Vec<Box<RawValue>>, Fault> {
-        #[derive(Deserialize)]
-        struct Read {
-            contents: Vec<Box<RawValue>>,
-        }
-        let _turns = self.turns().await;
+        let _turns = self.turns(caller.id, 0).await;
         self.expect(List::Resources)?;
         let request = Request::Resource(uri);
-        let result = self
-            .request("resources/read", request, callbacks, sent)
-            .await?;
-        let read: Read = serde_json::from_str(&result).map_err(nonsense)?;
-        Ok(read.contents)
+        let result = self.request("resources/read", request, caller).await?;
+        let [contents] = fields(result.as_bytes(), ["contents"]).map_err(nonsense)?;
+        serde_json::from_str(contents.map_or("null", RawValue::get)).map_err(nonsense)
     }
 
     /// Fills in a prompt: the result as JSON text. Like [`call`](Self::call)
@@ -132,13 +126,12 @@ impl Client {
         &self,
         name: &str,
         arguments: Map<String, Value>,
-        callbacks: Option<&Arc<dyn HostCallbacks>>,
-        sent: &AtomicBool,
+        caller: Caller<'_>,
     ) -> Result<String, Fault> {
-        let _turns = self.turns().await;
+        let _turns = self.turns(caller.id, 0).await;
         self.expect(List::Prompts)?;
         let request = Request::Prompt(name, arguments);
-        self.request("prompts/get", request, callbacks, sent).await
+        self.request("prompts/get", request, caller).await
     }
 
     /// Functions of this process are tools and nothing else.
@@ -157,19 +150,21 @@ struct Page {
 
 impl Page {
     fn read(list: List, result: &str) -> Result<Self, Fault> {
-        let fields: HashMap<String, Box<RawValue>> =
-            serde_json::from_str(result).map_err(nonsense)?;
-        let text = |key: &str| fields.get(key).map_or("null", |value| value.get());
+        let [items, next] =
+            fields(result.as_bytes(), [list.key(), "nextCursor"]).map_err(nonsense)?;
+        fn text(field: Option<&RawValue>) -> &str {
+            field.map_or("null", RawValue::get)
+        }
         Ok(Self {
-            items: serde_json::from_str(text(list.key())).map_err(nonsense)?,
-            next: serde_json::from_str(text("nextCursor")).map_err(nonsense)?,
+            items: serde_json::from_str(text(items)).map_err(nonsense)?,
+            next: serde_json::from_str(text(next)).map_err(nonsense)?,
         })
     }
 }
 
 fn nonsense(error: serde_json::Error) -> Fault {
     Fault::new(
-        FaultKind::Failed,
+        FaultKind::UnusableAnswer,
         "the server's answer cannot be understood",
     )
     .because(error.to_string())

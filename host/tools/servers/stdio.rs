@@ -1,12 +1,14 @@
 //! MCP over the standard streams of a process: one JSON message a line.
 //!
 //! This is the transport below `rmcp`. It exists because what comes in is
-//! hostile: lines are bounded, malformed ones are skipped and counted, answers nobody
-//! waits for are dropped here, and results pass as the JSON text they came as
-//! instead of being forced into types that may not know them.
+//! hostile: lines are bounded, malformed ones are counted and end the call they
+//! were meant for, answers nobody waits for are dropped here, and results pass
+//! as the JSON text they came as instead of being forced into types that may
+//! not know them. What goes out is written in the order of the callers' turns,
+//! and not at all once nobody waits for it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet, VecDeque},
     io,
     sync::{
         Arc, Mutex,
@@ -18,8 +20,8 @@ use std::{
 use rmcp::{
     RoleClient,
     model::{
-        ClientJsonRpcMessage, ClientNotification, ClientRequest, JsonRpcMessage, RequestId,
-        ServerJsonRpcMessage,
+        ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData,
+        GetExtensions as _, JsonRpcMessage, RequestId, ServerJsonRpcMessage,
     },
     transport::Transport,
 };
@@ -32,25 +34,34 @@ use tokio::{
 };
 
 use super::{
-    call::Calls,
+    call::{Call, Calls, Ticket},
     frame::{self, Asked, Frame},
     late_probe::LateProbe,
     lines::{Line, Lines},
     lock,
     process::Streams,
+    turns::Turns,
+    unreadable::Unreadable,
 };
 
 /// How long one message may take to be taken by the server. A server that
 /// reads nothing for so long is broken.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long the answer to the probe is waited for. Servers that know it answer
+/// as soon as they run, and late answers still count.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long what is left in the pipe may be read after the process ended. A
 /// child of it may hold the pipe open for ever.
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
-/// Malformed lines in a row before the server is given up. Banners have a
-/// few.
-const MAX_MALFORMED: u32 = 10_000;
+/// Malformed lines in a row before the server is given up. Banners have a few,
+/// and what a server logs during one call some dozens.
+const MAX_MALFORMED: u32 = 1_000;
+
+/// Marks text in UTF-8. Some programs write it in front of what they print.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Our answers to requests of the server that wait to be written. A server
 /// that asks without reading gets no further ones.
@@ -85,6 +96,12 @@ pub(super) struct StdioTransport {
     signals: Arc<Signals>,
     /// What was asked and not answered.
     asked: HashMap<i64, Asked>,
+    /// Answers that came and of which nobody knows to what.
+    lost: usize,
+    /// To be received next.
+    made_up: VecDeque<ServerJsonRpcMessage>,
+    /// The probe of the handshake, and until when its answer is waited for.
+    probe: Option<(i64, Instant)>,
     late_probe: LateProbe,
     ended: watch::Receiver<Option<String>>,
     /// Until when to read after the end of the process.
@@ -104,11 +121,16 @@ impl StdioTransport {
             max_line,
             writer: Arc::new(Writer {
                 stdin: tokio::sync::Mutex::new(Some(streams.stdin)),
+                turns: Turns::new(1, usize::MAX),
+                unwritten: Mutex::default(),
                 broken: watch::Sender::new(false),
                 replies: AtomicUsize::new(0),
             }),
             signals,
             asked: HashMap::new(),
+            lost: 0,
+            made_up: VecDeque::new(),
+            probe: None,
             late_probe: LateProbe::default(),
             ended,
             deadline: None,
@@ -128,14 +150,70 @@ impl StdioTransport {
         self.signals.calls.sending(request);
         if let RequestId::Number(id) = id {
             self.asked.insert(*id, Asked::of(request));
+            if matches!(request, ClientRequest::DiscoverRequest(_)) {
+                self.probe = Some((*id, Instant::now() + PROBE_TIMEOUT));
+            }
         }
     }
 
+    /// The probe is not answered: some old servers ignore what they do not
+    /// know. `rmcp` is told that it was refused, so that it greets the server
+    /// in the old way. An answer that still comes is kept.
+    fn give_up_probe(&mut self) -> Option<ServerJsonRpcMessage> {
+        let (id, _) = self.probe.take()?;
+        self.asked.remove(&id)?;
+        self.late_probe.give_up(id);
+        let error = ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "it was not answered", None);
+        Some(JsonRpcMessage::error(error, Some(RequestId::Number(id))))
+    }
+
+    /// A line that is no message. Whoever waits for it hears of it now.
+    fn malformed(&mut self, line: &[u8], why: &str) -> Option<ServerJsonRpcMessage> {
+        let count = self.signals.malformed.fetch_add(1, Ordering::Relaxed);
+        if count == 0 {
+            tracing::warn!("a server writes lines to its standard output that are no messages");
+        }
+        match Unreadable::of(line, |id| self.asked.contains_key(&id)) {
+            Unreadable::Answer(number) => {
+                self.malformed_in_a_row = 0;
+                let asked = self.asked.remove(&number)?;
+                let id = RequestId::Number(number);
+                Some(frame::unusable(
+                    id,
+                    asked,
+                    &format!("the server's answer {why}"),
+                ))
+            }
+            Unreadable::SomeAnswer => {
+                self.lost += 1;
+                self.give_up_lost(why);
+                self.made_up.pop_front()
+            }
+            Unreadable::Nothing => {
+                self.malformed_in_a_row += 1;
+                None
+            }
+        }
+    }
+
+    /// Ends what waits, once as many answers are lost as requests wait.
+    fn give_up_lost(&mut self, why: &str) {
+        if self.asked.len() > self.lost {
+            return;
+        }
+        self.lost = 0;
+        let why = format!("an answer of the server {why}; the call may have taken effect");
+        let given_up = self
+            .asked
+            .drain()
+            .map(|(number, asked)| frame::unknown(RequestId::Number(number), asked, &why));
+        self.made_up.extend(given_up);
+    }
+
     fn read(&mut self, line: &[u8]) -> Option<ServerJsonRpcMessage> {
-        let Ok(frame) = serde_json::from_slice::<Frame<'_>>(line) else {
-            self.signals.malformed.fetch_add(1, Ordering::Relaxed);
-            self.malformed_in_a_row += 1;
-            return None;
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        let Some(frame) = Frame::read(line) else {
+            return self.malformed(line, "is no JSON");
         };
         self.malformed_in_a_row = 0;
         match (&frame.method, frame.id) {
@@ -152,7 +230,7 @@ impl StdioTransport {
                 }
                 None
             }
-            (None, Some(id)) => self.answer(line, id, &frame),
+            (None, Some(id)) => self.answer(id, &frame),
             // A server that could not even read the id of a probe.
             (None, None) if self.is_in_handshake() && frame.error.is_some() => {
                 self.asked.clear();
@@ -171,12 +249,7 @@ impl StdioTransport {
             .any(|asked| matches!(asked, Asked::Handshake))
     }
 
-    fn answer(
-        &mut self,
-        line: &[u8],
-        id: &RawValue,
-        frame: &Frame<'_>,
-    ) -> Option<ServerJsonRpcMessage> {
+    fn answer(&mut self, id: &RawValue, frame: &Frame<'_>) -> Option<ServerJsonRpcMessage> {
         // Some servers return a number as text.
         let number: Option<i64> = id.get().trim_matches('"').parse().ok();
         let Some((number, asked)) = number.and_then(|n| Some((n, self.asked.remove(&n)?))) else {
@@ -186,13 +259,19 @@ impl StdioTransport {
             return None;
         };
         let id = RequestId::Number(number);
+        self.probe = self.probe.filter(|(probe, _)| *probe != number);
         if asked == Asked::Handshake
             && frame.error.is_some()
             && let Some(greeting) = self.late_probe.instead_of_refusal(&id)
         {
             return Some(greeting);
         }
-        Some(frame.answer(line, id, asked))
+        if self.asked.is_empty() {
+            self.lost = 0;
+        } else if self.lost > 0 {
+            self.give_up_lost("is no JSON");
+        }
+        Some(frame.answer(id, asked))
     }
 }
 
@@ -203,22 +282,32 @@ impl Transport<RoleClient> for StdioTransport {
         &mut self,
         message: ClientJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let is_reply = match &message {
+        let mut kind = Outgoing::Other;
+        match &message {
             JsonRpcMessage::Request(request) => {
                 self.expect_answer(&request.request, &request.id);
-                false
+                let ticket = request.request.extensions().get::<Ticket>();
+                if let (Some(Ticket(call)), RequestId::Number(id)) = (ticket, &request.id) {
+                    lock(&self.writer.unwritten).insert(*id);
+                    kind = Outgoing::Call(Arc::clone(call), *id);
+                }
             }
             JsonRpcMessage::Notification(notification) => {
                 if let ClientNotification::CancelledNotification(cancelled) =
                     &notification.notification
                     && let Some(RequestId::Number(id)) = &cancelled.params.request_id
                 {
-                    self.asked.remove(id);
+                    if self.asked.remove(id).is_some() {
+                        // Perhaps it was the one whose answer is lost.
+                        self.lost = self.lost.saturating_sub(1);
+                    }
+                    if lock(&self.writer.unwritten).remove(id) {
+                        kind = Outgoing::Nothing;
+                    }
                 }
-                false
             }
-            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => true,
-        };
+            JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => kind = Outgoing::Reply,
+        }
         let line = frame::written(message).map(|mut line| {
             line.push(b'\n');
             line
@@ -227,14 +316,22 @@ impl Transport<RoleClient> for StdioTransport {
         let signals = Arc::clone(&self.signals);
         async move {
             let line = line?;
-            if !is_reply {
-                return writer.write(&line, &signals).await;
+            match kind {
+                Outgoing::Nothing => Ok(()),
+                Outgoing::Call(call, id) => writer.write_call(&call, id, line, &signals).await,
+                Outgoing::Other => {
+                    let _turn = writer.turns.take(0, 0).await;
+                    writer.write(&line, &signals).await
+                }
+                Outgoing::Reply => {
+                    if writer.replies.fetch_add(1, Ordering::Relaxed) < MAX_REPLIES {
+                        let _turn = writer.turns.take(0, 0).await;
+                        let _ = writer.write(&line, &signals).await;
+                    }
+                    writer.replies.fetch_sub(1, Ordering::Relaxed);
+                    Ok(())
+                }
             }
-            if writer.replies.fetch_add(1, Ordering::Relaxed) < MAX_REPLIES {
-                let _ = writer.write(&line, &signals).await;
-            }
-            writer.replies.fetch_sub(1, Ordering::Relaxed);
-            Ok(())
         }
     }
 
@@ -243,29 +340,49 @@ impl Transport<RoleClient> for StdioTransport {
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         let mut broken = self.writer.broken.subscribe();
         loop {
+            if let Some(message) = self.made_up.pop_front() {
+                return Some(message);
+            }
             if self.malformed_in_a_row > MAX_MALFORMED {
                 self.signals
                     .give_up("it writes only malformed lines to its standard output");
                 return None;
             }
             let deadline = self.deadline;
+            let probe = self.probe.map(|(_, until)| until);
             let line = tokio::select! {
                 biased;
-                line = self.lines.next() => line,
+                line = self.lines.next() => Some(line),
                 _ = broken.wait_for(|broken| *broken) => return None,
                 () = sleep_until(deadline) => return None,
+                () = sleep_until(probe) => None,
                 _ = self.ended.wait_for(Option::is_some), if deadline.is_none() => {
                     self.deadline = Some(Instant::now() + LAST_WORDS);
                     continue;
                 }
             };
+            let Some(line) = line else {
+                let refusal = self.give_up_probe();
+                self.made_up.extend(refusal);
+                continue;
+            };
             let line = match line {
                 Ok(Some(Line::Whole(line))) => line,
-                Ok(Some(Line::TooLong)) => {
-                    let max_line = self.max_line;
-                    self.signals
-                        .give_up(format!("it sent a message of more than {max_line} bytes"));
-                    return None;
+                Ok(Some(Line::TooLong(beginning))) => {
+                    let why = too_long(self.max_line);
+                    match Unreadable::of(&beginning, |id| self.asked.contains_key(&id)) {
+                        // Its rest is skipped, and other calls go on.
+                        Unreadable::Answer(_) | Unreadable::SomeAnswer => {
+                            if let Some(message) = self.malformed(&beginning, &why) {
+                                return Some(message);
+                            }
+                            continue;
+                        }
+                        Unreadable::Nothing => {
+                            self.signals.give_up(format!("a message of it {why}"));
+                            return None;
+                        }
+                    }
                 }
                 Ok(Some(Line::Unfinished(_)) | None) => return None,
                 Err(error) => {
@@ -273,6 +390,11 @@ impl Transport<RoleClient> for StdioTransport {
                     return None;
                 }
             };
+            if Unreadable::is_utf16(&line) {
+                self.signals
+                    .give_up("it writes UTF-16 to its standard output, and messages are UTF-8");
+                return None;
+            }
             if let Some(message) = self.read(&line) {
                 return Some(message);
             }
@@ -289,6 +411,25 @@ impl Transport<RoleClient> for StdioTransport {
     }
 }
 
+/// What is said of a message that is longer than is read.
+pub(super) fn too_long(max: usize) -> String {
+    format!(
+        "has more than the {max} bytes that are read of one message (`maxMessage` in the configuration)"
+    )
+}
+
+/// What a message to the server is.
+enum Outgoing {
+    /// The request of a call, with its id.
+    Call(Arc<Call>, i64),
+    /// An answer to a request of the server.
+    Reply,
+    /// It is about something that was never written.
+    Nothing,
+    /// Anything else.
+    Other,
+}
+
 async fn sleep_until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -296,14 +437,41 @@ async fn sleep_until(deadline: Option<Instant>) {
     }
 }
 
-/// The way to the server. One message at a time, in the order they came.
+/// The way to the server. One message at a time, callers in rotation.
 struct Writer {
     stdin: tokio::sync::Mutex<Option<ChildStdin>>,
+    turns: Turns,
+    /// The requests of calls that wait for their turn.
+    unwritten: Mutex<HashSet<i64>>,
     broken: watch::Sender<bool>,
     replies: AtomicUsize,
 }
 
 impl Writer {
+    /// Writes the request of a call, unless nobody waits for it any more when
+    /// its turn has come.
+    async fn write_call(
+        &self,
+        call: &Call,
+        id: i64,
+        line: Vec<u8>,
+        signals: &Signals,
+    ) -> io::Result<()> {
+        let turn = tokio::select! {
+            biased;
+            turn = self.turns.take(call.caller(), 0) => turn,
+            // The news that it is cancelled is not written either.
+            () = call.dropped() => return Ok(()),
+        };
+        if !lock(&self.unwritten).contains(&id) || !call.is_written_now() {
+            return Ok(());
+        }
+        lock(&self.unwritten).remove(&id);
+        let written = self.write(&line, signals).await;
+        drop(turn);
+        written
+    }
+
     async fn write(&self, line: &[u8], signals: &Signals) -> io::Result<()> {
         let mut guard = self.stdin.lock().await;
         let Some(stdin) = guard.as_mut() else {

@@ -70,6 +70,9 @@ pub(super) fn add(faults: &Faults, tools: &mut Vec<Value>) {
         tools.push(plain(""));
         tools.push(plain(&"n".repeat(300)));
     }
+    if faults.has("bombs") {
+        tools.extend(bombs());
+    }
     if faults.has("bad-schemas") {
         tools.extend(bad_schemas());
     }
@@ -116,6 +119,68 @@ pub(super) fn add(faults: &Faults, tools: &mut Vec<Value>) {
             tool["description"] = json!(description);
         }
     }
+}
+
+/// Schemas that are cheap to send and dear to compile, to check against or to
+/// show. Each has a parameter `good`, a whole number.
+fn bombs() -> Vec<Value> {
+    let text = |schema: Value| json!({ "bad": schema });
+    let mut halves = json!({ "enum": ["x".repeat(1000)] });
+    for _ in 0..9 {
+        halves = json!({ "anyOf": [halves, halves] });
+    }
+    let unevaluated = (0..40).fold(
+        json!({ "type": "object" }),
+        |inner, _| json!({ "allOf": [inner], "unevaluatedProperties": false }),
+    );
+    let many: Vec<_> = (0..300_000).collect();
+    let patterns: serde_json::Map<_, _> = (0..2000)
+        .map(|n| (format!("^[^{n}]{{100}}$"), json!({ "type": "string" })))
+        .collect();
+    let wide: serde_json::Map<_, _> = (0..30_000)
+        .map(|n| (format!("p{n}"), json!({ "type": "string" })))
+        .collect();
+    [
+        (
+            "bomb_pattern",
+            text(json!({ "type": "string", "pattern": "()".repeat(1_000_000) })),
+        ),
+        (
+            "bomb_repeat",
+            text(json!({ "type": "string", "pattern": "((\\p{L}{1000}){1000}){1000}" })),
+        ),
+        (
+            "bomb_look",
+            text(json!({ "type": "string", "pattern": "(?=(\\p{L}{500})){200}$" })),
+        ),
+        (
+            "bomb_names",
+            text(json!({ "patternProperties": { "(){100000000}": {} } })),
+        ),
+        (
+            "bomb_many_patterns",
+            text(json!({ "patternProperties": patterns })),
+        ),
+        (
+            "bomb_format",
+            text(json!({ "type": "string", "format": "regex" })),
+        ),
+        ("bomb_enum", text(json!({ "enum": many }))),
+        ("bomb_any_of", text(json!({ "items": halves }))),
+        ("bomb_unevaluated", text(unevaluated)),
+        ("bomb_wide", json!(wide)),
+    ]
+    .into_iter()
+    .map(|(name, mut properties)| {
+        properties["good"] = json!({ "type": "integer" });
+        let schema = json!({
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "type": "object",
+            "properties": properties,
+        });
+        schema_tool(name, schema)
+    })
+    .collect()
 }
 
 fn bad_schemas() -> Vec<Value> {
