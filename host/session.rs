@@ -10,7 +10,7 @@ use contract::hint::RenderHint;
 use contract::limits::Limits;
 use contract::program::Program;
 use contract::report::Report;
-use sandbox::files::{Archive, Mounts, Quota, Workspace};
+use sandbox::files::{Mounts, Quota, Workspace};
 use sandbox::{Channel, ContentWatcher, Engine, Sandbox, Watcher};
 use tokio::sync::mpsc::unbounded_channel;
 use tools::{CallLog, Grants, HostCallbacks, Toolbox};
@@ -95,7 +95,7 @@ impl Session {
             Files::Fresh(quota) => Workspace::new(*quota),
             Files::Workspace(workspace) => workspace.clone(),
         };
-        let mounts = mounts(&workspace);
+        let mounts = Mounts::new(&workspace);
         let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), mounts);
         Self {
             sandbox,
@@ -183,11 +183,4 @@ impl Session {
         let calls = log.take();
         report(outcome, output, &self.options.limits, started, calls)
     }
-}
-
-/// What programs see beside their workspace.
-fn mounts(workspace: &Workspace) -> Mounts {
-    Mounts::new(workspace)
-        .read_only("/skills", Archive::empty())
-        .expect("the path is free")
 }

@@ -125,7 +125,7 @@ impl Console {
     }
 
     /// Writes what still fits, and fails if that was not all.
-    fn write(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
+    pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
         let mut inner = self.lock();
         let used = (inner.stdout.len() + inner.stderr.len()) as u64;
         let room = inner.max_output.saturating_sub(used);
@@ -222,7 +222,7 @@ impl Pollable for ConsoleStream {
 impl OutputStream for ConsoleStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.console
-            .write(self.stream, &bytes)
+            .print(self.stream, &bytes)
             .map_err(|limit| StreamError::Trap(wasmtime::Error::new(limit)))
     }
 

@@ -15,6 +15,7 @@ use crate::bindings::{self, GuestPre};
 use crate::engine::{EngineVariant, Metering, WASM_STACK};
 use crate::ledger::{LimitReached, MAX_HANDLES, MAX_TRANSFER};
 use crate::outcome;
+use crate::preview1;
 use crate::state::State;
 use contract::clock::Clock;
 use contract::error::Error;
@@ -27,6 +28,8 @@ pub(crate) enum Runnable {
     Guest(GuestPre<State>),
     /// A `wasi:cli` command.
     Command(CommandPre<State>),
+    /// A core module of WASI preview 1.
+    Module(wasmtime::InstancePre<State>),
 }
 
 /// A store and, once started, the instance in it. Discarded after any [`RunError`].
@@ -99,6 +102,7 @@ impl Instance {
         let pre = match runnable {
             Runnable::Guest(pre) => pre,
             Runnable::Command(pre) => return self.command(pre).await,
+            Runnable::Module(pre) => return self.module(pre).await,
         };
         let guest = match &self.guest {
             Some(guest) => guest,
@@ -137,23 +141,19 @@ impl Instance {
 
     async fn command(&mut self, pre: &CommandPre<State>) -> wasmtime::Result<Outcome> {
         let command = pre.instantiate_async(&mut self.store).await?;
-        let status = match command.wasi_cli_run().call_run(&mut self.store).await {
-            Ok(Ok(())) => 0,
-            Ok(Err(())) => 1,
-            Err(error) => match error.downcast_ref::<I32Exit>() {
-                Some(I32Exit(status)) => *status,
-                None => return Err(error),
-            },
+        let run = command.wasi_cli_run().call_run(&mut self.store).await;
+        ended(run.map(|done| i32::from(done.is_err())))
+    }
+
+    async fn module(&mut self, pre: &wasmtime::InstancePre<State>) -> wasmtime::Result<Outcome> {
+        preview1::start(self.store.data_mut())?;
+        let run = async {
+            // A module may end while it is started.
+            let module = pre.instantiate_async(&mut self.store).await?;
+            let start = module.get_typed_func::<(), ()>(&mut self.store, "_start")?;
+            start.call_async(&mut self.store, ()).await
         };
-        let result = if status == 0 {
-            Ok(Value::Nothing)
-        } else {
-            Err(Failure::Exited(status))
-        };
-        Ok(Outcome {
-            result,
-            warnings: Vec::new(),
-        })
+        ended(run.await.map(|()| 0))
     }
 
     fn explain(&self, error: wasmtime::Error, limits: &Limits) -> RunError {
@@ -211,4 +211,25 @@ fn refused(errno: Errno) -> &'static str {
         }
         _ => "the machine refuses what a sandbox needs: making one",
     }
+}
+
+/// What the end of a command or module amounts to, from its status or from what
+/// ended it.
+fn ended(run: wasmtime::Result<i32>) -> wasmtime::Result<Outcome> {
+    let status = match run {
+        Ok(status) => status,
+        Err(error) => match error.downcast_ref::<I32Exit>() {
+            Some(I32Exit(status)) => *status,
+            None => return Err(error),
+        },
+    };
+    let result = if status == 0 {
+        Ok(Value::Nothing)
+    } else {
+        Err(Failure::Exited(status))
+    };
+    Ok(Outcome {
+        result,
+        warnings: Vec::new(),
+    })
 }

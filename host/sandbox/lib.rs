@@ -9,19 +9,20 @@
 //!
 //! - `bindings`, `files`, `ledger`: the contract with guests, files, accounts
 //! - `console`, `servers`: output, and `/servers` as files
-//! - `channel`: the way to the coordinator
+//! - `channel`, `descriptors`: the way to the coordinator; open files of modules
 //! - `state`: what the store of one instance holds
-//! - `emit`, `tools`, `typed`: host functions
+//! - `emit`, `preview1`, `tools`, `typed`: host functions
 //! - `linker`: which of them a guest may import
 //! - `engine`, `outcome`: guests compiled and linked; what they say, checked
 //! - `instance`: one that runs
-//! - `component`: a component of a user, before it runs
+//! - `component`: a component or module of a user, before it runs
 //! - `sandbox`: what a session has of all this
 
 mod bindings;
 mod channel;
 mod component;
 mod console;
+mod descriptors;
 mod emit;
 mod engine;
 pub mod files;
@@ -29,6 +30,7 @@ mod instance;
 mod ledger;
 mod linker;
 mod outcome;
+mod preview1;
 mod sandbox;
 mod servers;
 mod state;

@@ -15,6 +15,7 @@ use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 
 use crate::bindings;
 use crate::files;
+use crate::preview1;
 use crate::state::State;
 use crate::typed;
 
@@ -77,6 +78,13 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>> {
     files::add_to_linker(l, State::files, State::refresh)?;
     bindings::output::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
     bindings::tools::add_to_linker::<State, HasSelf<State>>(l, |state| state)?;
+    Ok(linker)
+}
+
+/// Everything that a core module may import.
+pub(crate) fn modules(engine: &Engine) -> Result<wasmtime::Linker<State>> {
+    let mut linker = wasmtime::Linker::new(engine);
+    preview1::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 

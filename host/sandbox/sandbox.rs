@@ -7,11 +7,11 @@ use crate::bindings::types;
 use crate::channel::Channel;
 use crate::component;
 use crate::console::Console;
-use crate::engine::{Engine, EngineVariant, Guest, Metering};
+use crate::engine::{Compiled, Engine, EngineVariant, Guest, Metering};
 use crate::files::{FilesCtx, Generated, Mounts};
 use crate::instance::{Instance, Runnable};
 use crate::servers::ServerTree;
-use crate::state::{Shared, State};
+use crate::state::{Shared, Start, State};
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::limits::Limits;
@@ -121,7 +121,7 @@ impl Sandbox {
         let mut instance = match before {
             Slot::Idle(instance) => instance,
             Slot::Unused | Slot::Away => {
-                let state = State::new(limits, &self.shared, &[]);
+                let state = State::new(limits, &self.shared, Start::Guest);
                 Box::new(Instance::new(variant, state))
             }
         };
@@ -163,27 +163,28 @@ impl Sandbox {
             Ok(variant) => variant,
             Err(error) => return RunOutcome::failed(RunError::Host(error)),
         };
-        let engine = variant.engine.clone();
-        let component =
-            match tokio::task::spawn_blocking(move || component::compile(&engine, &bytes)).await {
-                Ok(Ok(component)) => component,
-                Ok(Err(error)) => return RunOutcome::failed(error),
-                Err(error) => {
-                    return RunOutcome::failed(RunError::Host(Error::host(
-                        "compiling a component",
-                        error,
-                    )));
-                }
-            };
+        let compiled = match component::compile(&self.engine, metering, bytes).await {
+            Ok(compiled) => compiled,
+            Err(error) => return RunOutcome::failed(error),
+        };
         let clock = Clock::new(limits.timeout);
-        let loaded = component::load(variant, &component, &mut channel, limits, &clock).await;
+        let loaded = match &compiled {
+            Compiled::Component(component) => {
+                component::load(variant, component, &mut channel, limits, &clock).await
+            }
+            Compiled::Module(module) => component::load_module(variant, module),
+        };
         let runnable = match loaded {
             Ok(runnable) => runnable,
             Err(error) => return RunOutcome::failed(error),
         };
         let mut arguments = vec![program.name().to_owned()];
         arguments.extend_from_slice(program.argument_list());
-        let state = State::new(limits, &self.shared, &arguments);
+        let start = match &runnable {
+            Runnable::Guest(_) => Start::Guest,
+            Runnable::Command(_) | Runnable::Module(_) => Start::Command(&arguments),
+        };
+        let state = State::new(limits, &self.shared, start);
         let mut instance = Instance::new(variant, state);
         let program = types::Program {
             source: String::new(),

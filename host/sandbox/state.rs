@@ -8,7 +8,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::channel::Coordinator;
 use crate::console::{Console, Stream};
-use crate::files::{FilesCtx, FilesView};
+use crate::descriptors::Descriptors;
+use crate::files::{FilesCtx, FilesView, Preopens};
 use crate::ledger::{Ledger, MAX_HANDLES};
 use crate::servers::ServerTree;
 use contract::limits::Limits;
@@ -25,6 +26,14 @@ pub(crate) struct Shared {
     pub(crate) inherits_stdin: bool,
 }
 
+/// What an instance is, and what it finds when it starts.
+pub(crate) enum Start<'a> {
+    /// A guest, or a component of its world: it is told what to run.
+    Guest,
+    /// A command or a module, with its arguments, the first of which is its name.
+    Command(&'a [String]),
+}
+
 /// The state behind every host function of one instance.
 pub(crate) struct State {
     wasi: WasiCtx,
@@ -33,27 +42,38 @@ pub(crate) struct State {
     pub(crate) ledger: Ledger,
     /// The way to the coordinator while a program runs.
     pub(crate) coordinator: Coordinator,
+    /// What a module of preview 1 was started with, and what it opened.
+    pub(crate) arguments: Vec<String>,
+    pub(crate) descriptors: Descriptors,
 }
 
 impl State {
-    pub(crate) fn new(limits: &Limits, shared: &Shared, arguments: &[String]) -> Self {
+    pub(crate) fn new(limits: &Limits, shared: &Shared, start: Start<'_>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         let mut wasi = WasiCtx::builder();
-        wasi.args(arguments)
-            .stdout(shared.console.stream(Stream::Stdout))
+        wasi.stdout(shared.console.stream(Stream::Stdout))
             .stderr(shared.console.stream(Stream::Stderr));
         if shared.inherits_stdin {
             // Reads nothing before it is asked to, and then no more than one
             // buffer of bounded size.
             wasi.inherit_stdin();
         }
+        let mut shared = shared.clone();
+        let mut own_arguments = Vec::new();
+        if let Start::Command(arguments) = start {
+            own_arguments = arguments.to_vec();
+            wasi.args(arguments).initial_cwd("/workspace");
+            shared.files = shared.files.with_preopens(Preopens::Directories);
+        }
         Self {
             wasi: wasi.build(),
             table,
-            shared: shared.clone(),
+            shared,
             ledger: Ledger::new(limits),
             coordinator: Coordinator::unreachable(),
+            arguments: own_arguments,
+            descriptors: Descriptors::default(),
         }
     }
 

@@ -41,9 +41,10 @@ fn guest(run: &str, realloc: &str, post_return: &str) -> String {
             (export $exception "exception" (type $exception'))
             (type $kind' (variant (case "failed") (case "invalid-arguments" (list string))
                 (case "unknown-tool" (list string)) (case "denied") (case "unavailable") (case "timed-out")
-                (case "outcome-unknown") (case "cancelled") (case "limit")))
+                (case "outcome-unknown") (case "cancelled") (case "limit") (case "unusable-answer")))
             (export $kind "call-error-kind" (type $kind'))
-            (type $error' (record (field "kind" $kind) (field "server" string) (field "tool" string) (field "message" string)))
+            (type $error' (record (field "kind" $kind) (field "server" string) (field "tool" string) (field "message" string)
+                (field "code" (option s64)) (field "data" (option string))))
             (export $error "call-error" (type $error'))
             (type $refusal' (record (field "error" $error) (field "raised" $exception)))
             (export $refusal "refusal" (type $refusal'))
@@ -71,7 +72,7 @@ fn guest(run: &str, realloc: &str, post_return: &str) -> String {
     )
 }
 
-const LOOP: &str = "(loop $l (br $l))";
+pub const LOOP: &str = "(loop $l (br $l))";
 
 fn exec(text: &str, flags: &[&str]) -> Value {
     let place = Place::new();
@@ -112,15 +113,15 @@ fn a_component_of_our_world_runs() {
 #[test]
 fn a_guest_that_blames_the_host_is_not_believed() {
     // The `step` at 1024 is `finished`; at 8 its result becomes a failure, at
-    // 12 is which, at 16 the kind of the call's error.
+    // 16 is which, at 24 the kind of the call's error.
     let store =
         |at: u32, value: u32| format!("(i32.store8 (i32.const {}) (i32.const {value}))", 1024 + at);
     let (refused, out_of_memory) = (3, 4);
     let (denied, limit) = (3, 8);
     for claim in [
-        store(12, refused) + &store(16, denied),
-        store(12, refused) + &store(16, limit),
-        store(12, out_of_memory),
+        store(16, refused) + &store(24, denied),
+        store(16, refused) + &store(24, limit),
+        store(16, out_of_memory),
     ] {
         let report = exec(&guest(&(store(8, 1) + &claim), "", ""), &[]);
         let error = error(&report);
@@ -130,7 +131,7 @@ fn a_guest_that_blames_the_host_is_not_believed() {
     let refuse = "(drop (memory.grow (i32.const 65535)))";
     let report = exec(
         &guest(
-            &(refuse.to_owned() + &store(8, 1) + &store(12, out_of_memory)),
+            &(refuse.to_owned() + &store(8, 1) + &store(16, out_of_memory)),
             "",
             "",
         ),
@@ -231,7 +232,7 @@ fn what_is_no_component_says_what_it_is() {
     check(
         "core.wasm",
         &wat::parse_str("(module)").unwrap(),
-        "core WebAssembly module",
+        "core WebAssembly module without the export `_start`",
     );
     check("empty.wasm", b"", "not a WebAssembly component");
     check("text.wasm", b"(component)", "not a WebAssembly component");
@@ -251,6 +252,75 @@ fn what_is_no_component_says_what_it_is() {
         "nothing.wasm",
         &wat::parse_str("(component)").unwrap(),
         "exports neither",
+    );
+}
+
+/// Entries of components in a cache's folder: their names and when they were
+/// made.
+fn cached(place: &Place) -> Vec<(String, std::time::SystemTime)> {
+    let entries = std::fs::read_dir(place.path().join("cache")).unwrap();
+    let entries = entries.map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        (name, entry.metadata().unwrap().modified().unwrap())
+    });
+    let mut found: Vec<_> = entries
+        .filter(|(name, _)| name.starts_with("component-") && name.ends_with(".cwasm"))
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_component_is_compiled_once_and_kept() {
+    let place = Place::new();
+    let cache = place.path().join("cache");
+    let place = place.variable("WASM_COORDINATOR_CACHE", cache.to_str().unwrap());
+    let module = r#"(module (memory (export "memory") 1) (func (export "_start")))"#;
+    place.write("module.wasm", wat::parse_str(module).unwrap());
+    place.write(
+        "tool.wasm",
+        wat::parse_str(command("i32.const 0", "")).unwrap(),
+    );
+    for (name, count) in [("tool.wasm", 1), ("module.wasm", 2)] {
+        place.run(&["exec", name]).succeeds();
+        let first = cached(&place);
+        assert_eq!(first.len(), count);
+        place.run(&["exec", name]).succeeds();
+        assert_eq!(cached(&place), first, "nothing was made anew");
+    }
+    // Code for other settings is other code.
+    place
+        .run(&["exec", "--fuel", "1000", "tool.wasm"])
+        .succeeds();
+    assert_eq!(cached(&place).len(), 3);
+}
+
+#[test]
+fn what_would_compile_for_long_is_refused() {
+    let large = "(drop (i32.const 0))".repeat(400_000);
+    let large = command(&format!("{large} i32.const 0"), "");
+    let many = command("i32.const 0", &"(func)".repeat(100_000));
+    let inner = command("i32.const 0", &"(func)".repeat(100_000));
+    let outer = command("i32.const 0", "");
+    let outer = outer.strip_prefix("(component").unwrap();
+    let nested = format!("(component {inner} {outer}");
+    for (text, expected) in [
+        (
+            large,
+            "has functions that are too large to compile; the largest has 1200004 bytes",
+        ),
+        (many, "has 100001 functions; at most 100000 are accepted"),
+        (nested, "has 100002 functions; at most 100000 are accepted"),
+    ] {
+        let report = exec(&text, &[]);
+        assert_eq!(error(&report)["kind"], "component_invalid", "{report:#}");
+        contains(&report["error"]["message"], expected);
+    }
+    let fits = "(drop (i32.const 0))".repeat(20_000);
+    assert_eq!(
+        ok(exec(&command(&format!("{fits} i32.const 0"), ""), &[])),
+        Value::Null
     );
 }
 

@@ -147,7 +147,7 @@ fn changed_by_others() -> Seen {
     seen
 }
 
-/// The mounts that nobody writes: one is empty, one is made while looked at.
+/// The mount that nobody writes, which is made while looked at.
 fn read_only() -> Seen {
     let shop = LocalTools::new().tool("price", "A price.", json!({}), |_| async { Ok(json!(1)) });
     let tools = Toolbox::new(
@@ -156,8 +156,7 @@ fn read_only() -> Seen {
     )
     .unwrap();
     let mut session = Session::new(engine(), tools, SessionOptions::default());
-    let mut seen = run(&mut session, "read-only", "/skills");
-    seen.extend(run(&mut session, "read-only", "/servers"));
+    let mut seen = run(&mut session, "read-only", "/servers");
     seen.extend(run(&mut session, "read-only", "/servers/shop"));
     seen
 }

@@ -175,14 +175,14 @@ fn what_is_read_only_stays_as_it_is() {
     let source = "import os
 open('/workspace/mine', 'w').write('mine')
 there = os.listdir('/')
-[refused(lambda: open('/skills/x', mode)) for mode in ['w', 'a', 'x', 'w+', 'a+']] + [
-    refused(lambda: os.mkdir('/skills/d')), refused(lambda: os.rmdir('/skills')), refused(lambda: os.utime('/skills')),
-    refused(lambda: os.rename('/workspace/mine', '/skills/mine')), refused(lambda: os.rename('/skills', '/workspace/s')),
+[refused(lambda: open('/servers/x', mode)) for mode in ['w', 'a', 'x', 'w+', 'a+']] + [
+    refused(lambda: os.mkdir('/servers/d')), refused(lambda: os.rmdir('/servers')), refused(lambda: os.utime('/servers')),
+    refused(lambda: os.rename('/workspace/mine', '/servers/mine')), refused(lambda: os.rename('/servers', '/workspace/s')),
     refused(lambda: open('/x', 'w')), refused(lambda: os.mkdir('/d')), refused(lambda: os.rmdir('/workspace')),
     refused(lambda: os.rename('/workspace', '/w')), refused(lambda: os.rename('/tmp', '/workspace'))]";
     let answers = python(&place, source, &[]);
     all_are(&answers, &["EROFS", "EXDEV", "EBUSY"]);
-    let source = "[refused(() => fs.writeFileSync('/skills/x', 'x')), refused(() => fs.mkdirSync('/skills/d')),
+    let source = "[refused(() => fs.writeFileSync('/servers/x', 'x')), refused(() => fs.mkdirSync('/servers/d')),
  refused(() => fs.writeFileSync('/x', 'x')), refused(() => fs.rmdirSync('/workspace'))]";
     let answers = javascript(&place, source, &[]);
     all_are(&answers, &["EROFS", "EBUSY"]);

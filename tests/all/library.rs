@@ -430,16 +430,17 @@ fn the_host_finds_what_a_program_left() {
 }
 
 #[test]
-fn skills_are_read_only_and_empty() {
+fn skills_are_a_folder_of_the_workspace_and_empty_at_first() {
     tokio().block_on(async {
         let mut session = session_in(Files::default());
-        let source = "import os\ntry:\n    open('/skills/a', 'w')\nexcept OSError as e:\n    print(os.strerror(e.errno))\n[sorted(os.listdir('/')), os.listdir('/skills')]";
+        let source = "import os\nbefore = os.listdir('/skills')\nopen('/skills/a', 'w').close()\n[before, sorted(os.listdir('/')), os.listdir('/skills')]";
         let report = session.run(Program::python(source)).await;
-        assert_eq!(report.stdout, "Read-only file system\n", "{report:?}");
         let result = report.result.unwrap();
-        assert_eq!(result[1], json!([]));
+        assert_eq!(result[0], json!([]));
         for name in ["skills", "tmp", "workspace"] {
-            assert!(result[0].as_array().unwrap().contains(&name.into()), "{result}");
+            assert!(result[1].as_array().unwrap().contains(&name.into()), "{result}");
         }
+        assert_eq!(result[2], json!(["a"]));
+        assert!(session.workspace().read_file("skills/a").is_ok());
     });
 }

@@ -1,16 +1,79 @@
-//! What is read off a guest before it is compiled: its size, and the name under
-//! which its compiled code is kept.
+//! What is read off a WebAssembly binary before it is compiled: its size, and
+//! the name under which its compiled code is kept.
+//!
+//! Nothing here is a check. What is malformed ends a walk early, and the engine
+//! refuses it when it validates the binary.
 
-/// How many functions the core modules of a component define: the sum over
-/// their code sections (section 10 of each module, which is section 1 of the
-/// component; WebAssembly binary format).
-pub(super) fn functions(component: &[u8]) -> u64 {
-    sections(component)
-        .filter(|(id, _)| *id == 1)
-        .flat_map(|(_, module)| sections(module))
-        .filter(|(id, _)| *id == 10)
-        .filter_map(|(_, code)| Some(number(code)?.0))
-        .sum()
+use super::cache::Form;
+
+/// A section of a component with a core module in it, and one with a component
+/// (component binary format).
+const CORE_MODULE: u8 = 1;
+const COMPONENT: u8 = 4;
+
+/// The section of a core module with its functions (WebAssembly binary format).
+const CODE: u8 = 10;
+
+/// How much there is to compile.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CodeSize {
+    /// How many functions the core modules define.
+    pub(super) functions: u64,
+    /// The bytes of the largest of them.
+    pub(super) largest: u64,
+    /// The squares of their bytes, together.
+    pub(super) weight: u64,
+}
+
+impl CodeSize {
+    fn add(&mut self, module: &[u8]) {
+        for (_, code) in sections(module).filter(|(id, _)| *id == CODE) {
+            self.functions += number(code).map_or(0, |(count, _)| count);
+            for body in items(code) {
+                let size = body.len() as u64;
+                self.largest = self.largest.max(size);
+                self.weight = self.weight.saturating_add(size.saturating_mul(size));
+            }
+        }
+    }
+}
+
+/// How much there is to compile in a module, or in a component and all components
+/// in it.
+pub(super) fn code_size(binary: &[u8], form: Form) -> CodeSize {
+    let mut size = CodeSize::default();
+    if form == Form::Module {
+        size.add(binary);
+        return size;
+    }
+    // Components are nested as a stranger likes: no recursion.
+    let mut components = vec![binary];
+    while let Some(component) = components.pop() {
+        for (id, content) in sections(component) {
+            match id {
+                COMPONENT => components.push(content),
+                CORE_MODULE => size.add(content),
+                _ => {}
+            }
+        }
+    }
+    size
+}
+
+/// The items of a section that each begin with their length.
+fn items(section: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = number(section).map_or(&[][..], |(_count, items)| items);
+    std::iter::from_fn(move || {
+        let (content, tail) = item(rest)?;
+        rest = tail;
+        Some(content)
+    })
+}
+
+/// What begins with its length, and what follows it.
+fn item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, tail) = number(bytes)?;
+    tail.split_at_checked(usize::try_from(length).ok()?)
 }
 
 /// The sections of a module or component: their ids and contents.
@@ -20,8 +83,7 @@ fn sections(binary: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut rest = binary.get(HEADER..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (id, tail) = rest.split_first()?;
-        let (size, tail) = number(tail)?;
-        let (content, tail) = tail.split_at_checked(usize::try_from(size).ok()?)?;
+        let (content, tail) = item(tail)?;
         rest = tail;
         Some((*id, content))
     })
@@ -70,11 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_counted_over_all_modules() {
-        let text = "(component (core module (func) (func)) (core module (func)))";
-        assert_eq!(functions(&wat::parse_str(text).unwrap()), 3);
-        assert_eq!(functions(b""), 0);
-        assert_eq!(functions(b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff"), 0);
+    fn functions_are_counted_and_measured_in_all_modules() {
+        let text = "(component (core module (func) (func nop nop nop)) (core module (func))
+            (component (component (core module (func nop)))))";
+        let size = code_size(&wat::parse_str(text).unwrap(), Form::Component);
+        // A count of locals, three instructions, and the end.
+        assert_eq!((size.functions, size.largest), (4, 5));
+        assert_eq!(size.weight, 2 * 2 + 5 * 5 + 2 * 2 + 3 * 3);
+        let module = wat::parse_str("(module (func) (func nop))").unwrap();
+        assert_eq!(code_size(&module, Form::Module).functions, 2);
+        let nothing = CodeSize::default();
+        assert_eq!(code_size(b"", Form::Component), nothing);
+        let cut = b"\0asm\x0d\0\x01\0\x01\xff\xff\xff\xff\xff";
+        assert_eq!(code_size(cut, Form::Component), nothing);
     }
 
     #[test]

@@ -17,10 +17,42 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use wasmtime::Engine;
 use wasmtime::component::Component;
+use wasmtime::{Engine, Module};
 
-/// A folder of compiled components.
+/// What was compiled.
+#[derive(Clone)]
+pub(crate) enum Compiled {
+    Component(Component),
+    Module(Module),
+}
+
+/// What there is to compile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Component,
+    Module,
+}
+
+impl Compiled {
+    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Self::Component(component) => component.serialize(),
+            Self::Module(module) => module.serialize(),
+        }
+    }
+
+    /// The bytes of its code.
+    pub(crate) fn size(&self) -> usize {
+        let image = match self {
+            Self::Component(component) => component.image_range(),
+            Self::Module(module) => module.image_range(),
+        };
+        image.end.addr() - image.start.addr()
+    }
+}
+
+/// A folder of compiled components and modules.
 #[derive(Debug, Clone)]
 pub(crate) struct Cache {
     folder: PathBuf,
@@ -34,6 +66,11 @@ struct Seal {
     digest: [u8; 32],
     mac: [u8; 32],
 }
+
+/// Entries of one prefix that are kept at most, and their code together: what
+/// one user brings in a day of work, and no more than a browser keeps.
+const MAX_ENTRIES: usize = 64;
+const MAX_BYTES: u64 = 512 << 20;
 
 /// Device, inode, size, seconds and nanoseconds of the last change of content
 /// and of the last change of the inode, eight bytes each.
@@ -65,11 +102,11 @@ impl Cache {
     }
 
     /// The compiled code for this name, if there is one that holds up.
-    pub(crate) fn load(&self, engine: &Engine, name: &str) -> Option<Component> {
+    pub(crate) fn load(&self, engine: &Engine, name: &str, form: Form) -> Option<Compiled> {
         let path = self.entry(name);
         match self.verified(name, &path) {
-            Ok(file) => match deserialize(engine, &file, &path) {
-                Ok(component) => return Some(component),
+            Ok(file) => match deserialize(engine, &file, &path, form) {
+                Ok(compiled) => return Some(compiled),
                 Err(error) => {
                     tracing::warn!("compiled code is not usable, making it again: {error:#}")
                 }
@@ -89,6 +126,43 @@ impl Cache {
         let file = replace(&self.entry(name), code)?;
         let digest = *blake3::hash(code).as_bytes();
         self.write_seal(name, &file.metadata()?, digest)
+    }
+
+    /// Keeps compiled code that is one of many, under a name with this prefix. The
+    /// oldest with the prefix make room for it.
+    pub(crate) fn store_bounded(&self, prefix: &str, name: &str, code: &[u8]) -> io::Result<()> {
+        self.make_room(prefix, code.len() as u64)?;
+        self.store(name, code)
+    }
+
+    /// Removes the oldest entries of a prefix until one more of this size fits.
+    fn make_room(&self, prefix: &str, size: u64) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let file = entry.file_name();
+            let name = file.to_str().and_then(|name| name.strip_suffix(".cwasm"));
+            let Some(name) = name.filter(|name| name.starts_with(prefix)) else {
+                continue;
+            };
+            // Another process may have removed it meanwhile.
+            if let Ok(meta) = entry.metadata() {
+                entries.push((meta.modified()?, name.to_owned(), meta.len()));
+            }
+        }
+        entries.sort();
+        let mut bytes: u64 = entries.iter().map(|(_, _, size)| size).sum();
+        let mut count = entries.len();
+        for (_, name, entry_size) in entries {
+            if count < MAX_ENTRIES && bytes.saturating_add(size) <= MAX_BYTES {
+                break;
+            }
+            let _ = fs::remove_file(self.entry(&name));
+            let _ = fs::remove_file(self.seal_path(&name));
+            count -= 1;
+            bytes -= entry_size;
+        }
+        Ok(())
     }
 
     fn verified(&self, name: &str, path: &Path) -> io::Result<File> {
@@ -221,14 +295,24 @@ fn stamp(meta: &fs::Metadata) -> [u8; STAMP] {
 ///
 /// Private, and the only caller of wasmtime's deserialisation in the project;
 /// a test counts.
-fn deserialize(engine: &Engine, file: &File, path: &Path) -> wasmtime::Result<Component> {
+fn deserialize(
+    engine: &Engine,
+    file: &File,
+    path: &Path,
+    form: Form,
+) -> wasmtime::Result<Compiled> {
     // Opening the name again could yield another file than the verified one.
     let by_handle = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let path = if by_handle.exists() { &by_handle } else { path };
     // SAFETY: the file was made by `store` from this engine's own output: its
     // seal, made with a key that only this user can read, says so and names
     // its content, and only this user can write to the folder.
-    unsafe { Component::deserialize_file(engine, path) }
+    unsafe {
+        match form {
+            Form::Component => Component::deserialize_file(engine, path).map(Compiled::Component),
+            Form::Module => Module::deserialize_file(engine, path).map(Compiled::Module),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -245,15 +329,26 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let engine = Engine::default();
         let cache = Cache::open(folder.path()).unwrap();
-        assert!(cache.load(&engine, "a").is_none());
+        assert!(cache.load(&engine, "a", Form::Component).is_none());
         cache.store("a", &compiled(&engine)).unwrap();
-        assert!(cache.load(&engine, "a").is_some());
+        assert!(cache.load(&engine, "a", Form::Component).is_some());
         assert!(
             Cache::open(folder.path())
                 .unwrap()
-                .load(&engine, "a")
+                .load(&engine, "a", Form::Component)
                 .is_some()
         );
+    }
+
+    #[test]
+    fn a_module_is_not_loaded_as_a_component() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(folder.path()).unwrap();
+        let module = Module::new(&engine, wat::parse_str("(module)").unwrap()).unwrap();
+        cache.store("a", &module.serialize().unwrap()).unwrap();
+        assert!(cache.load(&engine, "a", Form::Module).is_some());
+        assert!(cache.load(&engine, "a", Form::Component).is_none());
     }
 
     #[test]
@@ -266,8 +361,32 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         *bytes.last_mut().unwrap() ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert!(cache.load(&engine, "a").is_none());
+        assert!(cache.load(&engine, "a", Form::Component).is_none());
         assert!(!path.exists(), "the entry is deleted");
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_others_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let cache = Cache::open(folder.path()).unwrap();
+        let code = compiled(&engine);
+        cache.store("guest", &code).unwrap();
+        for number in 0..MAX_ENTRIES + 3 {
+            let name = format!("component-{number}");
+            cache.store_bounded("component-", &name, &code).unwrap();
+            // Times of files are coarse.
+            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            let entry = File::open(cache.entry(&name)).unwrap();
+            entry.set_modified(time).unwrap();
+        }
+        let there = |name: &str| cache.entry(name).exists();
+        assert!(there("guest"));
+        assert!(!there("component-0") && !there("component-2"));
+        assert!(there("component-3") && !cache.seal_path("component-2").exists());
+        // One that is as large as the bound is alone.
+        cache.make_room("component-", MAX_BYTES).unwrap();
+        assert!(there("guest") && !there(&format!("component-{}", MAX_ENTRIES + 2)));
     }
 
     #[test]
@@ -278,7 +397,7 @@ mod tests {
         cache.store("a", &compiled(&engine)).unwrap();
         fs::copy(cache.entry("a"), cache.entry("b")).unwrap();
         fs::copy(cache.seal_path("a"), cache.seal_path("b")).unwrap();
-        assert!(cache.load(&engine, "b").is_none());
+        assert!(cache.load(&engine, "b", Form::Component).is_none());
     }
 
     #[test]
@@ -295,7 +414,7 @@ mod tests {
         }
         let copy = Cache::open(two.path()).unwrap();
         let before = copy.read_seal("a").unwrap().stamp;
-        assert!(copy.load(&engine, "a").is_some());
+        assert!(copy.load(&engine, "a", Form::Component).is_some());
         assert_ne!(before, copy.read_seal("a").unwrap().stamp);
     }
 

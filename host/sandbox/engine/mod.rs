@@ -2,6 +2,7 @@
 
 mod binary;
 mod cache;
+mod components;
 mod config;
 mod guest;
 mod ticker;
@@ -14,15 +15,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use wasmtime::component::{Component, Linker};
 
 use crate::bindings::GuestPre;
-use crate::linker::linker;
+use crate::linker::{linker, modules};
 use crate::state::State;
 use contract::error::Error;
 
-use self::binary::{entry_name, functions};
-use self::cache::Cache;
+use self::binary::{code_size, entry_name};
+use self::cache::{Cache, Form};
+use self::components::Components;
 use self::config::config;
 use self::ticker::Ticker;
 
+pub(crate) use self::cache::Compiled;
+pub(crate) use self::components::NotCompiled;
 pub use self::config::Metering;
 pub(crate) use self::config::WASM_STACK;
 pub use self::guest::Guest;
@@ -85,6 +89,7 @@ struct Shared {
     options: EngineOptions,
     /// `None` if it is not wanted.
     cache: Option<io::Result<Cache>>,
+    components: Components,
     /// One for each [`Metering`], made when first asked for.
     variants: [OnceLock<EngineVariant>; Metering::ALL.len()],
     /// Held while one of the above, or a guest in it, is made.
@@ -96,6 +101,8 @@ pub(crate) struct EngineVariant {
     pub(crate) metering: Metering,
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
+    /// For core modules.
+    pub(crate) modules: wasmtime::Linker<State>,
     pub(crate) ticker: Ticker,
     guests: [OnceLock<GuestPre<State>>; Guest::ALL.len()],
 }
@@ -127,6 +134,7 @@ impl Engine {
         let shared = Shared {
             options,
             cache,
+            components: Components::default(),
             variants: Default::default(),
             making: Mutex::new(()),
         };
@@ -198,10 +206,10 @@ impl Engine {
             .shared
             .cache
             .as_ref()
-            .and_then(|cache| cache.as_ref().ok()?.load(engine, &name));
+            .and_then(|cache| cache.as_ref().ok()?.load(engine, &name, Form::Component));
         let component = match cached {
-            Some(component) => component,
-            None => self.compile(engine, guest, &name)?,
+            Some(Compiled::Component(component)) => component,
+            _ => self.compile(engine, guest, &name)?,
         };
         GuestPre::new(variant.linker.instantiate_pre(&component)?)
     }
@@ -220,7 +228,7 @@ impl Engine {
         let bytes = guest.component()?;
         observe(Compilation::Started {
             guest,
-            functions: functions(&bytes),
+            functions: code_size(&bytes, Form::Component).functions,
         });
         let compiled = Component::from_binary(engine, &bytes);
         observe(Compilation::Ended(guest));
@@ -246,6 +254,7 @@ impl EngineVariant {
         Ok(Self {
             metering,
             linker: linker(&engine)?,
+            modules: modules(&engine)?,
             ticker: Ticker::new(&engine),
             engine,
             guests: Default::default(),

@@ -12,14 +12,14 @@ use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
 /// What ends a call without a result.
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// The guest hears of it.
     Refused(Error),
     /// The guest broke the rules of the component model and is stopped.
     Trap(wasmtime::Error),
 }
 
-pub(super) type Answer<T> = Result<T, Failure>;
+pub(crate) type Answer<T> = Result<T, Failure>;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {

@@ -7,6 +7,7 @@
 use super::account::{Account, Permit, Use};
 use super::error::Error;
 use super::mount::{Location, Mounts, Target};
+use super::path::Name;
 use super::volume::{Entry, Kind, Opening, Volume};
 use std::sync::Arc;
 
@@ -66,10 +67,14 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// The root directory.
-    pub(super) fn root(mounts: &Arc<Mounts>, account: &Arc<Account>) -> Result<Self, Error> {
+    /// A directory that a program has from the start.
+    pub(super) fn preopened(
+        mounts: &Arc<Mounts>,
+        directory: Location,
+        account: &Arc<Account>,
+    ) -> Result<Self, Error> {
         let permit = account.admit(Use::Descriptor)?;
-        let handle = Handle::new(mounts.clone(), mounts.root())?;
+        let handle = Handle::new(mounts.clone(), directory)?;
         let mode = Mode {
             read: true,
             ..Mode::default()
@@ -101,6 +106,11 @@ impl Descriptor {
                 name,
                 directory,
             } => {
+                let parent = if how.create {
+                    mounts.made(parent)?
+                } else {
+                    parent
+                };
                 let volume = mounts.volume(parent);
                 let how = Opening {
                     directory: how.directory || directory,
@@ -198,9 +208,14 @@ impl Descriptor {
 
     /// A listing of this directory from its beginning.
     pub(super) fn list(&self) -> Result<Listing, Error> {
-        self.directory()?;
+        let mounts = &self.handle.mounts;
+        let directory = mounts.present(self.directory()?);
+        let handle = match directory == self.location() {
+            true => self.handle.clone(),
+            false => Arc::new(Handle::new(mounts.clone(), directory)?),
+        };
         Ok(Listing {
-            handle: self.handle.clone(),
+            handle,
             page: Vec::new().into_iter(),
             last: None,
             _permit: self.account.admit(Use::Stream)?,
@@ -209,8 +224,10 @@ impl Descriptor {
 }
 
 /// A walk over the entries of a directory, in the order of their names. It
-/// holds one page at a time. What is made or removed meanwhile may or may not
-/// appear; everything else appears exactly once.
+/// holds one page at a time. What is made meanwhile may or may not appear, what
+/// is removed does not: every libc looks at each entry it gets, and takes one
+/// that is gone for the failure of the whole walk. Everything else appears
+/// exactly once.
 #[expect(
     unreachable_pub,
     reason = "the generated bindings re-export it within a private module"
@@ -224,17 +241,20 @@ pub struct Listing {
 
 impl Listing {
     pub(super) fn next(&mut self) -> Result<Option<Entry>, Error> {
-        if self.page.as_slice().is_empty() {
-            let node = self.handle.location.node;
-            let page = self
-                .handle
-                .volume()
-                .entries(node, self.last.as_deref(), PAGE)?;
-            if let Some(entry) = page.last() {
-                self.last = Some(entry.name.clone());
+        let (volume, node) = (self.handle.volume(), self.handle.location.node);
+        loop {
+            for entry in self.page.by_ref() {
+                let there = Name::new(&entry.name).and_then(|name| volume.lookup(node, name));
+                if there != Err(Error::NoEntry) {
+                    return Ok(Some(entry));
+                }
             }
+            let page = volume.entries(node, self.last.as_deref(), PAGE)?;
+            let Some(last) = page.last() else {
+                return Ok(None);
+            };
+            self.last = Some(last.name.clone());
             self.page = page.into_iter();
         }
-        Ok(self.page.next())
     }
 }

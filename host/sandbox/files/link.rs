@@ -8,7 +8,7 @@
 use super::FilesView;
 use super::bindings::wasi::filesystem::preopens;
 use super::bindings::wasi::filesystem::types::{
-    self, DescriptorFlags, ErrorCode, Host, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
+    self, DescriptorFlags, ErrorCode, HostDescriptor, NewTimestamp, OpenFlags, PathFlags,
 };
 use super::codes::Answer;
 use super::descriptor::Descriptor;
@@ -26,7 +26,8 @@ impl HasData for Files {
 
 /// Brings a part of a generated tree up to date: the way to whoever knows its
 /// content. What cannot be had is for the [`Source`](super::Source) to say.
-type Refresh<T> = for<'a> fn(&'a mut T, String) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+pub(crate) type Refresh<T> =
+    for<'a> fn(&'a mut T, String) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Links `wasi:filesystem/types` and `wasi:filesystem/preopens`, for engines
 /// that call asynchronously: to look into a part of a generated tree is to wait
@@ -118,7 +119,7 @@ fn link_paths<T: Send + 'static>(
 }
 
 /// Brings up to date what a path leads into, or what a directory lists.
-async fn prepare<T: Send + 'static>(
+pub(crate) async fn prepare<T: Send + 'static>(
     store: &mut StoreContextMut<'_, T>,
     dir: &Resource<Descriptor>,
     path: Option<&str>,
@@ -150,10 +151,8 @@ fn answer<R>(
     mut files: FilesView<'_>,
     call: impl FnOnce(&mut FilesView<'_>) -> Answer<R>,
 ) -> wasmtime::Result<(Result<R, ErrorCode>,)> {
-    match call(&mut files) {
-        Ok(result) => Ok((Ok(result),)),
-        Err(failure) => Ok((Err(files.convert_error_code(failure)?),)),
-    }
+    let answer = call(&mut files);
+    Ok((files.answered(answer)?,))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! No directory of the host is preopened for a guest, so no link, device or
 //! `..` of the host's file system exists for it. A guest sees one root with
-//! mounts in it: `/workspace` and `/tmp`, kept in memory under quotas, and
-//! trees that are only read.
+//! mounts in it: `/workspace` and `/tmp`, kept in memory under quotas,
+//! `/skills`, a folder of the workspace, and trees that are only read.
 //!
 //! - `path` reads the paths of guests: the only place that does.
 //! - `volume` is what every store of files can do. `memory` and `disk`
@@ -47,8 +47,11 @@ pub use quota::{Quota, Usage};
 pub use volume::{Entry, Kind, Status, Timestamp};
 pub use workspace::Workspace;
 
+pub(crate) use bindings::wasi::filesystem::{preopens, types};
+pub(crate) use codes::Answer;
+pub(crate) use descriptor::Descriptor;
 pub(crate) use generated::{Generated, Source};
-pub(crate) use link::add_to_linker;
+pub(crate) use link::{add_to_linker, prepare};
 
 use account::Account;
 use contract::limits::FileLimit;
@@ -62,6 +65,16 @@ use wasmtime::component::ResourceTable;
 pub(crate) struct FilesCtx {
     mounts: Arc<Mounts>,
     account: Arc<Account>,
+    preopens: Preopens,
+}
+
+/// Which directories a program has from the start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Preopens {
+    /// The root of all. Our guests change into `/workspace` by themselves.
+    Root,
+    /// The root, each directory in it, and the workspace as `.`.
+    Directories,
 }
 
 impl FilesCtx {
@@ -76,7 +89,13 @@ impl FilesCtx {
         Self {
             mounts: Arc::new(mounts),
             account: Arc::default(),
+            preopens: Preopens::Root,
         }
+    }
+
+    /// The same files, for a program that has these directories from the start.
+    pub(crate) fn with_preopens(self, preopens: Preopens) -> Self {
+        Self { preopens, ..self }
     }
 
     /// The limit that a program met last, if it met one since the last time

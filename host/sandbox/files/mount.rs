@@ -8,6 +8,16 @@
 //! The walk remembers where it came from instead of asking directories for
 //! their parents. So `..` can never lead above the directory it started from,
 //! whatever is renamed meanwhile, and mount points need no way back.
+//!
+//! Programs start in `/workspace`, and many are written for a folder in which
+//! `servers`, `skills` and `workspace` stand side by side. So in `/workspace`
+//! these names mean what they mean in `/`, as long as the workspace has no entry
+//! of that name. No listing shows them there: who walks over the files of a
+//! workspace meets each file once.
+//!
+//! `/skills` is the folder `skills` of the workspace. It is made when something
+//! is first put into it; until then the empty folder of the root tree stands
+//! for it.
 
 use super::archive::Archive;
 use super::error::{Error, PathError};
@@ -30,8 +40,8 @@ pub(super) struct Location {
 /// use wasm_coordinator_sandbox::files::{Archive, Mounts, Quota, Workspace};
 ///
 /// let workspace = Workspace::new(Quota::default());
-/// let skills = Archive::new([("greet.py", "def greet(): ...".into())])?;
-/// let mounts = Mounts::new(&workspace).read_only("/skills", skills)?;
+/// let data = Archive::new([("greeting.txt", "hello".into())])?;
+/// let mounts = Mounts::new(&workspace).read_only("/data", data)?;
 /// # let _ = mounts;
 /// # Ok::<(), wasm_coordinator_sandbox::files::PathError>(())
 /// ```
@@ -42,7 +52,18 @@ pub struct Mounts {
     volumes: Vec<Arc<dyn Volume>>,
     /// What stands in place of a directory of the root tree.
     covers: HashMap<Node, Location>,
+    /// Where programs start, `/workspace`.
+    home: Location,
+    /// The directory of the root tree that stands for the skills while the
+    /// workspace has none.
+    no_skills: Location,
 }
+
+/// The names of the root that have their meaning in the workspace as well.
+const SHARED_NAMES: [&str; 3] = ["servers", SKILLS, WORKSPACE];
+
+const SKILLS: &str = "skills";
+const WORKSPACE: &str = "workspace";
 
 /// What a path means whose last name may not exist.
 #[derive(Debug)]
@@ -62,18 +83,30 @@ pub(super) enum Target<'a> {
 }
 
 impl Mounts {
-    /// What every session has: `/workspace` and `/tmp`.
+    /// What every session has: `/workspace`, `/skills` and `/tmp`.
     pub fn new(workspace: &Workspace) -> Self {
-        let empty = Self {
-            root: Archive::bare(),
+        let mut root = Archive::bare();
+        let no_skills = Name::new(SKILLS)
+            .and_then(|name| root.tree.create_directory(Archive::ROOT, name))
+            .expect("an empty root takes a directory");
+        let (files, temporary) = (workspace.files(), workspace.temporary());
+        let mounts = Self {
+            root,
             volumes: Vec::new(),
             covers: HashMap::new(),
+            home: Location {
+                volume: 1,
+                node: files.1,
+            },
+            no_skills: Location {
+                volume: 0,
+                node: no_skills,
+            },
         };
-        let (files, temporary) = (workspace.files(), workspace.temporary());
-        empty
+        mounts
             .mount("/workspace", files.0, files.1)
             .and_then(|mounts| mounts.mount("/tmp", temporary.0, temporary.1))
-            .expect("an empty root takes two mounts")
+            .expect("the root takes two more mounts")
     }
 
     /// Adds an archive, at an absolute path.
@@ -140,6 +173,23 @@ impl Mounts {
         }
     }
 
+    /// The directories of a program that has them from the start, by name: the
+    /// workspace first, because some runtimes take the first one for the current
+    /// directory, and last once more as `.`, where every libc looks for what is
+    /// in no other directory of the list.
+    pub(super) fn directories(&self) -> Result<Vec<(String, Location)>, Error> {
+        let mut directories = vec![(format!("/{WORKSPACE}"), self.home)];
+        for entry in self.root.entries(Archive::ROOT, None, usize::MAX)? {
+            if &*entry.name != WORKSPACE {
+                let node = self.root.lookup(Archive::ROOT, Name::new(&entry.name)?)?;
+                directories.push((format!("/{}", entry.name), self.uncover(node)));
+            }
+        }
+        directories.push(("/".to_owned(), self.root()));
+        directories.push((".".to_owned(), self.home));
+        Ok(directories)
+    }
+
     /// The volume of a location.
     pub(super) fn volume(&self, location: Location) -> &dyn Volume {
         match location.volume {
@@ -177,6 +227,12 @@ impl Mounts {
         {
             return Ok(Target::Fixed(self.uncover(node)));
         }
+        if self.is_shared(parent, name)
+            && let Err(Error::NoEntry) = self.volume(parent).lookup(parent.node, name)
+            && let Ok(shared) = self.enter(parent, name)
+        {
+            return Ok(Target::Fixed(shared));
+        }
         Ok(Target::Name {
             parent,
             name,
@@ -189,7 +245,7 @@ impl Mounts {
     /// What names only the directory of a part needs none of its
     /// content; paths that lead nowhere are for the walk to refuse.
     pub(super) fn part(&self, base: Location, path: &str, after: usize) -> Option<String> {
-        let mut here = base;
+        let mut here = self.present(base);
         let mut parts: Vec<String> = Vec::new();
         let mut above = Vec::new();
         let path = Path::parse(path).ok()?;
@@ -198,7 +254,9 @@ impl Mounts {
             // Most paths stay in the workspace, and need not be walked twice.
             let rest = steps.as_slice();
             let volume = self.volume(here);
-            if here.volume != 0 && !volume.has_parts() && !rest.contains(&Step::Leave) {
+            let shared =
+                matches!(rest.first(), Some(&Step::Enter(name)) if self.is_shared(here, name));
+            if here.volume != 0 && !volume.has_parts() && !rest.contains(&Step::Leave) && !shared {
                 return None;
             }
             let step = steps.next()?;
@@ -220,8 +278,49 @@ impl Mounts {
         }
     }
 
+    /// The folder of the skills where the workspace has none yet: made now,
+    /// because something is about to be put into it. Every other location is
+    /// itself.
+    pub(super) fn made(&self, location: Location) -> Result<Location, Error> {
+        if self.present(location) != self.no_skills {
+            return Ok(self.present(location));
+        }
+        let (workspace, name) = (self.volume(self.home), Name::new(SKILLS)?);
+        match workspace.create_directory(self.home.node, name) {
+            // A file of that name: then there are no skills.
+            Err(Error::Exist) => return Err(Error::NotDirectory),
+            made => made?,
+        }
+        Ok(self.present(location))
+    }
+
+    /// Whether a location is the folder of the skills and not made yet.
+    pub(super) fn is_unmade(&self, location: Location) -> bool {
+        self.present(location) == self.no_skills
+    }
+
+    /// Where a location is now: the folder of the skills may have been made
+    /// since somebody opened the one that stood for it.
+    pub(super) fn present(&self, location: Location) -> Location {
+        match location == self.no_skills {
+            true => self.uncover(location.node),
+            false => location,
+        }
+    }
+
+    /// Whether a name in a directory means what it means in the root, unless the
+    /// directory has an entry of that name.
+    fn is_shared(&self, directory: Location, name: Name<'_>) -> bool {
+        directory == self.home && SHARED_NAMES.contains(&name.as_str())
+    }
+
     fn enter(&self, here: Location, name: Name<'_>) -> Result<Location, Error> {
-        let node = self.volume(here).lookup(here.node, name)?;
+        let node = match self.volume(here).lookup(here.node, name) {
+            Err(Error::NoEntry) if self.is_shared(here, name) => {
+                return Ok(self.uncover(self.root.lookup(Archive::ROOT, name)?));
+            }
+            found => found?,
+        };
         Ok(match here.volume {
             0 => self.uncover(node),
             volume => Location { volume, node },
@@ -230,7 +329,7 @@ impl Mounts {
 
     fn walk(&self, base: Location, steps: &[Step<'_>]) -> Result<Location, Error> {
         let mut above = Vec::new();
-        let mut here = base;
+        let mut here = self.present(base);
         for step in steps {
             match *step {
                 Step::Enter(name) => {
@@ -250,7 +349,23 @@ impl Mounts {
     /// What stands on a node of the root tree.
     fn uncover(&self, node: Node) -> Location {
         let bare = Location { volume: 0, node };
+        if bare == self.no_skills {
+            return self.skills().unwrap_or(bare);
+        }
         self.covers.get(&node).copied().unwrap_or(bare)
+    }
+
+    /// The folder of the skills, if the workspace has one.
+    fn skills(&self) -> Option<Location> {
+        let workspace = self.volume(self.home);
+        let node = workspace
+            .lookup(self.home.node, Name::new(SKILLS).ok()?)
+            .ok()?;
+        let status = workspace.status(node).ok()?;
+        (status.kind == Kind::Directory).then_some(Location {
+            volume: self.home.volume,
+            node,
+        })
     }
 
     fn demand_directory(&self, location: Location) -> Result<(), Error> {
@@ -294,6 +409,43 @@ mod tests {
         assert_eq!(back, mounts.find(mounts.root(), "usr/share/a").unwrap());
         let inside = mounts.find(mounts.root(), "usr/lib/python").unwrap();
         assert_eq!(mounts.find(inside, "a/../.."), Err(Error::NotPermitted));
+    }
+
+    #[test]
+    fn names_of_the_root_lead_from_the_workspace_and_back() {
+        let mounts = mounts().read_only("/servers", archive()).unwrap();
+        let find = |path: &str| mounts.find(mounts.root(), path);
+        let file = find("servers/a/b.txt").unwrap();
+        assert_eq!(find("workspace/servers/a/b.txt"), Ok(file));
+        assert_eq!(
+            find("workspace/workspace/workspace/servers/a/b.txt"),
+            Ok(file)
+        );
+        assert_eq!(find("workspace/servers/../servers"), find("servers"));
+        // Each other name of the root, and each other directory, has its own.
+        assert_eq!(find("workspace/tmp"), Err(Error::NoEntry));
+        assert_eq!(find("tmp/servers"), Err(Error::NoEntry));
+        assert_eq!(find("servers/workspace"), Err(Error::NoEntry));
+    }
+
+    #[test]
+    fn skills_that_were_opened_before_they_were_made_are_found() {
+        let mounts = mounts();
+        let before = mounts.find(mounts.root(), "skills").unwrap();
+        assert_eq!(mounts.find(mounts.root(), "workspace/skills"), Ok(before));
+        assert!(mounts.is_unmade(before));
+        let made = mounts.made(before).unwrap();
+        assert_eq!(mounts.present(before), made);
+        assert_eq!(mounts.made(before), Ok(made));
+        for path in ["skills", "workspace/skills"] {
+            assert_eq!(mounts.find(mounts.root(), path), Ok(made));
+        }
+        let name = Name::new("x").unwrap();
+        mounts
+            .volume(made)
+            .create_directory(made.node, name)
+            .unwrap();
+        assert!(mounts.find(before, "x").is_ok());
     }
 
     #[test]

@@ -14,23 +14,42 @@ use super::codes::{Answer, Failure, identity, new_time};
 use super::descriptor::{Descriptor, Listing, Mode};
 use super::error::Error;
 use super::mount::{Location, Target};
+use super::path::Name;
 use super::stream::{FileInput, FileOutput, MAX_TRANSFER};
 use super::volume::{Kind, Opening, Position};
-use super::{FilesCtx, FilesView};
+use super::{FilesCtx, FilesView, Preopens};
+use std::sync::Arc;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
 impl preopens::Host for FilesView<'_> {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
-        let FilesCtx { mounts, account } = &*self.ctx;
-        match Descriptor::root(mounts, account) {
-            Ok(root) => Ok(vec![(self.table.push(root)?, "/".to_owned())]),
+        let FilesCtx {
+            mounts,
+            account,
+            preopens,
+        } = &*self.ctx;
+        let directories = match preopens {
+            Preopens::Root => Ok(vec![("/".to_owned(), mounts.root())]),
+            Preopens::Directories => mounts.directories(),
+        };
+        let opened = directories.and_then(|directories| {
+            let open = |(path, directory)| {
+                let descriptor = Descriptor::preopened(mounts, directory, account)?;
+                Ok((descriptor, path))
+            };
+            directories.into_iter().map(open).collect()
+        });
+        let opened: Vec<_> = opened.unwrap_or_else(|error| {
             // The function has no error; without descriptors, no directories.
-            Err(error) => {
-                account.note(error);
-                Ok(Vec::new())
-            }
+            account.note(error);
+            Vec::new()
+        });
+        let mut given = Vec::new();
+        for (descriptor, path) in opened {
+            given.push((self.table.push(descriptor)?, path));
         }
+        Ok(given)
     }
 }
 
@@ -183,10 +202,14 @@ impl types::HostDescriptor for FilesView<'_> {
         path: String,
     ) -> Answer<()> {
         let descriptor = self.table.get(&descriptor)?;
+        let mounts = descriptor.mounts();
         match descriptor.target(&path)? {
             Target::Name { parent, name, .. } => {
-                let volume = descriptor.mounts().volume(parent);
-                Ok(volume.create_directory(parent.node, name)?)
+                let parent = mounts.made(parent)?;
+                Ok(mounts.volume(parent).create_directory(parent.node, name)?)
+            }
+            Target::Fixed(location) if mounts.is_unmade(location) => {
+                Ok(mounts.made(location).map(drop)?)
             }
             Target::Fixed(_) => Err(Error::Exist.into()),
         }
@@ -319,9 +342,10 @@ impl types::HostDescriptor for FilesView<'_> {
             } => (parent, name, directory),
             Target::Fixed(location) => return Err(new.refuse_removal(location).into()),
         };
+        // What does not exist is said not to exist, wherever it goes.
+        old.mounts().volume(from.0).lookup(from.0.node, from.1)?;
+        let to = (new.mounts().made(to.0)?, to.1, to.2);
         if from.0.volume != to.0.volume {
-            // What does not exist is said not to exist, wherever it goes.
-            old.mounts().volume(from.0).lookup(from.0.node, from.1)?;
             return Err(Error::CrossDevice.into());
         }
         let volume = old.mounts().volume(from.0);
@@ -416,7 +440,59 @@ impl types::HostDirectoryEntryStream for FilesView<'_> {
     }
 }
 
+/// An entry of a directory, for who lists by name.
+pub(crate) struct Listed {
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: DescriptorType,
+    /// As in the metadata hash of the entry.
+    pub(crate) inode: u64,
+}
+
 impl FilesView<'_> {
+    /// Up to `limit` entries of a directory in the order of their names, from the
+    /// first one after `after`.
+    pub(crate) fn list_after(
+        &mut self,
+        descriptor: Resource<Descriptor>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Answer<Vec<Listed>> {
+        let descriptor = self.table.get(&descriptor)?;
+        let directory = descriptor.mounts().present(descriptor.directory()?);
+        let volume = descriptor.mounts().volume(directory);
+        let entries = volume.entries(directory.node, after, limit)?;
+        let mut listed = Vec::new();
+        for entry in entries {
+            let node = volume.lookup(directory.node, Name::new(&entry.name)?);
+            let location = Location {
+                node: match node {
+                    // Removed meanwhile.
+                    Err(Error::NoEntry) => continue,
+                    node => node?,
+                },
+                ..directory
+            };
+            listed.push(Listed {
+                name: entry.name,
+                kind: entry.kind.into(),
+                inode: identity(location).lower,
+            });
+        }
+        Ok(listed)
+    }
+
+    /// An answer in the form that guests expect, with the limit noted that made
+    /// it a refusal.
+    pub(crate) fn answered<T>(
+        &mut self,
+        answer: Answer<T>,
+    ) -> wasmtime::Result<Result<T, ErrorCode>> {
+        match answer {
+            Ok(done) => Ok(Ok(done)),
+            Err(failure) => Ok(Err(types::Host::convert_error_code(self, failure)?)),
+        }
+    }
+
     fn output(
         &mut self,
         descriptor: Resource<Descriptor>,

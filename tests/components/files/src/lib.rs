@@ -48,11 +48,12 @@ impl exports::wasi::cli::run::Guest for Program {
             return Err(());
         };
         let directories = wasi::filesystem::preopens::get_directories();
-        let [(root, name)] = directories.as_slice() else {
-            report::line("expected one directory");
+        let names: Vec<&str> = directories.iter().map(|(_, name)| name.as_str()).collect();
+        let expected = ["/workspace", "/servers", "/skills", "/tmp", "/", "."];
+        expect("the directories that are given", &names, &expected);
+        let Some((root, _)) = directories.iter().find(|(_, name)| name == "/") else {
             return Err(());
         };
-        expect("the directory that is given", name, &"/");
         let base = open(
             root,
             path.trim_start_matches('/'),

@@ -242,7 +242,7 @@ fn mounts(root: &Descriptor) {
     for (what, code) in [
         ("workspace", Code::Busy),
         ("tmp", Code::Busy),
-        ("skills", Code::ReadOnly),
+        ("servers", Code::ReadOnly),
     ] {
         expect(
             what,
@@ -272,7 +272,7 @@ fn mounts(root: &Descriptor) {
     refused("a directory beside the mounts", made, Code::ReadOnly);
     let moved = call(
         "rename-at",
-        root.rename_at("workspace/plain", root, "skills/plain"),
+        root.rename_at("workspace/plain", root, "servers/plain"),
     );
     refused("from one mount to another", moved, Code::CrossDevice);
 }

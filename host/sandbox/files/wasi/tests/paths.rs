@@ -15,7 +15,7 @@ fn the_root_lists_the_mounts() {
         assert_eq!(entry.type_, DescriptorType::Directory);
         names.push(entry.name);
     }
-    assert_eq!(names, ["servers", "tmp", "workspace"]);
+    assert_eq!(names, ["servers", "skills", "tmp", "workspace"]);
     HostDirectoryEntryStream::drop(&mut guest.view(), listing).unwrap();
 }
 
