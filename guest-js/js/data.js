@@ -123,13 +123,6 @@
       return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
     },
   };
-  Object.defineProperty(crypto, "subtle", {
-    get() {
-      throw new Error("crypto.subtle does not exist in this sandbox; crypto.getRandomValues and crypto.randomUUID do");
-    },
-    configurable: true,
-  });
-
   function structuredClone(value, options) {
     const seen = new Map();
     const refuse = (what) => {

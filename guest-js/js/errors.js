@@ -103,11 +103,15 @@
   class ToolError extends Error {
     constructor(message, details) {
       super(message);
-      const { kind = "failed", server = "", tool = "", parameters } = details ?? {};
+      const { kind = "failed", server = "", tool = "", parameters, code, data } = details ?? {};
       this.kind = kind;
       this.server = server;
       this.tool = tool;
       if (parameters !== undefined) this.parameters = parameters;
+      // What the server said for programs: the code and data of its error, or
+      // the structured part of a result that is one.
+      if (code !== undefined) this.code = code;
+      if (data !== undefined) this.data = data;
     }
   }
 

@@ -124,7 +124,18 @@
   function place(path, argument = "path") {
     path = path instanceof URL ? decodeURIComponent(path.pathname) : String(path);
     if (path.includes("\0")) throw invalid(argument, path, "must be a string, Uint8Array, or URL without null bytes");
-    return resolve(path);
+    return describing(resolve(path));
+  }
+
+  /** The folder of a server has the name that programs import; the server's
+   * own name, `servers/google-drive`, is understood too. */
+  function describing(path) {
+    const found = /^(?:\/workspace)?\/servers\/([^/]+)(.*)$/s.exec(path);
+    if (found === null) return path;
+    const servers = native.servers();
+    if (servers.some((each) => each.identifier === found[1])) return path;
+    const server = servers.find((each) => each.name === found[1]);
+    return server ? `${path.slice(0, path.indexOf("/servers/"))}/servers/${server.identifier}${found[2]}` : path;
   }
 
   /** Calls the host's files; an error becomes one as Node has it. */
@@ -230,7 +241,7 @@
       path = place(path);
       const flags = flagsOf(options?.flag ?? "r");
       const bytes = new Uint8Array(attempt("open", path, () => files.read(path, flags)));
-      return encoding ? internal.toText(bytes, encoding) : bytes;
+      return encoding ? internal.toText(bytes, encoding) : internal.buffer(bytes);
     },
     writeFileSync(path, data, options) {
       const encoding = encodingOf(options);
@@ -333,6 +344,24 @@
   }
   fs.promises.default = fs.promises;
   fs.default = fs;
+
+  // What programs that follow the pattern of tools as files call. Answered at
+  // once; awaiting does no harm.
+  const functions = {
+    /** The names in a folder: `listDirectory("servers/")`. */
+    listDirectory: (path = ".") => fs.readdirSync(path),
+    /** The text of a file: `readFile("servers/github/listIssues.ts")`. */
+    readFile: (path, options) => fs.readFileSync(path, options ?? "utf8"),
+    writeFile: (path, data, options) => fs.writeFileSync(path, data, options),
+    /** The names of the servers, as they are imported. */
+    listServers: () => native.servers().map((server) => server.identifier),
+  };
+  for (const [name, run] of Object.entries(functions)) {
+    for (const each of [name, name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)]) {
+      internal.serverFunctions[each] = run;
+      internal.global(each, run);
+    }
+  }
 
   Object.assign(internal.builtins, { fs, "fs/promises": fs.promises, path, "path/posix": path });
 })

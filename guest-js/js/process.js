@@ -1,5 +1,5 @@
-// What programs written for Node or a browser reach for: `process`, `require`,
-// `module`, and messages for what does not exist here.
+// What programs written for Node or a browser reach for: `process`, timers, and
+// messages for what does not exist here.
 (function (native, internal) {
   "use strict";
 
@@ -86,11 +86,8 @@
   // Modules of Node that exist here, by name.
   const builtins = {
     process,
-    url: { URL, URLSearchParams },
     timers: { setTimeout, setInterval, setImmediate, clearTimeout, clearInterval, clearImmediate },
     "timers/promises": { setTimeout: (delay, value) => new Promise((resolve) => setTimeout(resolve, delay, value)) },
-    util: { inspect: internal.inspect, format: (...values) => internal.format(values), TextEncoder, TextDecoder },
-    crypto: { randomUUID: () => crypto.randomUUID(), getRandomValues: (array) => crypto.getRandomValues(array), webcrypto: crypto },
     perf_hooks: { performance },
   };
   for (const module of Object.values(builtins)) module.default ??= module;
@@ -111,35 +108,16 @@
       return `cannot import \`${specifier}\`: no process can be started in this sandbox; call a tool instead, the servers are: ${servers()}`;
     }
     if (NODE.has(bare)) {
-      return `cannot import \`${specifier}\`: this sandbox is not Node; the web APIs are there as globals (URL, TextEncoder, crypto.randomUUID, structuredClone, setTimeout, AbortController), \`fs\` and \`path\` as modules`;
+      return `cannot import \`${specifier}\`: this sandbox is not Node; it has ${Object.keys(builtins).filter((name) => !name.includes("/")).sort().join(", ")}, and the web APIs as globals (fetch excepted)`;
     }
-    return `cannot import \`${specifier}\`: packages are not available; import tools from "servers/NAME" (${servers()}) or a file of the workspace ("./lib.js")`;
+    return `cannot import \`${specifier}\`: packages are not installed here; place one in "/workspace/node_modules", import tools from "servers/NAME" (${servers()}) or a file of the workspace ("./lib.js")`;
   };
-
-  function require(specifier) {
-    specifier = String(specifier);
-    const ready = internal.builtin(specifier) ?? internal.allServers(specifier);
-    if (ready) return ready;
-    const found = native.serverOf(specifier);
-    if (found) {
-      const { default: value, exportName: name } = internal.serverModule(found[0], found[1] ?? null);
-      // The module of one tool is its function, which then has itself as a member.
-      if (name !== undefined && !(name in value)) Object.defineProperty(value, name, { value });
-      return value;
-    }
-    const file = /^[./]/.test(specifier);
-    throw new Error(file ? `require("${specifier}") cannot load a file; write \`const lib = await import("${specifier}")\`` : internal.missingModule(specifier));
-  }
-  require.resolve = (specifier) => String(specifier);
 
   const unavailable = (name, advice) => {
     internal.global(name, { [name]() { throw new Error(`\`${name}\` does not exist in this sandbox: ${advice}`); } }[name]);
   };
 
   internal.global("process", process);
-  internal.global("require", require);
-  internal.global("module", { exports: {} });
-  internal.global("exports", globalThis.module.exports);
   internal.global("fetch", function fetch() {
     return Promise.reject(
       new TypeError(`\`fetch\` has no network in this sandbox: call a tool instead, for example \`import { tool } from "servers/NAME"\`; the servers are: ${servers()}`),

@@ -61,6 +61,37 @@
     promise.then((result) => settle(own, tail === "nothing" ? undefined : result.value, tail), (reason) => failed(own, reason));
   }
 
+  // ---- names before their declaration
+
+  const { defineProperty, hasOwn } = Object;
+  let guarded = [];
+
+  /**
+   * The top level has `var` where the program says `let`, `const` or `class`,
+   * so that a later program of the session can say it again. Until such a name
+   * is given its value, reading it is the error that it is everywhere else. A
+   * name that an earlier program declared keeps its value instead.
+   */
+  internal.guard = (names) => {
+    for (const name of names) {
+      if (hasOwn(globalThis, name)) continue;
+      guarded.push(name);
+      defineProperty(globalThis, name, {
+        get() {
+          throw new ReferenceError(`Cannot access '${name}' before initialization`);
+        },
+        set: (value) => internal.global(name, value),
+        configurable: true,
+      });
+    }
+  };
+
+  /** Nothing declared these: the next program does not know them. */
+  function unguard() {
+    for (const name of guarded) if (Object.getOwnPropertyDescriptor(globalThis, name)?.get) delete globalThis[name];
+    guarded = [];
+  }
+
   // ---- imports
 
   const at = (error, { line, column }) => internal.setFrames(error, `    at ${state.name}:${line}:${column}`);
@@ -92,7 +123,7 @@
         bind(one, all, (name) => exported(all, name, one.specifier, all));
         return true;
       }
-      const named = native.serverOf(one.specifier);
+      const named = native.serverOf(one.specifier, "");
       if (!named) return false;
       const found = internal.serverModule(named[0], named[1] ?? null);
       bind(one, found.module, (name) => internal.serverExport(found, name));
@@ -106,7 +137,7 @@
     for (const one of imports) {
       let module;
       try {
-        module = await native.importFile(one.specifier);
+        module = await native.importFile(one.specifier, one.kind ?? null);
       } catch (error) {
         if (one.optional) continue;
         throw error instanceof Error && internal.frames(error) === "" ? at(error, one) : error;
@@ -120,18 +151,18 @@
   }
 
   /** `import(...)` in programs; see `IMPORT_FUNCTION` in src/erase.rs. */
-  internal.global("$mport", async function $mport(specifier) {
+  internal.global("$mport", async function $mport(specifier, options) {
     const sites = internal.captureSites($mport);
     try {
       specifier = String(specifier);
       const ready = internal.builtin(specifier) ?? internal.allServers(specifier);
       if (ready) return ready;
-      const named = native.serverOf(specifier);
+      const named = native.serverOf(specifier, "");
       if (named) {
         const found = internal.serverModule(named[0], named[1] ?? null);
         return found.default === found.module ? found.module : internal.withDefault(found);
       }
-      return await native.importFile(specifier);
+      return await native.importFile(specifier, options?.with?.type ?? null);
     } catch (error) {
       throw error instanceof Error && internal.frames(error) === "" ? internal.setFrames(error, internal.rawFrames(sites)) : error;
     }
@@ -153,9 +184,14 @@
 
   const MAX_DEPTH = 500;
 
+  /** A BigInt was seen, which JSON has digits for and `JSON.stringify` none. */
+  let exact = false;
+
   /** Whether JSON says all there is to say about a value. */
   function expressible(value, depth, path) {
     switch (typeof value) {
+      case "bigint":
+        return (exact = true);
       case "string":
       case "boolean":
         return true;
@@ -194,9 +230,10 @@
   /** A value as a text: `n` for none, `j` and JSON, or `t` and plain text. */
   function result(value) {
     if (value === undefined || timers.isHandle(value)) return "n";
+    exact = false;
     try {
       if (typeof value !== "object" ? expressible(value, 0) : expressible(value, 0, new Set())) {
-        const text = JSON.stringify(value);
+        const text = exact ? internal.exactText(value) : JSON.stringify(value);
         if (typeof text === "string") return "j" + internal.wellFormed(text);
       }
     } catch {
@@ -221,10 +258,8 @@
 
   const NO_BROWSER = "there is no browser here";
   const HINTS = {
-    Buffer: "use `Uint8Array`, `TextEncoder`, `TextDecoder`, `btoa` and `atob`",
     Deno: 'this sandbox is not Deno: files are read with `import fs from "fs"`, arguments are in `process.argv`',
     Bun: 'this sandbox is not Bun: files are read with `import fs from "fs"`, arguments are in `process.argv`',
-    Intl: "there is no `Intl`: write numbers and dates with `toFixed`, `toISOString` and the like",
     __dirname: 'files are in "/workspace"',
     __filename: 'files are in "/workspace"',
     window: NO_BROWSER,
@@ -232,6 +267,17 @@
     localStorage: `${NO_BROWSER}; variables stay for the next program of a session`,
     XMLHttpRequest: `${NO_BROWSER}, and no network: call a tool instead`,
     WebSocket: "there is no network: call a tool instead",
+    EventSource: "there is no network: call a tool instead",
+    Headers: "there is no network: call a tool instead",
+    Request: "there is no network: call a tool instead",
+    Response: "there is no network: call a tool instead",
+    FormData: "there is no network: call a tool instead",
+    Worker: "there are no threads: calls of tools run at once with `Promise.all`",
+    Atomics: "there are no threads",
+    WebAssembly: "there is no WebAssembly inside of the sandbox",
+    Temporal: "dates are `Date`, and in other time zones `Intl.DateTimeFormat`",
+    ReadableStream: "there are no streams: read and write files as a whole",
+    Blob: "bytes are `Uint8Array` or `Buffer`; `emit(bytes, { mimeType })` shows them",
   };
 
   /** What to do about a name that is not defined. */
@@ -268,6 +314,7 @@
       text = trace(error, 0);
     } catch (again) {
       message ??= `an error that cannot be shown: ${internal.headline(again)}`;
+      text ||= `Uncaught ${message}`;
     }
     return [tag, clip(kind), clip(message), clip(text), at];
   }
@@ -301,7 +348,13 @@
   function keep() {
     try {
       const variables = state.variables?.() ?? {};
-      for (const name of Object.keys(variables)) internal.global(name, variables[name]);
+      for (const name of Object.keys(variables)) {
+        try {
+          internal.global(name, variables[name]);
+        } catch {
+          // The program ended before it declared this one.
+        }
+      }
     } catch {
       // A program without its variables is still a program.
     }
@@ -397,6 +450,7 @@
         calls.abandon();
         timers.clear();
       }
+      if (guarded.length) unguard();
       state = fresh(name);
       internal.setArguments(name, values);
     },

@@ -58,9 +58,9 @@
   /**
    * Starts a call. Whatever is wrong becomes a rejection, never a throw.
    * `from` is the function that the program called, `read` makes of the result
-   * what the program gets.
+   * what the program gets, `whole` asks for all of the answer.
    */
-  function start(name, label, values, options, from, read = null) {
+  function start(name, label, values, options, from, read = null, whole = false) {
     const { promise, resolve, reject } = withResolvers();
     const call = { label, resolve, reject, read, sites: captureSites(from), signal: null, onAbort: null };
     Object.setPrototypeOf(promise, prototype);
@@ -68,8 +68,8 @@
     try {
       const signal = options?.signal;
       if (signal?.aborted) throw signal.reason;
-      const text = internal.wellFormed(JSON.stringify(values));
-      const id = native.startCall(name, text);
+      const text = internal.argumentsText(values, name);
+      const id = native.startCall(name, text, whole);
       if (typeof id !== "number") throw failed(call, id);
       calls.set(id, call);
       unused.add(call);
@@ -127,17 +127,23 @@
   function toolFunction(server, tool) {
     const name = `${server.name}.${tool.name}`;
     const label = `${server.identifier}.${tool.identifier}`;
-    const run = function (...values) {
-      if (values.length === 1 && plain(values[0])) return start(name, label, values[0], undefined, run);
-      let bound;
-      try {
-        bound = bind(label, tool.parameters, values);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-      return start(name, label, bound[0], bound[1], run);
+    const make = (whole) => {
+      const run = function (...values) {
+        if (values.length === 1 && plain(values[0])) return start(name, label, values[0], undefined, run, null, whole);
+        let bound;
+        try {
+          bound = bind(label, tool.parameters, values);
+        } catch (error) {
+          return Promise.reject(error);
+        }
+        return start(name, label, bound[0], bound[1], run, null, whole);
+      };
+      return run;
     };
+    const run = make(false);
     Object.defineProperty(run, "name", { value: tool.identifier });
+    // `await tool.full(...)`: `{ value, content, structuredContent, _meta }`.
+    Object.defineProperty(run, "full", { value: make(true), configurable: true, writable: true });
     return run;
   }
 
@@ -208,17 +214,28 @@
   const proxies = new WeakMap();
   internal.proxyLabel = (proxy) => proxies.get(proxy)?.();
 
-  /** `callTool("server.tool", {...})`, also `callTool("server", "tool", {...})`. */
-  function callTool(name, ...rest) {
+  function callByName(from, whole, name, rest) {
     if (typeof rest[0] === "string") name = `${name}.${rest.shift()}`;
     if (typeof name !== "string") {
-      return Promise.reject(new TypeError(`callTool takes the name of a tool, for example "server.tool", not ${internal.inspect(name)}`));
+      return Promise.reject(new TypeError(`${from.name} takes the name of a tool, for example "server.tool", not ${internal.inspect(name)}`));
     }
-    const [values = {}, options] = rest;
+    const [given, options] = rest;
+    const values = given ?? {};
     if (!plain(values)) {
-      return Promise.reject(new TypeError(`callTool("${name}", ...) takes one object of arguments, not ${internal.inspect(values)}`));
+      return Promise.reject(new TypeError(`${from.name}("${name}", ...) takes one object of arguments, not ${internal.inspect(values)}`));
     }
-    return start(name, name, values, options, callTool);
+    return start(name, name, values, options, from, null, whole);
+  }
+
+  /** `callTool("server.tool", {...})`, also `callTool("server", "tool", {...})`. */
+  function callTool(name, ...rest) {
+    return callByName(callTool, false, name, rest);
+  }
+
+  /** The same; what it gives is the whole answer:
+   * `{ value, content, structuredContent, _meta }`. */
+  function callToolFull(name, ...rest) {
+    return callByName(callToolFull, true, name, rest);
   }
 
   /** `tools.server.tool(...)`: names are looked up when the call is made. */
@@ -226,18 +243,19 @@
     return new Proxy(function () {}, {
       get(_, key) {
         if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
-        return (...values) => {
+        const late = (whole) => (...values) => {
           try {
             const found = server(name);
             const run = toolOf(found, key);
             if (!run) {
               throw internal.toolError({ kind: "unknown_tool", server: found.name, tool: key, message: absent(found, key) });
             }
-            return run(...values);
+            return whole ? run.full(...values) : run(...values);
           } catch (error) {
             return Promise.reject(error);
           }
         };
+        return Object.defineProperty(late(false), "full", { value: late(true), configurable: true, writable: true });
       },
       apply: (_, __, values) => callTool(name, ...values),
     });
@@ -247,6 +265,7 @@
     get(_, key) {
       if (typeof key !== "string" || key === "then" || key === "toJSON") return undefined;
       if (key === "callTool" || key === "call") return callTool;
+      if (key === "callToolFull") return callToolFull;
       // A program that is a function may take `{ tools }`.
       if (key === "tools") return tools;
       return toolsOfServer(key);
@@ -300,7 +319,8 @@
 
   // What "servers" has beside servers. A server of the same name comes first:
   // the operator named it.
-  const functions = { searchTools, search_tools: searchTools, callTool, call_tool: callTool };
+  const functions = { searchTools, search_tools: searchTools, callTool, call_tool: callTool, callToolFull, call_tool_full: callToolFull };
+  functions.callMCPTool = functions.call_mcp_tool = callTool;
   internal.serverFunctions = functions;
   internal.startCall = start;
   const isServer = (name) => native.servers().some((each) => each.identifier === name || each.name === name);
@@ -316,8 +336,11 @@
     getOwnPropertyDescriptor: (_, key) => ({ value: undefined, enumerable: true, configurable: true, key }),
   });
   proxies.set(all, () => internal.proxyLabel(tools));
-  internal.isAllServers = (specifier) => /^[./]*(?:servers|mcp_tools)(?:\/index)?(?:\.[jt]s)?\/?$/.test(specifier);
-  internal.allServers = (specifier) => (internal.isAllServers(specifier) ? all : null);
+  // Files of the published pattern import what calls tools from a file
+  // `client` above them; one of the program's own comes first.
+  internal.isAllServers = (specifier, base = "") =>
+    /^[./]*(?:servers|mcp_tools)(?:\/index)?(?:\.[jt]s)?\/?$/.test(specifier) || (/^[./@~]+\/client(?:\.[jt]s)?$/.test(specifier) && !native.hasImport(base, specifier));
+  internal.allServers = (specifier, base) => (internal.isAllServers(specifier, base) ? all : null);
   /** The same for modules, whose exports are read when they are loaded: no
    * server is started then. */
   internal.lazyServers = () => {
@@ -401,6 +424,5 @@
   };
 
   internal.global("tools", tools);
-  for (const name of ["callTool", "call_tool", "callMCPTool", "call_mcp_tool"]) internal.global(name, callTool);
-  for (const name of ["searchTools", "search_tools"]) internal.global(name, searchTools);
+  for (const name of Object.keys(functions)) internal.global(name, functions[name]);
 })

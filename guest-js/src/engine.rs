@@ -12,7 +12,7 @@ use std::cell::{Cell, OnceCell};
 const STACK: usize = 7 << 18; // `engine.h` has seven eighths of it
 
 /// The JavaScript that is run before the snapshot, in this order.
-const PRELUDE: [(&str, &str); 13] = [
+const PRELUDE: [(&str, &str); 22] = [
     ("internal:errors.js", include_str!("../js/errors.js")),
     ("internal:inspect.js", include_str!("../js/inspect.js")),
     ("internal:console.js", include_str!("../js/console.js")),
@@ -20,10 +20,25 @@ const PRELUDE: [(&str, &str); 13] = [
     ("internal:events.js", include_str!("../js/events.js")),
     ("internal:data.js", include_str!("../js/data.js")),
     ("internal:encodings.js", include_str!("../js/encodings.js")),
+    ("internal:buffer.js", include_str!("../js/buffer.js")),
+    (
+        "internal:intl-numbers.js",
+        include_str!("../js/intl-numbers.js"),
+    ),
+    (
+        "internal:intl-dates.js",
+        include_str!("../js/intl-dates.js"),
+    ),
+    ("internal:intl.js", include_str!("../js/intl.js")),
     ("internal:url.js", include_str!("../js/url.js")),
+    ("internal:json.js", include_str!("../js/json.js")),
     ("internal:tools.js", include_str!("../js/tools.js")),
     ("internal:resources.js", include_str!("../js/resources.js")),
     ("internal:process.js", include_str!("../js/process.js")),
+    ("internal:emitter.js", include_str!("../js/emitter.js")),
+    ("internal:assert.js", include_str!("../js/assert.js")),
+    ("internal:node.js", include_str!("../js/node.js")),
+    ("internal:packages.js", include_str!("../js/packages.js")),
     ("internal:files.js", include_str!("../js/files.js")),
     ("internal:output.js", include_str!("../js/output.js")),
 ];
@@ -124,6 +139,11 @@ pub(crate) fn evaluate_program<'js>(
     source: &str,
 ) -> Result<Value<'js>> {
     evaluate(ctx, name, source, qjs::JS_EVAL_FLAG_ASYNC)
+}
+
+/// Evaluates a script without top-level `await`.
+pub(crate) fn evaluate_script<'js>(ctx: &Ctx<'js>, name: &str, source: &str) -> Result<Value<'js>> {
+    evaluate(ctx, name, source, 0)
 }
 
 fn evaluate<'js>(ctx: &Ctx<'js>, name: &str, source: &str, flags: u32) -> Result<Value<'js>> {

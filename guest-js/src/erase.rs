@@ -2,8 +2,9 @@
 //! each line and column of what remains is where the user wrote it.
 //!
 //! Three things of TypeScript are code: enums, namespaces and parameter
-//! properties. They are written out on the lines they stand on, in [`code`]. Decorators are left to the engine, which refuses
-//! them. Nothing here knows scopes: as with every compiler that looks at one
+//! properties. They are written out on the lines they stand on, in [`code`],
+//! and so is `accessor`, which the engine does not know. Decorators and JSX are
+//! refused with what to write instead. Nothing here knows scopes: as with every compiler that looks at one
 //! file alone, an imported name counts as a type if no expression uses it.
 
 mod code;
@@ -13,18 +14,26 @@ use oxc_ast::ast::*;
 use oxc_ast_visit::{Visit, walk};
 use oxc_span::{GetSpan, Span};
 use oxc_syntax::scope::ScopeFlags;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What `import(...)` is called in programs: a function of the guest, as long
 /// as the keyword, which knows who imports and helps with misspelt names.
 const IMPORT_FUNCTION: &str = "$mport";
+
+const DECORATORS: &str = "decorators are not compiled in this sandbox: call the decorator as a function, for example `const Decorated = decorate(class { ... })`";
+const JSX: &str = "JSX is not compiled in this sandbox: write calls, for example `createElement(\"p\", null, text)`, or a template text";
 
 /// What a program says about itself.
 #[derive(Default)]
 pub(crate) struct Found<'a> {
     /// There is a `return` outside of functions.
     pub(crate) returns: bool,
-    /// Names in expressions, with repetitions.
-    uses: Vec<&'a str>,
+    /// Names in expressions, and where the first one of each stands.
+    uses: BTreeMap<&'a str, u32>,
+    /// Names in functions that are there before anything ran.
+    hoisted: BTreeSet<&'a str>,
+    /// The first thing that is not compiled here: where, and why.
+    refused: Option<(u32, &'static str)>,
     /// Names of types that were erased.
     types: Vec<&'a str>,
 }
@@ -32,7 +41,18 @@ pub(crate) struct Found<'a> {
 impl Found<'_> {
     /// Whether an expression somewhere uses this name.
     pub(crate) fn uses(&self, name: &str) -> bool {
-        self.uses.contains(&name)
+        self.uses.contains_key(name)
+    }
+
+    /// The first thing that is not compiled here: where it stands, and what to
+    /// write instead.
+    pub(crate) fn refused(&self) -> Option<(u32, &'static str)> {
+        self.refused
+    }
+
+    /// Whether something could use this name before the text reaches `end`.
+    pub(crate) fn uses_before(&self, name: &str, end: u32) -> bool {
+        self.uses.get(name).is_some_and(|&first| first < end) || self.hoisted.contains(name)
     }
 }
 
@@ -43,11 +63,12 @@ pub(crate) fn erase<'a>(program: &Program<'a>, edits: &mut Edits<'_>, module: bo
         edits,
         found: Found::default(),
         functions: 0,
+        hoisted: 0,
         enums: None,
         module,
     };
     eraser.visit_program(program);
-    if module {
+    if module && program.source_type.is_typescript() {
         eraser.module_names(program);
     }
     eraser.found
@@ -116,6 +137,8 @@ struct Eraser<'e, 's, 'a> {
     found: Found<'a>,
     /// How many functions surround the node.
     functions: usize,
+    /// How many of them, or of functions around them, are declarations.
+    hoisted: usize,
     /// The enum whose initialisers are visited, and its members so far.
     enums: Option<(&'a str, Vec<String>)>,
     /// The text stays a module.
@@ -123,6 +146,10 @@ struct Eraser<'e, 's, 'a> {
 }
 
 impl<'a> Eraser<'_, '_, 'a> {
+    fn refuse(&mut self, at: u32, why: &'static str) {
+        self.found.refused.get_or_insert((at, why));
+    }
+
     fn text(&self, start: u32, end: u32) -> &str {
         &self.edits.source()[start as usize..end as usize]
     }
@@ -294,7 +321,11 @@ impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
             self.edits.insert(it.span.start, text);
             return;
         }
-        self.found.uses.push(name);
+        let first = self.found.uses.entry(name).or_insert(it.span.start);
+        *first = it.span.start.min(*first);
+        if self.hoisted > 0 {
+            self.found.hoisted.insert(name);
+        }
     }
 
     fn visit_return_statement(&mut self, it: &ReturnStatement<'a>) {
@@ -348,13 +379,26 @@ impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
         self.visit_expression(&it.expression);
     }
 
-    fn visit_decorator(&mut self, _: &Decorator<'a>) {}
+    fn visit_decorator(&mut self, it: &Decorator<'a>) {
+        self.refuse(it.span.start, DECORATORS);
+    }
+
+    fn visit_jsx_element(&mut self, it: &JSXElement<'a>) {
+        self.refuse(it.span.start, JSX);
+    }
+
+    fn visit_jsx_fragment(&mut self, it: &JSXFragment<'a>) {
+        self.refuse(it.span.start, JSX);
+    }
 
     // ---- functions and variables
 
     fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
+        let hoisted = usize::from(it.is_declaration());
         self.functions += 1;
+        self.hoisted += hoisted;
         walk::walk_function(self, it, flags);
+        self.hoisted -= hoisted;
         self.functions -= 1;
     }
 
@@ -415,6 +459,7 @@ impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
     // ---- classes
 
     fn visit_class(&mut self, it: &Class<'a>) {
+        self.visit_decorators(&it.decorators);
         if it.r#abstract {
             let start = Self::end_of_decorators(&it.decorators, it.span.start);
             let keyword = class_keyword(self.edits.source(), it);
@@ -451,6 +496,11 @@ impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
             {
                 self.blank_statement(property.span);
             }
+            ClassElement::AccessorProperty(property)
+                if property.r#type == AccessorPropertyType::TSAbstractAccessorProperty =>
+            {
+                self.blank_statement(property.span);
+            }
             _ => walk::walk_class_element(self, it),
         }
     }
@@ -483,6 +533,10 @@ impl<'a> Visit<'a> for Eraser<'_, '_, 'a> {
             self.blank_mark(it.key.span().end, end, '!');
         }
         walk::walk_property_definition(self, it);
+    }
+
+    fn visit_accessor_property(&mut self, it: &AccessorProperty<'a>) {
+        self.write_accessor(it);
     }
 
     // ---- what is code

@@ -63,6 +63,12 @@ pub(crate) fn exists(path: &str) -> bool {
     Path::new(path).is_file()
 }
 
+/// Whether there is such a folder.
+pub(crate) fn is_folder(path: &str) -> bool {
+    ready();
+    Path::new(path).is_dir()
+}
+
 /// What `js/files.js` asks for, by name. An error is thrown as an object with
 /// the code, the number and the text that Node has for it; and with the system
 /// call if that was another one than the function begins with.

@@ -16,7 +16,9 @@
 //!    the engine.
 //! 3. `engine`: the runtime and its context. It is given the loader of modules
 //!    and the native functions; it knows neither.
-//! 4. `files`, `tools`: what the host has, as native functions.
+//! 4. `json`: JSON of strangers, read with the engine.
+//!    `files`, `tools`: what the host has, as native functions.
+//!    `hashes`, `zones`: what libraries have, as native functions.
 //! 5. `modules`: imports, from `files` and through `source` into the `engine`.
 //! 6. `natives`: all native functions, for the JavaScript in `js/`.
 //! 7. `session`: programs, with everything above; `lib` puts it together.
@@ -27,6 +29,8 @@ mod engine;
 mod erase;
 mod files;
 mod frames;
+mod hashes;
+mod json;
 mod modules;
 mod natives;
 mod random;
@@ -35,6 +39,7 @@ mod session;
 mod source;
 mod text;
 mod tools;
+mod zones;
 
 mod bindings {
     wit_bindgen::generate!({ path: "../wit", world: "guest", pub_export_macro: true });

@@ -3,7 +3,7 @@
 
 use crate::bindings::wasm_coordinator::sandbox::output::{self, Block, Data};
 use crate::text::{Nullable, Text};
-use crate::{address, engine, files, frames, modules, random, reserve, tools};
+use crate::{address, engine, files, frames, hashes, modules, random, reserve, tools, zones};
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, ArrayBuffer, Ctx, Function, IntoJs, Object, Result, Value, qjs};
 use std::cell::Cell;
@@ -44,15 +44,16 @@ pub(crate) fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "position": position,
         "emitText": |text: Text| output::emit(&Block::Text(text.0)).err(),
         "emitData": emit_data,
-        "serverOf": |specifier: Text| modules::server_of("", &specifier.0).map(|(server, tool)| vec![Some(server), tool]),
         "url": |url: Text, base: Nullable| address::parse(&url.0, base.0.as_deref()),
         "urlSet": |href: Text, part: String, value: Text| address::set(&href.0, &part, &value.0),
         "isLow": reserve::is_low,
         "memoryRefused": reserve::was_refused,
         "exit": engine::exit,
-        "importFile": modules::import_file,
     }
+    modules::define(ctx, &native)?;
     tools::define(ctx, &native)?;
+    zones::define(ctx, &native)?;
+    hashes::define(ctx, &native)?;
     native.set("files", files::object(ctx)?)?;
     native.set("version", "ng")?;
     Ok(native)

@@ -7,7 +7,7 @@ use crate::bindings::wasm_coordinator::sandbox::types::{
 };
 use crate::source::{self, Prepared, Tail};
 use crate::text::Text;
-use crate::{engine, frames, modules, natives, reserve, tools};
+use crate::{engine, frames, json, modules, natives, reserve, tools};
 use rquickjs::promise::PromiseState;
 use rquickjs::{Array, Ctx, FromJs, Function, IntoJs, Object, Result, Value};
 use std::cell::RefCell;
@@ -66,6 +66,9 @@ fn start<'js>(ctx: &Ctx<'js>, program: Program) -> Result<Option<Value<'js>>> {
         }
     };
     frames::remember(name, prepared.shifts.clone());
+    if !prepared.guarded.is_empty() {
+        engine::call_internal::<()>(ctx, "guard", (prepared.guarded.clone(),))?;
+    }
     modules::predeclare(ctx, &prepared.classes)?;
     let tail = match prepared.tail {
         Tail::Value => "value",
@@ -124,7 +127,7 @@ fn evaluate<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
 
 fn complete<'js>(ctx: &Ctx<'js>, completion: Completion) -> Result<()> {
     let (ok, value) = match completion.result {
-        Ok(json) => match ctx.json_parse(json) {
+        Ok(text) => match json::parse(ctx, text) {
             Ok(value) => (true, value),
             // Too deep or too large for what memory is left: the call's error.
             Err(_) => (false, ctx.catch()),

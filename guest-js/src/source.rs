@@ -13,7 +13,7 @@
 mod top_level;
 
 use crate::edits::{Edits, Shifts};
-use crate::erase;
+use crate::erase::{self, Found};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::Program;
 use oxc_parser::{ParseOptions, Parser};
@@ -32,6 +32,8 @@ pub(crate) struct Prepared {
     pub(crate) imports: Vec<Import>,
     /// Classes to be declared before the program starts.
     pub(crate) classes: Vec<String>,
+    /// Names that could be read before the program declares them.
+    pub(crate) guarded: Vec<String>,
     pub(crate) tail: Tail,
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct Import {
     pub(crate) names: Vec<ImportName>,
     /// Nothing of it is used but, perhaps, types: failing to load it is fine.
     pub(crate) optional: bool,
+    /// What the file is read as: `with { type: "json" }`.
+    pub(crate) kind: Option<String>,
     /// The place of the declaration: line and column, from 1.
     pub(crate) line: u32,
     pub(crate) column: u32,
@@ -94,14 +98,14 @@ pub(crate) fn program(source: &str, typescript: bool) -> Result<Prepared, Syntax
     let allocator = Allocator::default();
     let first = parse(&allocator, source, typescript || fenced_typescript);
     match first {
-        Ok(program) => Ok(script(source, &program)),
+        Ok((program, _)) => script(source, &program),
         Err(error) if typescript => Err(error),
         Err(error) => {
             // JavaScript with types in it is common; anything else that the
             // parser refuses is left to the engine, whose word counts.
             let again = Allocator::default();
             match parse(&again, source, true) {
-                Ok(program) => Ok(script(source, &program)),
+                Ok((program, _)) => script(source, &program),
                 Err(_) if needs_rewriting(source) => Err(error),
                 Err(_) => Ok(Prepared {
                     code: source.to_owned(),
@@ -112,17 +116,88 @@ pub(crate) fn program(source: &str, typescript: bool) -> Result<Prepared, Syntax
     }
 }
 
-/// Prepares a file that a program imports.
-pub(crate) fn module(source: &str, typescript: bool) -> Result<(String, Shifts), SyntaxError> {
-    if !typescript {
-        return Ok((source.to_owned(), Shifts::default()));
-    }
-    check_depth(source)?;
-    let allocator = Allocator::default();
-    let program = parse(&allocator, source, true)?;
+/// A file that a program imports, ready to run.
+pub(crate) struct File {
+    pub(crate) code: String,
+    pub(crate) shifts: Shifts,
+    /// It is CommonJS, and the code is a function of what Node gives it.
+    pub(crate) common: bool,
+}
+
+/// What a file without `import` and `export` contains if it is CommonJS.
+const COMMON: [&str; 6] = [
+    "module.exports",
+    "exports.",
+    "exports[",
+    "exports,",
+    "require(",
+    "__esModule",
+];
+
+/// Prepares a file. As in Node, its ending says what it is; and where that
+/// leaves it open, its text.
+pub(crate) fn file(source: &str, path: &str) -> Result<File, SyntaxError> {
+    let ends = |endings: &[&str]| endings.iter().any(|ending| path.ends_with(ending));
+    let typescript = ends(&[".ts", ".mts", ".cts", ".tsx"]);
+    // What the engine does not know and this compiler does, or refuses better.
+    let unknown = ends(&[".jsx"]) || source.contains('@') || source.contains("accessor ");
+    let certain = ends(&[".cjs", ".cts"]);
+    let could_be =
+        certain || (!ends(&[".mjs", ".mts"]) && COMMON.iter().any(|word| source.contains(word)));
     let mut edits = Edits::new(source);
-    erase::erase(&program, &mut edits, true);
-    Ok(edits.apply())
+    let mut common = could_be;
+    if typescript || could_be || unknown {
+        let depth = check_depth(source);
+        if typescript {
+            depth?;
+        } else if depth.is_err() {
+            // A large library with brackets in its texts: the engine will see.
+            return Ok(finished(edits, could_be));
+        }
+        let allocator = Allocator::default();
+        let source_type = match (typescript, ends(&[".tsx", ".jsx"])) {
+            (true, true) => SourceType::tsx(),
+            (true, false) => SourceType::ts(),
+            (false, true) => SourceType::jsx(),
+            (false, false) => SourceType::mjs(),
+        };
+        match parse_as(&allocator, source, source_type) {
+            Ok((program, is_module)) => {
+                common = could_be && (certain || !is_module);
+                if typescript || unknown {
+                    check(source, &erase::erase(&program, &mut edits, true))?;
+                }
+            }
+            Err(error) if typescript => return Err(error),
+            // Sloppy code that is no module, or the engine's to refuse.
+            Err(_) => {}
+        }
+    }
+    if common && source.starts_with("#!") {
+        let line = source.find('\n').unwrap_or(source.len());
+        edits.blank(0, line as u32);
+    }
+    Ok(finished(edits, common))
+}
+
+fn finished(mut edits: Edits<'_>, common: bool) -> File {
+    if common {
+        edits.insert(
+            0,
+            "(function (exports, require, module, __filename, __dirname) {",
+        );
+        edits.insert(edits.source().len() as u32, "\n})");
+    }
+    let (code, shifts) = if edits.is_empty() {
+        (edits.source().to_owned(), Shifts::default())
+    } else {
+        edits.apply()
+    };
+    File {
+        code,
+        shifts,
+        common,
+    }
 }
 
 /// Whether a program is certainly fine as it is. Words that only look like
@@ -188,16 +263,25 @@ fn check_depth(source: &str) -> Result<(), SyntaxError> {
     Ok(())
 }
 
+/// Parses a text. Also says whether it has the syntax of a module.
 fn parse<'a>(
     allocator: &'a Allocator,
     source: &'a str,
     typescript: bool,
-) -> Result<Program<'a>, SyntaxError> {
+) -> Result<(Program<'a>, bool), SyntaxError> {
     let source_type = if typescript {
         SourceType::ts()
     } else {
         SourceType::mjs()
     };
+    parse_as(allocator, source, source_type)
+}
+
+fn parse_as<'a>(
+    allocator: &'a Allocator,
+    source: &'a str,
+    source_type: SourceType,
+) -> Result<(Program<'a>, bool), SyntaxError> {
     let options = ParseOptions {
         allow_return_outside_function: true,
         enable_ident_hashes: false,
@@ -207,7 +291,7 @@ fn parse<'a>(
         .with_options(options)
         .parse();
     let Some(diagnostic) = parsed.diagnostics.errors().next() else {
-        return Ok(parsed.program);
+        return Ok((parsed.program, parsed.module_record.has_module_syntax));
     };
     let at = diagnostic.labels.first().map_or(0, |label| label.offset());
     let (line, column) = line_and_column(source, at as usize);
@@ -223,21 +307,23 @@ fn parse<'a>(
 }
 
 /// Rewrites a parsed program into a script.
-fn script(source: &str, program: &Program<'_>) -> Prepared {
+fn script(source: &str, program: &Program<'_>) -> Result<Prepared, SyntaxError> {
     let mut edits = Edits::new(source);
     let mut prepared = Prepared::default();
     if let Some(hashbang) = &program.hashbang {
         edits.blank(hashbang.span.start, hashbang.span.end);
     }
     let found = erase::erase(program, &mut edits, false);
+    check(source, &found)?;
 
-    let mut top = TopLevel::new(&mut edits, program.directives.is_empty());
+    let mut top = TopLevel::new(&mut edits, &found, program.directives.is_empty());
     for statement in &program.body {
         top.statement(statement);
     }
     let TopLevel {
         mut imports,
         classes,
+        guarded,
         names,
         functions,
         only_declares,
@@ -268,7 +354,7 @@ fn script(source: &str, program: &Program<'_>) -> Prepared {
             .iter()
             .chain(&functions)
             .filter(|name| name.as_str() != "undefined")
-            .cloned()
+            .map(|name| format!("get {name}(){{return {name}}}"))
             .collect::<Vec<_>>()
             .join(",");
         let start = program
@@ -291,8 +377,22 @@ fn script(source: &str, program: &Program<'_>) -> Prepared {
     prepared.shifts = shifts;
     prepared.imports = imports;
     prepared.classes = classes;
+    prepared.guarded = guarded;
     prepared.tail = tail;
-    prepared
+    Ok(prepared)
+}
+
+/// Refuses what neither the engine nor this compiler knows.
+fn check(source: &str, found: &Found<'_>) -> Result<(), SyntaxError> {
+    let Some((at, why)) = found.refused() else {
+        return Ok(());
+    };
+    let (line, column) = line_and_column(source, at as usize);
+    Err(SyntaxError {
+        message: why.to_owned(),
+        line,
+        column,
+    })
 }
 
 /// Line and column of a byte, both from 1, columns in characters.

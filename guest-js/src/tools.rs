@@ -8,6 +8,7 @@ use crate::bindings::wasm_coordinator::sandbox::tools::{self, Detail};
 use crate::bindings::wasm_coordinator::sandbox::types::{
     AnswerForm, CallError, CallErrorKind, Language,
 };
+use crate::json;
 use crate::text::{Nullable, Text};
 use rquickjs::{Array, Ctx, Function, IntoJs, Object, Result, Value};
 
@@ -27,9 +28,18 @@ pub(crate) fn define<'js>(ctx: &Ctx<'js>, native: &Object<'js>) -> Result<()> {
 }
 
 /// The id of the call, or an object that says why there is none.
-fn start_call<'js>(ctx: Ctx<'js>, name: Text, arguments: Nullable) -> Result<Value<'js>> {
+fn start_call<'js>(
+    ctx: Ctx<'js>,
+    name: Text,
+    arguments: Nullable,
+    whole: bool,
+) -> Result<Value<'js>> {
     let arguments = arguments.0.as_deref().unwrap_or("{}");
-    match tools::start_call(&name.0, arguments, AnswerForm::Value) {
+    let form = match whole {
+        true => AnswerForm::Whole,
+        false => AnswerForm::Value,
+    };
+    match tools::start_call(&name.0, arguments, form) {
         Ok(id) => id.into_js(&ctx),
         Err(error) => call_error(&ctx, &error),
     }
@@ -57,6 +67,17 @@ pub(crate) fn call_error<'js>(ctx: &Ctx<'js>, error: &CallError) -> Result<Value
     object.set("server", error.server.as_str())?;
     object.set("tool", error.tool.as_str())?;
     object.set("message", error.message.as_str())?;
+    if let Some(code) = error.code {
+        object.set("code", code as f64)?;
+    }
+    if let Some(data) = &error.data {
+        // A server's word about an error is no reason for another one.
+        let data = json::parse(ctx, data.clone()).or_else(|_| {
+            ctx.catch();
+            data.as_str().into_js(ctx)
+        })?;
+        object.set("data", data)?;
+    }
     Ok(object.into_value())
 }
 

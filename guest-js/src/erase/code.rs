@@ -147,6 +147,48 @@ impl<'a> Eraser<'_, '_, 'a> {
         }
     }
 
+    /// `accessor x = 1` becomes `#x_accessor = 1; get x(){...} set x(v){...}`.
+    pub(super) fn write_accessor(&mut self, it: &AccessorProperty<'a>) {
+        self.visit_decorators(&it.decorators);
+        let key = it.key.span();
+        let name = self.text(key.start, key.end).to_owned();
+        if it.computed {
+            self.refuse(
+                key.start,
+                "an `accessor` with a computed name is not compiled in this sandbox: write a getter and a setter",
+            );
+            return;
+        }
+        let plain = name.trim_start_matches('#');
+        let kept = match plain
+            .chars()
+            .all(|c| c.is_alphanumeric() || c == '_' || c == '$')
+        {
+            true => format!("#accessor_{plain}"),
+            false => format!("#accessor_{}", key.start),
+        };
+        let modifier = if it.r#static { "static " } else { "" };
+        let start = Self::end_of_decorators(&it.decorators, it.span.start);
+        self.write(start, key.end, format!("{modifier}{kept}"));
+        if let Some(annotation) = &it.type_annotation {
+            if it.definite {
+                self.blank_mark(key.end, annotation.span.start, '!');
+            }
+            self.visit_ts_type_annotation(annotation);
+        }
+        if let Some(value) = &it.value {
+            self.functions += 1;
+            self.visit_expression(value);
+            self.functions -= 1;
+        }
+        self.edits.insert(
+            it.span.end,
+            format!(
+                ";{modifier}get {name}(){{return this.{kept}}}{modifier}set {name}($value){{this.{kept}=$value}}"
+            ),
+        );
+    }
+
     /// `constructor(private x)` gets `this.x=x;` where its body begins, or
     /// behind the call of `super`.
     pub(super) fn parameter_properties(&mut self, constructor: &Function<'a>) {

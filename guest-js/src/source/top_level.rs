@@ -3,7 +3,7 @@
 
 use super::{Import, ImportName, Tail, line_and_column};
 use crate::edits::Edits;
-use crate::erase;
+use crate::erase::{self, Found};
 use oxc_ast::ast::{
     Class, Declaration, ExportDefaultDeclarationKind, Expression, ImportDeclaration,
     ImportDeclarationSpecifier, Statement, VariableDeclarationKind,
@@ -13,9 +13,14 @@ use oxc_span::GetSpan;
 /// Rewrites the top level, statement by statement.
 pub(super) struct TopLevel<'e, 's> {
     edits: &'e mut Edits<'s>,
+    found: &'e Found<'e>,
+    /// The program becomes a function, whose declarations can stay as they are.
+    wrapped: bool,
     pub(super) imports: Vec<Import>,
     pub(super) classes: Vec<String>,
-    /// Variables.
+    /// Names that could be read before their declaration.
+    pub(super) guarded: Vec<String>,
+    /// Variables and classes.
     pub(super) names: Vec<String>,
     pub(super) functions: Vec<String>,
     /// Nothing was seen so far but imports and declarations.
@@ -26,11 +31,14 @@ pub(super) struct TopLevel<'e, 's> {
 }
 
 impl<'e, 's> TopLevel<'e, 's> {
-    pub(super) fn new(edits: &'e mut Edits<'s>, only_declares: bool) -> Self {
+    pub(super) fn new(edits: &'e mut Edits<'s>, found: &'e Found<'e>, only_declares: bool) -> Self {
         TopLevel {
             edits,
+            found,
+            wrapped: found.returns,
             imports: Vec::new(),
             classes: Vec::new(),
+            guarded: Vec::new(),
             names: Vec::new(),
             functions: Vec::new(),
             only_declares,
@@ -92,14 +100,24 @@ impl<'e, 's> TopLevel<'e, 's> {
         match declaration {
             Declaration::VariableDeclaration(variables) => {
                 let start = variables.span.start;
-                match variables.kind {
-                    VariableDeclarationKind::Const => self.edits.replace(start, start + 5, "var  "),
-                    VariableDeclarationKind::Let => self.edits.replace(start, start + 3, "var"),
-                    _ => {}
-                }
+                let lexical = match variables.kind {
+                    _ if self.wrapped => false,
+                    VariableDeclarationKind::Const => {
+                        self.edits.replace(start, start + 5, "var  ");
+                        true
+                    }
+                    VariableDeclarationKind::Let => {
+                        self.edits.replace(start, start + 3, "var");
+                        true
+                    }
+                    _ => false,
+                };
                 for declarator in &variables.declarations {
                     for name in declarator.id.get_binding_identifiers() {
                         self.names.push(name.name.to_string());
+                        if lexical {
+                            self.guard(&name.name, declarator.span.end);
+                        }
                     }
                 }
             }
@@ -110,7 +128,7 @@ impl<'e, 's> TopLevel<'e, 's> {
             }
             Declaration::ClassDeclaration(class) => {
                 if let Some(name) = &class.id {
-                    self.class(class, name.span.end, &name.name);
+                    self.class(class, &name.name);
                 }
             }
             Declaration::TSEnumDeclaration(declaration) => {
@@ -123,22 +141,27 @@ impl<'e, 's> TopLevel<'e, 's> {
         }
     }
 
-    /// `class A` becomes `A=class`, of the same length: an assignment can be
-    /// made again by a later program, a declaration cannot.
-    fn class(&mut self, class: &Class<'_>, name_end: u32, name: &str) {
+    /// `class A` becomes `A=class A`: an assignment can be made again by a
+    /// later program, a declaration cannot. The inner name is what static
+    /// initialisers and the like find, as in a declaration.
+    fn class(&mut self, class: &Class<'_>, name: &str) {
+        self.names.push(name.to_owned());
+        if self.wrapped {
+            return;
+        }
         let start = erase::class_keyword(self.edits.source(), class);
-        let old = &self.edits.source()[start as usize..name_end as usize];
-        let mut text = format!("{name}=class");
-        let missing = old.chars().count().saturating_sub(text.chars().count());
-        let breaks: String = old.chars().filter(|&c| c == '\n').collect();
-        text.extend(std::iter::repeat_n(
-            ' ',
-            missing - breaks.len().min(missing),
-        ));
-        text.push_str(&breaks);
-        self.edits.replace(start, name_end, text);
+        self.edits.insert(start, format!("{name}="));
         self.edits.insert(class.span.end, ";");
+        self.guard(name, class.span.end);
         self.classes.push(name.to_owned());
+    }
+
+    /// Keeps a name from being read before its declaration, where something
+    /// could: what stands before it, or a function that is there from the start.
+    fn guard(&mut self, name: &str, declared: u32) {
+        if self.found.uses_before(name, declared) && !self.guarded.iter().any(|each| each == name) {
+            self.guarded.push(name.to_owned());
+        }
     }
 
     fn export_default(&mut self, start: u32, exported: &ExportDefaultDeclarationKind<'_>) {
@@ -163,7 +186,7 @@ impl<'e, 's> TopLevel<'e, 's> {
             ExportDefaultDeclarationKind::ClassDeclaration(class) => {
                 if let Some(name) = &class.id {
                     self.edits.blank(start, inner.start);
-                    self.class(class, name.span.end, &name.name);
+                    self.class(class, &name.name);
                 } else {
                     self.edits.blank(start, inner.start - 1);
                     self.edits.replace(inner.start - 1, inner.start, "(");
@@ -194,6 +217,7 @@ impl<'e, 's> TopLevel<'e, 's> {
             namespace: None,
             names: Vec::new(),
             optional: false,
+            kind: kind_of(import),
             line,
             column,
         };
@@ -218,6 +242,23 @@ impl<'e, 's> TopLevel<'e, 's> {
                 }
             }
         }
+        let only_types = import
+            .specifiers
+            .as_ref()
+            .is_some_and(|specifiers| !specifiers.is_empty());
+        if only_types && made.names.is_empty() && made.namespace.is_none() {
+            return;
+        }
         self.imports.push(made);
     }
+}
+
+/// The type in the attributes of an import.
+fn kind_of(import: &ImportDeclaration<'_>) -> Option<String> {
+    let clause = import.with_clause.as_ref()?;
+    let entry = clause
+        .with_entries
+        .iter()
+        .find(|entry| entry.key.as_arena_str() == "type")?;
+    Some(entry.value.value.to_string())
 }
