@@ -248,7 +248,7 @@ mod tests {
         });
         let mut refused = false;
         for bytes in writes {
-            refused = console.write(Stream::Stdout, bytes).is_err();
+            refused = console.print(Stream::Stdout, bytes).is_err();
         }
         assert!(refused);
         console.take().stdout
