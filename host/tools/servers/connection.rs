@@ -40,7 +40,7 @@ use super::{
     question::{self, Input, MAX_ROUNDS, Required},
     request::Request,
     spec::{PassThrough, Stdio},
-    stdio::{Signals, StdioTransport},
+    stdio::{CLOSED_STDIN, Signals, StdioTransport},
 };
 
 /// A server that says that its tools changed is asked again at once, because
@@ -177,7 +177,12 @@ impl Connection {
             Err(error) => {
                 let given_up = lock(&signals.given_up).take();
                 let ended = process.ended_by_now().await;
-                Err(StartError::Handshake(Box::new(error), given_up.or(ended)))
+                // Who ended closed its standard input too, and its end says more.
+                let why = match given_up {
+                    Some(why) if why == CLOSED_STDIN => ended.or(Some(why)),
+                    why => why.or(ended),
+                };
+                Err(StartError::Handshake(Box::new(error), why))
             }
         }
     }

@@ -48,6 +48,10 @@ use super::{
 /// reads nothing for so long is broken.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Why a server was given up that reads no more. One that ended reads no more
+/// either.
+pub(super) const CLOSED_STDIN: &str = "it closed its standard input";
+
 /// How long the answer to the probe is waited for. Servers that know it answer
 /// as soon as they run, and late answers still count.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -484,7 +488,7 @@ impl Writer {
         let result = match tokio::time::timeout(WRITE_TIMEOUT, written).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => {
-                signals.give_up("it closed its standard input");
+                signals.give_up(CLOSED_STDIN);
                 Err(error)
             }
             Err(_) => {
