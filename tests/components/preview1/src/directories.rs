@@ -1,8 +1,8 @@
 //! Reading directories.
 
-use super::{Directory, Tried, close, done, fails, open, open_directory, same};
+use super::{Directory, Named, Tried, close, done, fails, open, open_directory, same};
 
-pub const ALL: &[(&str, fn(Directory) -> Tried)] = &[
+pub const ALL: &[Named] = &[
     ("readdir", readdir),
     ("readdir-in-pieces", in_pieces),
     ("readdir-while-removing", while_removing),

@@ -1,8 +1,8 @@
 //! Reading, writing, positions, sizes, times and flags of files.
 
-use super::{ALL_RIGHTS, Directory, Tried, close, done, fails, open, read, same, write};
+use super::{ALL_RIGHTS, Directory, Named, Tried, close, done, fails, open, read, same, write};
 
-pub const ALL: &[(&str, fn(Directory) -> Tried)] = &[
+pub const ALL: &[Named] = &[
     ("write-and-read", write_and_read),
     ("standard-library", standard_library),
     ("seek-and-tell", seek_and_tell),

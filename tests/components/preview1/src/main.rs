@@ -17,6 +17,9 @@ pub type Tried = Result<(), String>;
 /// Descriptor of a preopened directory.
 pub type Directory = wasi::Fd;
 
+/// One thing to try, by its name.
+pub type Named = (&'static str, fn(Directory) -> Tried);
+
 /// Fails unless the two are equal.
 pub fn same<T: PartialEq + Debug>(found: T, expected: T) -> Tried {
     if found == expected {

@@ -1,8 +1,8 @@
 //! Paths, opening, renaming, removing, links.
 
-use super::{Directory, Tried, close, done, fails, open, open_directory, same, write};
+use super::{Directory, Named, Tried, close, done, fails, open, open_directory, same, write};
 
-pub const ALL: &[(&str, fn(Directory) -> Tried)] = &[
+pub const ALL: &[Named] = &[
     ("create-and-exclusive", create_and_exclusive),
     ("missing", missing),
     ("open-directory", opens_directory),

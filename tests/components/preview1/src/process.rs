@@ -1,8 +1,8 @@
 //! Arguments, environment, clocks, random numbers, streams, the end.
 
-use super::{Directory, Tried, close, done, fails, open, preopens, read, same, write};
+use super::{Directory, Named, Tried, close, done, fails, open, preopens, read, same, write};
 
-pub const ALL: &[(&str, fn(Directory) -> Tried)] = &[
+pub const ALL: &[Named] = &[
     ("args", args),
     ("environ", environ),
     ("clocks", clocks),
