@@ -12,6 +12,9 @@ use rquickjs::{Ctx, Result, Value};
 /// Integers with fewer digits are exact as doubles.
 const EXACT_DIGITS: usize = 15;
 
+/// Numbers with more digits are written with an exponent.
+const PLAIN_DIGITS: usize = 21;
+
 /// Makes a value of JSON text.
 pub(crate) fn parse<'js>(ctx: &Ctx<'js>, text: String) -> Result<Value<'js>> {
     let special = special_numbers(&text);
@@ -30,7 +33,8 @@ pub(crate) fn parse<'js>(ctx: &Ctx<'js>, text: String) -> Result<Value<'js>> {
     engine::call_internal(ctx, "unmark", (marked, mark))
 }
 
-/// The places of the numbers that a double is not, or that JSON has not.
+/// The places of the numbers that would be written with other digits than they
+/// were read with, or that JSON has not.
 fn special_numbers(text: &str) -> Vec<(usize, usize)> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
@@ -78,7 +82,8 @@ fn is_special(token: &str) -> bool {
         && digits.bytes().all(|byte| byte.is_ascii_digit())
         && digits
             .parse::<f64>()
-            .is_ok_and(|number| format!("{number:.0}") != digits)
+            // The digits that the engine would write for it.
+            .is_ok_and(|number| digits.len() > PLAIN_DIGITS || number.to_string() != digits)
 }
 
 /// 128 bits of the host's randomness.

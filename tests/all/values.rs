@@ -201,9 +201,10 @@ fn normal(json: &Json<'_>) -> String {
             Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => (*text).to_owned(),
             Err(_) => {
                 let number: f64 = text.parse().unwrap();
-                // A double that is whole may be written as an integer.
+                // A double that is whole may be written as an integer: with the
+                // fewest digits that mean it, as JavaScript does.
                 if number.fract() == 0.0 {
-                    format!("{number:.0}")
+                    format!("{number}")
                 } else {
                     format!("{number:e}")
                 }
