@@ -5,9 +5,11 @@
     reason = "they are those of the functions in preview 1"
 )]
 
+use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 
 use crate::descriptors::{OpenFile, Opened};
+use crate::files::Descriptor;
 use crate::files::types::{
     DescriptorFlags, DescriptorType, HostDescriptor as _, NewTimestamp, OpenFlags, PathFlags,
 };
@@ -23,6 +25,18 @@ use super::{Done, ask, directory, file_rights};
 /// There are no links that could be followed.
 fn no_links() -> PathFlags {
     PathFlags::empty()
+}
+
+/// A path in memory, and the directory that it begins in.
+fn located(
+    memory: &Memory<'_>,
+    state: &mut State,
+    fd: u32,
+    path: u32,
+    length: u32,
+) -> Done<(Resource<Descriptor>, String)> {
+    let path = memory.path(path, length)?;
+    Ok((directory(state, fd)?.descriptor(), path))
 }
 
 /// The times that a module sets, from the bits that say which.
@@ -53,8 +67,7 @@ pub(super) fn create_directory(
     path: u32,
     length: u32,
 ) -> Done {
-    let path = memory.path(path, length)?;
-    let directory = directory(state, fd)?.descriptor();
+    let (directory, path) = located(memory, state, fd, path, length)?;
     ask(state, |files| files.create_directory_at(directory, path))
 }
 
@@ -105,10 +118,8 @@ pub(super) fn link(
     new_path: u32,
     new_length: u32,
 ) -> Done {
-    let old = memory.path(path, length)?;
-    let new = memory.path(new_path, new_length)?;
-    let from = directory(state, fd)?.descriptor();
-    let to = directory(state, new_fd)?.descriptor();
+    let (from, old) = located(memory, state, fd, path, length)?;
+    let (to, new) = located(memory, state, new_fd, new_path, new_length)?;
     ask(state, |files| files.link_at(from, no_links(), old, to, new))
 }
 
@@ -145,7 +156,7 @@ pub(super) fn open(
     let opened = ask(state, |files| {
         files.open_at(base, no_links(), path, how, flags)
     })?;
-    let borrowed = wasmtime::component::Resource::new_borrow(opened.rep());
+    let borrowed = Resource::new_borrow(opened.rep());
     let kind = ask(state, |files| files.get_type(borrowed))?;
     let mut open = OpenFile::new(opened, kind == DescriptorType::Directory);
     open.flags = mode;
@@ -167,8 +178,7 @@ pub(super) fn readlink(
     _room: u32,
     _out: u32,
 ) -> Done {
-    let path = memory.path(path, length)?;
-    let directory = directory(state, fd)?.descriptor();
+    let (directory, path) = located(memory, state, fd, path, length)?;
     ask(state, |files| files.readlink_at(directory, path)).map(drop)
 }
 
@@ -179,8 +189,7 @@ pub(super) fn remove_directory(
     path: u32,
     length: u32,
 ) -> Done {
-    let path = memory.path(path, length)?;
-    let directory = directory(state, fd)?.descriptor();
+    let (directory, path) = located(memory, state, fd, path, length)?;
     ask(state, |files| files.remove_directory_at(directory, path))
 }
 
@@ -194,10 +203,8 @@ pub(super) fn rename(
     new_path: u32,
     new_length: u32,
 ) -> Done {
-    let old = memory.path(path, length)?;
-    let new = memory.path(new_path, new_length)?;
-    let from = directory(state, fd)?.descriptor();
-    let to = directory(state, new_fd)?.descriptor();
+    let (from, old) = located(memory, state, fd, path, length)?;
+    let (to, new) = located(memory, state, new_fd, new_path, new_length)?;
     ask(state, |files| files.rename_at(from, old, to, new))
 }
 
@@ -223,7 +230,6 @@ pub(super) fn unlink_file(
     path: u32,
     length: u32,
 ) -> Done {
-    let path = memory.path(path, length)?;
-    let directory = directory(state, fd)?.descriptor();
+    let (directory, path) = located(memory, state, fd, path, length)?;
     ask(state, |files| files.unlink_file_at(directory, path))
 }
