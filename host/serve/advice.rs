@@ -20,9 +20,9 @@ pub(super) struct Failed<'a> {
 }
 
 impl Failed<'_> {
-    /// What would have helped, if there is anything to say. `servers` are those
-    /// that programs can use.
-    pub(super) fn advice(&self, servers: &[KnownServer]) -> Option<String> {
+    /// What would have helped, if there is anything to say. `servers` gives those
+    /// that programs can use; few failures need them.
+    pub(super) fn advice(&self, servers: impl FnOnce() -> Vec<KnownServer>) -> Option<String> {
         let is_python = self.language == Language::Python;
         let missing = self.missing_name();
         if (missing.is_some() || self.error.kind == "SyntaxError") && self.is_other_language() {
@@ -38,7 +38,9 @@ impl Failed<'_> {
         }
         // The language has an own hint for some names.
         let name = missing.filter(|_| !self.error.message.contains("\nhint: "))?;
-        let same = |tool: &String| folded(tool) == folded(name);
+        let servers = servers();
+        let wanted = folded(name);
+        let same = |tool: &String| folded(tool) == wanted;
         let owner = servers.iter().find_map(|server| {
             let tool = server.tools.iter().flatten().find(|tool| same(tool))?;
             Some((&server.identifier, tool))
@@ -171,7 +173,7 @@ mod tests {
             has_session: false,
             error: &error,
         };
-        failed.advice(&[])
+        failed.advice(Vec::new)
     }
 
     #[test]

@@ -17,9 +17,7 @@ use super::{
     Service,
     client::{log_level::LogThreshold, request::ClientRequest},
     http::{TraceId, caller_of},
-    tools::{
-        self, OfferedTool, Outcome, ToolCall, catalogue::MAX_TEXT, instructions::instructions,
-    },
+    tools::{Outcome, ToolCall, catalogue::MAX_TEXT, instructions::instructions},
 };
 use contract::text::{one_line, quoted};
 
@@ -27,7 +25,6 @@ use contract::text::{one_line, quoted};
 #[derive(Clone)]
 pub struct Handler {
     service: Arc<Service>,
-    tools: Arc<Vec<OfferedTool>>,
     /// What is said of the servers: the same for as long as the client is there.
     catalogue: Arc<OnceLock<Arc<str>>>,
     log_threshold: Arc<LogThreshold>,
@@ -38,7 +35,6 @@ pub struct Handler {
 impl Handler {
     pub(super) fn new(service: Arc<Service>, gone: CancellationToken) -> Self {
         Self {
-            tools: Arc::new(tools::offered(service.options.mode)),
             service,
             catalogue: Arc::default(),
             log_threshold: Arc::default(),
@@ -53,8 +49,8 @@ impl Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let service = &self.service;
         let caller = caller_of(&context.extensions);
-        let Some(tool) = self.tools.iter().find(|tool| tool.name == request.name) else {
-            let names: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
+        let Some(tool) = service.tools.iter().find(|tool| tool.name == request.name) else {
+            let names: Vec<_> = service.tools.iter().map(|tool| tool.name).collect();
             let (name, names) = (quoted(&request.name), names.join(", "));
             let message = format!("unknown tool {name}; there are {names}");
             return Err(ErrorData::invalid_params(message, None));
@@ -99,7 +95,7 @@ impl ServerHandler for Handler {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = self.tools.iter().map(|tool| {
+        let tools = self.service.tools.iter().map(|tool| {
             let mut definition = tool.definition.clone();
             if tool.has_catalogue {
                 let told = definition.description.unwrap_or_default();

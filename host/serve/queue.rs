@@ -5,32 +5,24 @@
 //! the queue can be filled by one caller: see [`super::shares`].
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use contract::caller::Caller;
 use tokio::sync::oneshot;
 
-use super::shares::{Share, Shares, share};
+use super::shares::{Share, Shares};
 
 /// Places for programs, and who waits for one.
 #[derive(Clone)]
 pub(super) struct RunQueue(Arc<Shared>);
 
 struct Shared {
-    max_running: usize,
+    running: Shares,
     waiting: Shares,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Default)]
-struct Inner {
-    running: usize,
-    /// Callers that run nothing are not kept.
-    by_caller: HashMap<Caller, usize>,
     /// The one that waits for longest first.
-    waiters: VecDeque<Waiter>,
+    waiters: Mutex<VecDeque<Waiter>>,
 }
 
 struct Waiter {
@@ -49,15 +41,16 @@ pub(super) struct Queued {
 pub(super) struct RunPlace {
     /// `None` for one that nobody got.
     queue: Option<RunQueue>,
-    caller: Caller,
+    /// Held until others are given it.
+    share: Option<Share>,
 }
 
 impl RunQueue {
     pub(super) fn new(max_running: usize, max_waiting: usize) -> Self {
         Self(Arc::new(Shared {
-            max_running: max_running.max(1),
+            running: Shares::new(max_running.max(1)),
             waiting: Shares::new(max_waiting),
-            inner: Mutex::default(),
+            waiters: Mutex::default(),
         }))
     }
 
@@ -73,7 +66,7 @@ impl RunQueue {
 
     /// How many programs wait, and how many run.
     pub(super) fn counts(&self) -> (usize, usize) {
-        (self.0.waiting.in_use(), self.inner().running)
+        (self.0.waiting.in_use(), self.0.running.in_use())
     }
 
     /// How many programs of a caller wait.
@@ -81,26 +74,31 @@ impl RunQueue {
         self.0.waiting.held_by(caller)
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiters(&self) -> MutexGuard<'_, VecDeque<Waiter>> {
+        let waiters = self.0.waiters.lock();
+        waiters.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives places that are free to those that wait.
-    fn dispatch(&self, inner: &mut Inner) {
-        while let Some(next) = inner.next(self.0.max_running) {
-            let Some(Waiter { caller, place }) = inner.waiters.remove(next) else {
-                return;
-            };
-            inner.begin(caller);
+    fn dispatch(&self, waiters: &mut VecDeque<Waiter>) {
+        // Whoever is gone may have come again already: kept until a place is
+        // free, they would be without number.
+        waiters.retain(|waiter| !waiter.place.is_closed());
+        let running = &self.0.running;
+        // If the one that runs least has no share of what is free, nobody has.
+        while let Some(next) =
+            (0..waiters.len()).min_by_key(|&at| running.held_by(waiters[at].caller))
+            && let Some(share) = running.take(waiters[next].caller, 1)
+            && let Some(Waiter { place, .. }) = waiters.remove(next)
+        {
             let given = RunPlace {
                 queue: Some(self.clone()),
-                caller,
+                share: Some(share),
             };
             if let Err(mut nobody) = place.send(given) {
-                // Whoever waited is gone. The lock is held: nothing to do at
-                // its end.
+                // Whoever waited is gone just now. The waiters are locked:
+                // nothing to do for them at its end.
                 nobody.queue = None;
-                inner.end(caller);
             }
         }
     }
@@ -111,10 +109,10 @@ impl Queued {
     pub(super) async fn enter(self) -> RunPlace {
         let (place, given) = oneshot::channel();
         {
-            let mut inner = self.queue.inner();
+            let mut waiters = self.queue.waiters();
             let caller = self.caller;
-            inner.waiters.push_back(Waiter { caller, place });
-            self.queue.dispatch(&mut inner);
+            waiters.push_back(Waiter { caller, place });
+            self.queue.dispatch(&mut waiters);
         }
         match given.await {
             Ok(place) => place,
@@ -124,44 +122,11 @@ impl Queued {
     }
 }
 
-impl Inner {
-    /// Who is next, by its place among those that wait.
-    fn next(&self, max_running: usize) -> Option<usize> {
-        let free = max_running.saturating_sub(self.running);
-        let running = |caller: Caller| self.by_caller.get(&caller).copied().unwrap_or_default();
-        let mut best: Option<(usize, usize)> = None;
-        for (place, waiter) in self.waiters.iter().enumerate() {
-            let held = running(waiter.caller);
-            let is_better = best.is_none_or(|(least, _)| held < least);
-            if is_better && share(waiter.caller, held, free) > 0 {
-                best = Some((held, place));
-            }
-        }
-        best.map(|(_, place)| place)
-    }
-
-    fn begin(&mut self, caller: Caller) {
-        self.running += 1;
-        *self.by_caller.entry(caller).or_default() += 1;
-    }
-
-    fn end(&mut self, caller: Caller) {
-        self.running -= 1;
-        if let Some(running) = self.by_caller.get_mut(&caller) {
-            *running -= 1;
-            if *running == 0 {
-                self.by_caller.remove(&caller);
-            }
-        }
-    }
-}
-
 impl Drop for RunPlace {
     fn drop(&mut self) {
         if let Some(queue) = self.queue.take() {
-            let mut inner = queue.inner();
-            inner.end(self.caller);
-            queue.dispatch(&mut inner);
+            drop(self.share.take());
+            queue.dispatch(&mut queue.waiters());
         }
     }
 }
@@ -206,7 +171,9 @@ mod tests {
             drop(place.await.unwrap());
         }
         assert_eq!(queue.counts(), (0, 0));
-        assert!(queue.inner().by_caller.is_empty());
+        for caller in [ANNA, BEN] {
+            assert_eq!(queue.0.running.held_by(caller), 0);
+        }
     }
 
     #[tokio::test]
@@ -219,6 +186,21 @@ mod tests {
         drop(first);
         drop(last.await.unwrap());
         assert_eq!(queue.counts(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn those_who_give_up_are_not_kept_until_a_place_is_free() {
+        let queue = RunQueue::new(1, 4);
+        let first = ask(&queue, ANNA).await.await.unwrap();
+        for _ in 0..1_000 {
+            let gone = ask(&queue, ANNA).await;
+            gone.abort();
+            assert!(gone.await.is_err());
+        }
+        assert!(queue.waiters().len() <= 1);
+        drop(first);
+        let next = ask(&queue, BEN).await;
+        assert!(next.now_or_never().is_some());
     }
 
     #[tokio::test]

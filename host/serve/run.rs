@@ -191,8 +191,13 @@ impl Run {
         let (report, files, fitted) = if is_large {
             // A value takes many times the memory of its text: one at a time,
             // and not where others wait.
-            let _one = service.large_results.lock().await;
-            match tokio::task::spawn_blocking(fitting).await {
+            // Held by the work: it goes on if the client is gone.
+            let one = Arc::clone(&service.large_results).lock_owned().await;
+            let work = move || {
+                let _one = one;
+                fitting()
+            };
+            match tokio::task::spawn_blocking(work).await {
                 Ok(fitted) => fitted,
                 Err(_) => return failure("host_error", "the result could not be read"),
             }
@@ -303,9 +308,10 @@ impl Run {
             has_session: self.request.handle.is_some(),
             error,
         };
-        let options = &self.service.options;
-        let servers = self.service.toolbox.known_servers(&options.grants);
-        if let Some(advice) = failed.advice(&servers) {
+        let Service {
+            toolbox, options, ..
+        } = &*self.service;
+        if let Some(advice) = failed.advice(|| toolbox.known_servers(&options.grants)) {
             let hints = error.hint.take().into_iter();
             error.hint = Some(Hint::All(hints.chain([Hint::Advice(advice)]).collect()));
         }

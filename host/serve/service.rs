@@ -20,7 +20,7 @@ use super::{
     queue::RunQueue,
     sessions::{SessionSlot, Sessions},
     tokens,
-    tools::catalogue::catalogue,
+    tools::{OfferedTool, catalogue::catalogue, offered},
 };
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
@@ -39,8 +39,10 @@ pub struct Service {
     /// What all runs cost together, and those of each caller.
     totals: Mutex<(Totals, HashMap<Caller, Totals>)>,
     /// Held while a result is read that is larger than what a program may print.
-    pub(super) large_results: tokio::sync::Mutex<()>,
+    pub(super) large_results: Arc<tokio::sync::Mutex<()>>,
     pub(super) metrics: Metrics,
+    /// What clients are offered.
+    pub(super) tools: Vec<OfferedTool>,
     /// What was said of the servers last, and of which listings it was made.
     catalogue: Mutex<Option<(KnownVersions, Arc<str>)>>,
     /// Held while a guest is loaded for somebody who waits.
@@ -59,8 +61,9 @@ impl Service {
             queue: RunQueue::new(options.runs, options.waiting),
             counter: Arc::new(Counter::new()),
             totals: Mutex::default(),
-            large_results: tokio::sync::Mutex::default(),
+            large_results: Arc::default(),
             metrics: Metrics::new(toolbox.servers().into_iter().map(|server| server.name)),
+            tools: offered(options.mode),
             catalogue: Mutex::default(),
             preparing: Arc::default(),
             engine,
@@ -115,8 +118,7 @@ impl Service {
 
     /// The names of the servers of which something may be called.
     pub(super) fn usable_servers(&self) -> Vec<String> {
-        let known = self.toolbox.known_servers(&self.options.grants);
-        known.into_iter().map(|server| server.name).collect()
+        self.toolbox.usable_servers(&self.options.grants)
     }
 
     /// The servers and their tools in so many bytes, as far as they are known.

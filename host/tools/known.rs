@@ -19,14 +19,17 @@ pub struct KnownServer {
 }
 
 impl Toolbox {
+    /// The names of the servers of which something may be called. Starts
+    /// nothing.
+    pub fn usable_servers(&self, grants: &Grants) -> Vec<String> {
+        let used = self.used(grants);
+        used.map(|server| server.name().to_owned()).collect()
+    }
+
     /// The servers of which something may be called, with the names of their
     /// tools as they were last listed. Starts nothing.
     pub fn known_servers(&self, grants: &Grants) -> Vec<KnownServer> {
-        let used = self
-            .servers
-            .iter()
-            .filter(|server| server.could_be_used(grants));
-        let known = used.map(|server| KnownServer {
+        let known = self.used(grants).map(|server| KnownServer {
             name: server.name().to_owned(),
             identifier: server.identifier().to_owned(),
             tools: server.known_catalog().map(|catalog| {
@@ -48,6 +51,11 @@ impl Toolbox {
         let server = self.known_server(server)?;
         let catalog = server.known_catalog()?;
         server.signature(&catalog, tool, grants)
+    }
+
+    fn used(&self, grants: &Grants) -> impl Iterator<Item = &Server> {
+        let servers = self.servers.iter();
+        servers.filter(|server| server.could_be_used(grants))
     }
 
     fn known_server(&self, name: &str) -> Option<&Server> {

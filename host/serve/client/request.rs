@@ -5,15 +5,15 @@
 //! answers that input is required; the run is then suspended
 //! ([`SuspendedRuns`](super::suspended::SuspendedRuns)) until the request comes that brings the answer.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rmcp::{
     ErrorData, Peer, RoleServer,
     model::{
-        CallToolResponse, CallToolResult, ClientCapabilities, ClientResult, CreateMessageRequest,
-        ElicitRequest, InputRequest, InputRequests, InputRequiredResult, ListRootsRequest,
-        LoggingMessageNotificationParam, ProtocolVersion, ServerRequest,
+        CallToolResponse, ClientCapabilities, ClientResult, CreateMessageRequest, ElicitRequest,
+        InputRequest, InputRequests, InputRequiredResult, ListRootsRequest,
+        LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion, ServerRequest,
     },
     service::RequestContext,
 };
@@ -26,8 +26,8 @@ use super::{
     running::Running,
     suspended::SuspendedRun,
 };
-use crate::serve::{Caller, Service};
-use ::tools::{LogEntry, LogLevel, Progress, RequestKind};
+use crate::serve::{Caller, Service, tools::result::failure};
+use ::tools::{LogEntry, LogLevel, RequestKind};
 
 /// Log entries passed on for one request; a server must not flood a client.
 const MAX_ENTRIES: usize = 500;
@@ -89,9 +89,9 @@ impl<'a> ClientRequest<'a> {
                 },
                 Some(()) = asking.next() => {}
                 Some(event) = running.events.recv() => match event {
-                    Event::Progress(progress) => self.progress(progress).await,
+                    Event::Progress(progress) => self.tell(|reporter| reporter.report(progress)).await,
                     Event::Log(entry) => self.log(entry).await,
-                    Event::Preparing(elapsed) => self.preparing(elapsed).await,
+                    Event::Preparing(elapsed) => self.tell(|reporter| reporter.preparing(elapsed)).await,
                     Event::Question(question) => match self.request(&question) {
                         None => {
                             service.metrics.asked("unable");
@@ -162,9 +162,10 @@ impl<'a> ClientRequest<'a> {
         let timeout = service.options.ask_timeout;
         match service.suspended.suspend(self.caller, suspended, timeout) {
             Ok(token) => InputRequiredResult::new(Some(requests), Some(token)).into(),
-            Err(_stopped) => CallToolResult::error(vec![rmcp::model::ContentBlock::text(
+            Err(_stopped) => failure(
+                "busy",
                 "too many programs wait for answers of their users; answer those first",
-            )])
+            )
             .into(),
         }
     }
@@ -200,18 +201,12 @@ impl<'a> ClientRequest<'a> {
         }
     }
 
-    async fn progress(&mut self, progress: Progress) {
-        if let Some(reporter) = &mut self.progress
-            && let Some(params) = reporter.report(progress)
-        {
-            let _ = self.context.peer.notify_progress(params).await;
-        }
-    }
-
-    async fn preparing(&mut self, elapsed: Duration) {
-        if let Some(reporter) = &mut self.progress
-            && let Some(params) = reporter.preparing(elapsed)
-        {
+    /// Tells of progress, if the client wants to hear of it.
+    async fn tell(
+        &mut self,
+        step: impl FnOnce(&mut ProgressReporter) -> Option<ProgressNotificationParam>,
+    ) {
+        if let Some(params) = self.progress.as_mut().and_then(step) {
             let _ = self.context.peer.notify_progress(params).await;
         }
     }

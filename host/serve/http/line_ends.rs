@@ -8,8 +8,8 @@
 /// No head may contain it: parsers answer 400.
 const FORBIDDEN: u8 = 0;
 
-/// Bytes of a line that is remembered. Those that say where a body ends are
-/// shorter.
+/// Bytes of a line that is remembered. One that says where a body ends and is
+/// longer is refused: numbers may begin with any number of zeros.
 const MAX_LINE: usize = 256;
 
 /// Follows the bytes that a client sends.
@@ -64,11 +64,11 @@ impl LineEnds {
 
     fn head(&mut self, byte: &mut u8) {
         match *byte {
-            b'\n' if !self.after_cr => {
+            b'\n' if !self.after_cr || !self.line_ends() => {
                 *byte = FORBIDDEN;
                 self.part = Part::Rest;
             }
-            b'\n' => self.line_ends(),
+            b'\n' => {}
             b'\r' => {}
             other if self.line.len() < MAX_LINE => self.line.push(other),
             _ => {}
@@ -76,7 +76,8 @@ impl LineEnds {
         self.after_cr = *byte == b'\r';
     }
 
-    fn line_ends(&mut self) {
+    /// Whether the line may stand.
+    fn line_ends(&mut self) -> bool {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             // Empty lines may stand before a request.
@@ -88,19 +89,24 @@ impl LineEnds {
                     (false, length) => Part::Body(length),
                 };
             }
-            return;
+            return true;
         }
         self.has_lines = true;
+        let is_cut = line.len() == MAX_LINE;
         let line = String::from_utf8_lossy(&line);
         let Some((name, value)) = line.split_once(':') else {
-            return;
+            return true;
         };
         if name.eq_ignore_ascii_case("transfer-encoding") {
             self.is_chunked = true;
         } else if name.eq_ignore_ascii_case("content-length") {
+            if is_cut {
+                return false;
+            }
             // One that is none is refused by the parser.
             self.length = value.trim().parse().unwrap_or(0);
         }
+        true
     }
 }
 
@@ -114,6 +120,20 @@ mod tests {
         let mut bytes = bytes.to_vec();
         bytes.chunks_mut(piece).for_each(|piece| ends.check(piece));
         bytes
+    }
+
+    #[test]
+    fn a_length_that_is_not_read_to_its_end_is_refused() {
+        let request = |zeros: usize| {
+            let zeros = "0".repeat(zeros);
+            format!("POST / HTTP/1.1\r\nContent-Length: {zeros}2\r\n\r\na\nGET / HTTP/1.1\n\r\n")
+        };
+        for (zeros, forbidden_at) in [(0, "GET / HTTP/1.1"), (300, "2\r")] {
+            let request = request(zeros);
+            let at = request.rfind(forbidden_at).unwrap() + forbidden_at.len();
+            let checked = checked(request.as_bytes(), 7);
+            assert_eq!(checked.iter().position(|byte| *byte == FORBIDDEN), Some(at));
+        }
     }
 
     #[test]

@@ -93,7 +93,8 @@ fn fitted(
         .unwrap_or_default();
     if let Some(kind) = arguments.get(NO_OBJECT).and_then(Value::as_str) {
         return Err(BadArguments::new(format!(
-            "the arguments of `{tool}` are {kind}; they are a JSON object with {}",
+            "the arguments of `{tool}` are {}; they are a JSON object with {}",
+            one_line(kind, MAX_VALUE),
             and_list(&names(properties))
         )));
     }

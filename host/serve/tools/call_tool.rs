@@ -55,10 +55,9 @@ impl ServeTool for CallTool {
         json!({
             "type": "object",
             "properties": {
-                "status": { "type": "string", "enum": ["ok", "error", "limit", "denied", "unusable_answer"] },
+                "status": { "type": "string", "enum": ["ok", "error", "limit", "denied"] },
                 "result": {},
                 "error": { "type": "object" },
-                "tokens": { "type": "object" },
             },
             "required": ["status"],
         })
