@@ -1,9 +1,11 @@
 //! What would have given a program the file that it did not find: programs do
 //! not see the files of this machine, and many scripts expect some.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use wasm_coordinator::ErrorReport;
+
+use super::workspace::relative;
 
 /// What stands before the name of a file in the errors of each language.
 const NO_FILE: [&str; 2] = ["No such file or directory", "ENOENT"];
@@ -29,7 +31,6 @@ pub(crate) fn hint(error: &ErrorReport, folder: &Path) -> Option<String> {
     if name.starts_with("/servers") || name.starts_with("/skills") {
         return None;
     }
-    let name = name.strip_prefix("/workspace/").unwrap_or(name);
     Some(match beside(folder, name) {
         Some(found) => flag(&found),
         None => "programs see no files of this machine: \
@@ -38,14 +39,8 @@ pub(crate) fn hint(error: &ErrorReport, folder: &Path) -> Option<String> {
     })
 }
 
-fn flag(found: &Found) -> String {
-    let Found { source, name } = found;
-    let source = source.display().to_string();
-    let input = if source.rsplit('/').next() == Some(name) {
-        source
-    } else {
-        format!("{source}={name}")
-    };
+fn flag(found: &Path) -> String {
+    let input = found.display().to_string();
     let input = if input.contains(|c: char| !c.is_ascii_alphanumeric() && !"-_./=".contains(c)) {
         format!("'{input}'")
     } else {
@@ -56,18 +51,10 @@ fn flag(found: &Found) -> String {
     )
 }
 
-/// A file that the program meant.
-struct Found {
-    /// Its path for a flag.
-    source: std::path::PathBuf,
-    /// Its path in the workspace.
-    name: String,
-}
-
-/// A file in the folder of the script, or below it. Nothing is said of files
-/// elsewhere: the name is the program's.
-fn beside(folder: &Path, name: &str) -> Option<Found> {
-    let path = Path::new(name.strip_prefix("./").unwrap_or(name));
+/// A file in the folder of the script, or below it, as a path for a flag. Nothing
+/// is said of files elsewhere: the name is the program's.
+fn beside(folder: &Path, name: &str) -> Option<PathBuf> {
+    let path = Path::new(relative(name));
     let is_inside = path
         .components()
         .all(|component| matches!(component, Component::Normal(_)));
@@ -76,10 +63,7 @@ fn beside(folder: &Path, name: &str) -> Option<Found> {
         return None;
     }
     // A package, or a folder with data, is placed as a whole.
-    Some(Found {
-        source: folder.join(first),
-        name: first.as_os_str().to_str()?.to_owned(),
-    })
+    Some(folder.join(first))
 }
 
 /// The text in quotes that follows one of the phrases.

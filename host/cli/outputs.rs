@@ -63,7 +63,6 @@ pub(crate) enum Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         match Errno::from_io_error(&error) {
-            None if error.kind() == ErrorKind::AlreadyExists => Self::Rule("it is there already"),
             Some(Errno::EXIST) => Self::Rule("it is there already"),
             Some(Errno::LOOP | Errno::NOTDIR) => {
                 Self::Rule("a link or file stands in place of its directory")

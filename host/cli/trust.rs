@@ -82,7 +82,7 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
         commands(configuration)
     );
     let message = match is_agreed_at_terminal(&message) {
-        Some(true) => return agree(origin),
+        Some(true) => return remember(digest),
         Some(false) => format!("{} is not used: you did not agree", origin.display()),
         None => message,
     };
@@ -94,7 +94,11 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
 
 /// Remembers that this content may be used.
 pub(crate) fn agree(origin: &Path) -> Result<(), Failure> {
-    let digest = digest(origin).map_err(Failure::host)?;
+    remember(digest(origin).map_err(Failure::host)?)
+}
+
+/// What was shown is what is agreed to: the digest is from before the question.
+fn remember(digest: (String, String)) -> Result<(), Failure> {
     let mut known = known();
     known.retain(|line| line.1 != digest.1);
     known.push(digest);
@@ -131,16 +135,12 @@ fn commands(configuration: &Configuration) -> String {
 fn digest(origin: &Path) -> std::io::Result<(String, String)> {
     let path = fs::canonicalize(origin)?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&fs::read(&path)?);
-    // Of the two files that may give variables, the one that does.
-    let beside = path.with_file_name(".env");
-    let variables = if beside.exists() {
-        beside
-    } else {
-        PathBuf::from(".env")
-    };
+    hasher.update(&fs::read(origin)?);
+    // Of the two files that may give variables, the one that does: beside the
+    // configuration as it is named, also where that is a link.
+    let variables = fs::read(origin.with_file_name(".env")).or_else(|_| fs::read(".env"));
     hasher.update(&[0]);
-    hasher.update(&fs::read(variables).unwrap_or_default());
+    hasher.update(&variables.unwrap_or_default());
     let digest = hasher.finalize().to_hex().to_string();
     Ok((digest, path.to_string_lossy().into_owned()))
 }

@@ -175,6 +175,27 @@ fn no_command_starts_what_a_cloned_repository_declares() {
     assert!(!started.exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn the_variables_that_were_agreed_to_are_those_that_are_used() {
+    // A link, and beside what it leads to variables that are not read.
+    let place = Place::new().untrusted();
+    let config =
+        json!({ "mcpServers": { "mark": { "command": "sh", "args": ["-c", "${MARKING}"] } } });
+    place.write("elsewhere/mcp.json", config.to_string());
+    place.write("elsewhere/.env", "MARKING=true\n");
+    place.write(".env", "MARKING=true\n");
+    std::os::unix::fs::symlink("elsewhere/mcp.json", place.path().join("mcp.json")).unwrap();
+    place.run(&["trust"]).succeeds();
+    place.run(&["servers"]).fails_with(1);
+    place.write(".env", format!("MARKING='{MARKING}'\n"));
+    place.run(&["servers"]).fails_with(2);
+    assert!(!place.path().join("started").exists());
+    place.run(&["trust"]).succeeds();
+    place.run(&["servers"]).fails_with(1);
+    assert!(place.path().join("started").exists());
+}
+
 #[test]
 fn what_init_wrote_may_be_used() {
     let place = Place::new().untrusted();
