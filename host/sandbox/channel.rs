@@ -120,16 +120,17 @@ impl Coordinator {
             clock,
             asking: 0,
         });
-        self.arrived.clear();
-        self.refusals.clear();
-        self.in_flight = 0;
-        self.arguments.clear();
-        self.arguments_weight = 0;
+        self.forget();
     }
 
     /// Ends the connection of a run: calls still in flight are abandoned.
     pub(crate) fn disconnect(&mut self) {
         self.run = None;
+        self.forget();
+    }
+
+    /// Forgets the calls of a run.
+    fn forget(&mut self) {
         self.arrived.clear();
         self.refusals.clear();
         self.in_flight = 0;
@@ -148,9 +149,6 @@ impl Coordinator {
         arguments: String,
         form: AnswerForm,
     ) -> Result<CallId, CallError> {
-        if self.run.is_none() {
-            return Err(unavailable(&tool));
-        }
         let weight = weight(&arguments);
         if self.arguments_weight.saturating_add(weight) > MAX_ARGUMENTS_IN_FLIGHT {
             // Some may have ended since the program last looked.

@@ -13,6 +13,7 @@ use crate::engine::{Compiled, Engine, EngineVariant, Metering, NotCompiled};
 use crate::instance::Runnable;
 use crate::{linker, preview1, typed};
 use contract::clock::Clock;
+use contract::error::Error;
 use contract::hint::Hint;
 use contract::limits::{Limit, Limits};
 use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError};
@@ -63,7 +64,10 @@ fn invalid(message: String, hint: Option<&str>) -> RunError {
 
 /// Checks a core module and links it, before anything of it runs.
 pub(crate) fn load_module(variant: &EngineVariant, module: &Module) -> Result<Runnable, RunError> {
-    let linked = variant.modules.instantiate_pre(module);
+    let linker = variant
+        .modules()
+        .map_err(|error| RunError::Host(Error::host("linking a module", error)))?;
+    let linked = linker.instantiate_pre(module);
     let linked = linked.map_err(|error| match error.downcast_ref::<UnknownImportError>() {
         Some(unknown) => RunError::Refused(ComponentRefusal {
             kind: ComponentRefusalKind::ImportDenied,

@@ -34,14 +34,10 @@ pub(crate) struct OpenFile {
     pub(crate) listed: Listed,
 }
 
-/// The part of a directory that was listed last, which is where nearly every
-/// listing goes on.
-#[derive(Default)]
-pub(crate) struct Listed {
-    /// The place of the first name in the whole listing.
-    pub(crate) first: u64,
-    pub(crate) names: Vec<Arc<str>>,
-}
+/// Where a listing of a directory goes on: the place behind each of the last two
+/// entries that were listed, and the name of that entry. The last one may not
+/// have come whole.
+pub(crate) type Listed = [Option<(u64, Arc<str>)>; 2];
 
 impl OpenFile {
     pub(crate) fn new(descriptor: Resource<Descriptor>, directory: bool) -> Self {

@@ -14,6 +14,9 @@ const COMPONENT: u8 = 4;
 /// The section of a core module with its functions (WebAssembly binary format).
 const CODE: u8 = 10;
 
+/// Bytes of the magic number and the version.
+const HEADER: usize = 8;
+
 /// How much there is to compile.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CodeSize {
@@ -51,7 +54,8 @@ pub(super) fn code_size(binary: &[u8], form: Form) -> CodeSize {
     while let Some(component) = components.pop() {
         for (id, content) in sections(component) {
             match id {
-                COMPONENT => components.push(content),
+                // Without sections there is nothing to remember it for.
+                COMPONENT if content.len() > HEADER => components.push(content),
                 CORE_MODULE => size.add(content),
                 _ => {}
             }
@@ -78,8 +82,6 @@ fn item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The sections of a module or component: their ids and contents.
 fn sections(binary: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    /// The magic number and the version.
-    const HEADER: usize = 8;
     let mut rest = binary.get(HEADER..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (id, tail) = rest.split_first()?;

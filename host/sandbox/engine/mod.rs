@@ -102,7 +102,7 @@ pub(crate) struct EngineVariant {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: Linker<State>,
     /// For core modules.
-    pub(crate) modules: wasmtime::Linker<State>,
+    modules: OnceLock<wasmtime::Linker<State>>,
     pub(crate) ticker: Ticker,
     guests: [OnceLock<GuestPre<State>>; Guest::ALL.len()],
 }
@@ -249,12 +249,22 @@ impl Engine {
 }
 
 impl EngineVariant {
+    /// What core modules are linked with. Made when the first one comes: few
+    /// runs have any.
+    pub(crate) fn modules(&self) -> wasmtime::Result<&wasmtime::Linker<State>> {
+        if let Some(made) = self.modules.get() {
+            return Ok(made);
+        }
+        let made = modules(&self.engine)?;
+        Ok(self.modules.get_or_init(|| made))
+    }
+
     fn new(metering: Metering, pool: Option<u32>) -> wasmtime::Result<Self> {
         let engine = wasmtime::Engine::new(&config(metering, pool))?;
         Ok(Self {
             metering,
             linker: linker(&engine)?,
-            modules: modules(&engine)?,
+            modules: OnceLock::new(),
             ticker: Ticker::new(&engine),
             engine,
             guests: Default::default(),

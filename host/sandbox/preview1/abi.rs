@@ -1,5 +1,7 @@
 //! The numbers and layouts of WASI preview 1, as its text has them.
 
+use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+
 use crate::files::types::{DescriptorStat, DescriptorType, ErrorCode};
 
 /// Why a function did not do what it was asked to.
@@ -130,19 +132,20 @@ pub(super) fn fdstat(kind: u8, flags: u16, rights: u64, inheriting: u64) -> [u8;
         .0
 }
 
+/// A time as preview 1 has it, in nanoseconds.
+pub(super) fn nanoseconds(time: &Datetime) -> u64 {
+    let seconds = time.seconds.saturating_mul(1_000_000_000);
+    seconds.saturating_add(time.nanoseconds.into())
+}
+
 pub(super) fn filestat(stat: &DescriptorStat, inode: u64) -> [u8; FILESTAT] {
     let times = [
         stat.data_access_timestamp,
         stat.data_modification_timestamp,
         stat.status_change_timestamp,
     ];
-    let [accessed, modified, changed] = times.map(|time| {
-        let time = time.map_or(0, |time| {
-            let seconds = time.seconds.saturating_mul(1_000_000_000);
-            seconds.saturating_add(time.nanoseconds.into())
-        });
-        time.to_le_bytes()
-    });
+    let [accessed, modified, changed] =
+        times.map(|time| time.as_ref().map_or(0, nanoseconds).to_le_bytes());
     Record::new()
         .with(8, inode.to_le_bytes())
         .with(16, [filetype(stat.type_)])

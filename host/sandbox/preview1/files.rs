@@ -372,13 +372,10 @@ pub(super) fn readdir(
 ) -> Done {
     directory(state, fd)?;
     memory.bytes(bytes, length)?;
-    // More than a libc ever asks for, and the names are remembered.
+    // More than a libc ever asks for.
     let room = (length as usize).min(MAX_TRANSFER / 256);
     let mut listing = Vec::new();
-    let mut listed = Listed {
-        first: cookie,
-        names: Vec::new(),
-    };
+    let mut listed = Listed::default();
     let mut next = cookie;
     for dot in [".", ".."]
         .iter()
@@ -388,7 +385,6 @@ pub(super) fn readdir(
         let inode = ask(state, |files| files.metadata_hash(descriptor))?.lower;
         next += 1;
         push(&mut listing, next, inode, FILETYPE_DIRECTORY, dot);
-        listed.names.push((*dot).into());
     }
     let mut after = before(state, fd, next)?;
     'pages: while listing.len() < room {
@@ -409,7 +405,8 @@ pub(super) fn readdir(
                 filetype(entry.kind),
                 &entry.name,
             );
-            listed.names.push(entry.name);
+            let [_, last] = listed;
+            listed = [last, Some((next, entry.name))];
             if listing.len() >= room {
                 break 'pages;
             }
@@ -422,18 +419,16 @@ pub(super) fn readdir(
 }
 
 /// The name of the entry before a place in a listing, if there is one. It is
-/// among the names listed last, but for modules that go back a long way: for
-/// them the entries are counted anew.
+/// one of the last that were listed, but for modules that go back a long way:
+/// for them the entries are counted anew.
 fn before(state: &mut State, fd: u32, place: u64) -> Done<Option<std::sync::Arc<str>>> {
     /// `.` and `..` are no entries of the directory.
     const DOTS: u64 = 2;
     let Some(mut entries) = place.checked_sub(DOTS).filter(|&entries| entries > 0) else {
         return Ok(None);
     };
-    let open = directory(state, fd)?;
-    let known = (place - 1).checked_sub(open.listed.first);
-    let known = known.and_then(|at| open.listed.names.get(usize::try_from(at).ok()?));
-    if let Some(name) = known {
+    let mut listed = directory(state, fd)?.listed.iter().flatten();
+    if let Some((_, name)) = listed.find(|(behind, _)| *behind == place) {
         return Ok(Some(name.clone()));
     }
     let mut after = None;

@@ -7,7 +7,7 @@ use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::bindings::random::random::Host as _;
 use wasmtime_wasi::random::WasiRandomView;
 
-use super::abi::{EVENT, Errno, Record, SUBSCRIPTION};
+use super::abi::{EVENT, Errno, Record, SUBSCRIPTION, nanoseconds};
 use super::memory::Memory;
 use super::{Done, Stop};
 use crate::descriptors::Opened;
@@ -72,8 +72,7 @@ fn now(state: &mut State, clock: u32) -> Done<u64> {
     match clock {
         REALTIME => {
             let now = wall_clock::Host::now(&mut clocks)?;
-            let seconds = now.seconds.saturating_mul(1_000_000_000);
-            Ok(seconds.saturating_add(now.nanoseconds.into()))
+            Ok(nanoseconds(&now))
         }
         MONOTONIC => Ok(monotonic_clock::Host::now(&mut clocks)?),
         _ => Err(Errno::NOTSUP.into()),

@@ -2,6 +2,7 @@
 //! values.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -172,10 +173,9 @@ impl Lift {
         fields: &[(Cow<'_, str>, Json<'_>)],
         strict: bool,
     ) -> Result<Val, Unfit> {
-        let given = |key: &str| {
-            let mut fields = fields.iter();
-            fields.find_map(|(name, value)| (name == key).then_some(value))
-        };
+        let given: HashMap<&str, &Json<'_>> =
+            fields.iter().map(|(key, value)| (&**key, value)).collect();
+        let given = |key: &str| given.get(key).copied();
         for (key, constant) in &plan.constants {
             if !given(key).is_some_and(|value| is(value, constant)) {
                 return Err(
@@ -247,9 +247,29 @@ fn too_many_attempts() -> Unfit {
     Unfit::new("too many alternatives would have to be tried")
 }
 
-/// Whether a value is what its type says it has to be.
+/// Whether a value is what its type says it has to be. Nothing of it is copied:
+/// this is asked for each alternative.
 fn is(value: &Json<'_>, constant: &Value) -> bool {
-    value.to_value() == *constant
+    match (value, constant) {
+        (Json::Array(items), Value::Array(constants)) => {
+            items.len() == constants.len()
+                && items
+                    .iter()
+                    .zip(constants)
+                    .all(|(item, constant)| is(item, constant))
+        }
+        (Json::Object(fields), Value::Object(constants)) => {
+            fields.len() == constants.len()
+                && fields.iter().all(|(key, value)| {
+                    constants
+                        .get(&**key)
+                        .is_some_and(|constant| is(value, constant))
+                })
+        }
+        (Json::String(text), constant) => constant.as_str() == Some(&**text),
+        (Json::Array(_) | Json::Object(_), _) => false,
+        (scalar, constant) => scalar.to_value() == *constant,
+    }
 }
 
 fn integer(number: &str) -> Result<i64, Unfit> {
