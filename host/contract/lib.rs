@@ -14,6 +14,7 @@ pub mod clock;
 pub mod content;
 pub mod error;
 pub mod hint;
+pub mod isolation;
 pub mod json;
 pub mod limits;
 pub mod media_type;

@@ -1,0 +1,8 @@
+//! The process around a sandbox: the second wall.
+//!
+//! A launcher loads the engine and the guests, confines itself, and forks a
+//! worker for each session. A worker holds nothing worth stealing: no
+//! environment, no secret, no connection, no file. Both run this crate and end
+//! with it; what asks them to is the coordinator.
+
+pub mod confine;
