@@ -51,6 +51,8 @@
 //! sessions; servers start when they are first used.
 
 pub mod config;
+mod engine;
+pub mod isolation;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod session;
@@ -77,9 +79,10 @@ pub use contract::message::{CallError, CallErrorKind, Detail, Parameter, Server,
 pub use contract::outcome::Position;
 pub use contract::program::{Code, Language, MAX_COMPONENT, Program};
 pub use contract::report::{ErrorReport, FailedRun, Report, Status, Usage};
+pub use engine::{Engine, EngineOptions};
+pub use isolation::Isolation;
 pub use sandbox::{
-    Compilation, ContentWatcher, Engine, EngineOptions, Guest, Metering, Observer, Stream, Watcher,
-    stubs_root,
+    Compilation, ContentWatcher, Guest, Metering, Observer, Stream, Watcher, stubs_root,
 };
 pub use session::{Files, Session, SessionOptions};
 pub use tools::servers::{

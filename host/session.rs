@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 
 use contract::hint::RenderHint;
 use contract::limits::Limits;
+use contract::outcome::RunOutcome;
 use contract::program::Program;
 use contract::report::Report;
 use sandbox::files::{Mounts, Quota, Workspace};
-use sandbox::{Channel, ContentWatcher, Engine, Sandbox, Watcher};
+use sandbox::{Channel, Console, ContentWatcher, Sandbox, Watcher};
 use tokio::sync::mpsc::unbounded_channel;
 use tools::{CallLog, Grants, HostCallbacks, Toolbox};
 
+use crate::engine::Engine;
+use crate::isolation::RemoteSandbox;
 use crate::verdict::report;
 
 /// How long calls that a program abandoned may take to be cancelled. Beyond
@@ -79,7 +82,7 @@ impl Default for Files {
 /// # Ok(()) }
 /// ```
 pub struct Session {
-    sandbox: Sandbox,
+    place: Place,
     workspace: Workspace,
     tools: Arc<Toolbox>,
     options: SessionOptions,
@@ -95,10 +98,20 @@ impl Session {
             Files::Fresh(quota) => Workspace::new(*quota),
             Files::Workspace(workspace) => workspace.clone(),
         };
-        let mounts = Mounts::new(&workspace);
-        let sandbox = Sandbox::new(engine.clone(), tools.servers().into(), mounts);
+        let servers = tools.servers().into();
+        let place = match engine.in_process() {
+            Some(engine) => {
+                let mounts = Mounts::new(&workspace);
+                Place::Here(Box::new(Sandbox::new(engine.clone(), servers, mounts)))
+            }
+            None => Place::Worker(Box::new(RemoteSandbox::new(
+                engine.clone(),
+                servers,
+                workspace.clone(),
+            ))),
+        };
         Self {
-            sandbox,
+            place,
             workspace,
             tools,
             options,
@@ -118,20 +131,25 @@ impl Session {
 
     /// Shows output as it is printed, beside keeping it for the report.
     pub fn watch(&mut self, watcher: Watcher) {
-        self.sandbox.console().watch(Some(watcher));
+        self.place.set_watched();
+        self.place.console().watch(Some(watcher));
     }
 
     /// Shows content blocks as they are emitted, beside keeping them for the
     /// report.
     pub fn watch_content(&mut self, watcher: ContentWatcher) {
-        self.sandbox.console().watch_content(Some(watcher));
+        self.place.set_watched();
+        self.place.console().watch_content(Some(watcher));
     }
 
     /// Lets programs read the standard input of this process, as they ask for
     /// it. By default theirs is empty. Call it before the first run, in a process
     /// whose standard input is nobody else's.
     pub fn inherit_stdin(&mut self) {
-        self.sandbox.inherit_stdin();
+        match &mut self.place {
+            Place::Here(sandbox) => sandbox.inherit_stdin(),
+            Place::Worker(sandbox) => sandbox.inherit_stdin(),
+        }
     }
 
     /// Sets who is asked when a call of the next runs needs consent, and hears
@@ -160,7 +178,7 @@ impl Session {
                 render_hint: self.options.render_hint,
             };
             let tools = self.tools.serve(&run, to_coordinator, to_sandbox);
-            let run = self.sandbox.run(
+            let run = self.place.run(
                 &program,
                 &self.options.limits,
                 Channel { requests, answers },
@@ -179,8 +197,38 @@ impl Session {
             }
             outcome
         };
-        let output = self.sandbox.console().take();
+        let output = self.place.console().take();
         let calls = log.take();
         report(outcome, output, &self.options.limits, started, calls)
+    }
+}
+
+/// Where the programs of a session run.
+enum Place {
+    /// In this process.
+    Here(Box<Sandbox>),
+    /// In processes of their own.
+    Worker(Box<RemoteSandbox>),
+}
+
+impl Place {
+    fn console(&self) -> &Console {
+        match self {
+            Self::Here(sandbox) => sandbox.console(),
+            Self::Worker(sandbox) => sandbox.console(),
+        }
+    }
+
+    fn set_watched(&mut self) {
+        if let Self::Worker(sandbox) = self {
+            sandbox.set_watched();
+        }
+    }
+
+    async fn run(&mut self, program: &Program, limits: &Limits, channel: Channel) -> RunOutcome {
+        match self {
+            Self::Here(sandbox) => sandbox.run(program, limits, channel).await,
+            Self::Worker(sandbox) => sandbox.run(program, limits, channel).await,
+        }
     }
 }

@@ -76,6 +76,7 @@ fn engine_of(pool: Option<u32>) -> Result<Engine, Failure> {
         cache: cache_folder(),
         observer: progress::observer(),
         pool,
+        ..EngineOptions::default()
     };
     Engine::new(options).map_err(Failure::host)
 }

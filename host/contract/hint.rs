@@ -1,7 +1,12 @@
 //! What would help, as a key. Each front end says it in its own terms: the
 //! command line by its flags, the server by the arguments of its tools.
 
-use serde::{Deserialize, Serialize};
+use std::cell::Cell;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::bounded;
 
 use crate::limits::{FileLimit, Limit};
 
@@ -15,7 +20,7 @@ pub enum Hint {
     /// Raise this limit of the files, if it can be raised.
     FileLimit(FileLimit),
     /// Allow these tools, each as `server.tool`.
-    AllowTools(Vec<String>),
+    AllowTools(#[serde(deserialize_with = "bounded::list::<_, _, MAX_TOOLS>")] Vec<String>),
     /// Remove the pattern that denies a tool.
     RemoveDenial {
         /// The tool, as `server.tool`.
@@ -38,7 +43,27 @@ pub enum Hint {
     /// A sentence that is true in every front end.
     Advice(String),
     /// Several, in this order.
-    All(Vec<Hint>),
+    All(#[serde(deserialize_with = "nested")] Vec<Hint>),
+}
+
+/// Tools that one hint names; a message names a few.
+const MAX_TOOLS: usize = 1 << 14;
+
+/// Hints in a list, and lists in each other.
+const MAX_HINTS: usize = 64;
+const MAX_NESTED: u32 = 4;
+
+/// Reads a list of hints. A few bytes would nest deeper than a stack is.
+fn nested<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Hint>, D::Error> {
+    thread_local!(static DEPTH: Cell<u32> = const { Cell::new(0) });
+    let depth = DEPTH.get();
+    if depth >= MAX_NESTED {
+        return Err(D::Error::custom("hints are nested too deep"));
+    }
+    DEPTH.set(depth + 1);
+    let read = bounded::list::<_, _, MAX_HINTS>(deserializer);
+    DEPTH.set(depth);
+    read
 }
 
 /// How a front end says a hint. `None` says nothing.

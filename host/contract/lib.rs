@@ -8,11 +8,13 @@
 //!
 //! Here is no engine, no protocol and no input or output.
 
+mod bounded;
 pub mod call_record;
 pub mod caller;
 pub mod clock;
 pub mod content;
 pub mod error;
+pub mod frame;
 pub mod hint;
 pub mod isolation;
 pub mod json;
@@ -21,6 +23,8 @@ pub mod media_type;
 pub mod message;
 pub mod outcome;
 pub mod program;
+pub mod quota;
 pub mod rate;
 pub mod report;
 pub mod text;
+pub mod worker;

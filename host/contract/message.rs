@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use stubs::wit::Function;
 
+use crate::bounded;
 use crate::hint::Hint;
 use crate::program::Language;
 
@@ -111,6 +112,7 @@ pub enum Question {
     /// [`ToSandbox::Imported`].
     Import {
         /// What it imports.
+        #[serde(deserialize_with = "bounded::list::<_, _, MAX_IMPORTS>")]
         packages: Vec<ImportedPackage>,
     },
 }
@@ -182,8 +184,12 @@ pub struct ImportedPackage {
     /// The `NAME`.
     pub name: String,
     /// The functions, as the component names them.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_IMPORTS>")]
     pub functions: Vec<String>,
 }
+
+/// What one component may import from servers, and from one of them.
+const MAX_IMPORTS: usize = 1 << 14;
 
 /// A tool that a component imports as a function.
 #[derive(Debug, Clone, Serialize, Deserialize)]

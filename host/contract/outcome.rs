@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounded;
 use crate::error::Error;
 use crate::hint::Hint;
 use crate::limits::{FileLimit, Limit};
 
 /// How a run ended, and what it consumed.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct RunOutcome {
     /// What the guest said, or why it could not.
     pub end: Result<Outcome, RunError>,
@@ -35,7 +36,7 @@ impl RunOutcome {
 }
 
 /// Why a run ended without the guest saying so.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum RunError {
     /// A limit was reached.
     Limit(Limit),
@@ -48,7 +49,7 @@ pub enum RunError {
 }
 
 /// Why a component is not run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComponentRefusal {
     /// The kind, for programs.
     pub kind: ComponentRefusalKind,
@@ -59,7 +60,7 @@ pub struct ComponentRefusal {
 }
 
 /// Why a component is not run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ComponentRefusalKind {
     /// It is not a component, or exports nothing that can be run.
     Invalid,
@@ -92,8 +93,12 @@ pub struct Outcome {
     /// The value of its last expression, or why there is none.
     pub result: Result<Value, Failure>,
     /// What its author should know but did not ask for.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_WARNINGS>")]
     pub warnings: Vec<String>,
 }
+
+/// Warnings of one run; guests have a few.
+const MAX_WARNINGS: usize = 1024;
 
 /// The value of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

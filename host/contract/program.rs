@@ -38,7 +38,7 @@ impl Language {
 /// let program = Program::python("import sys; print(sys.argv[1:])").arguments(["a", "b"]);
 /// # let _ = program;
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Program {
     code: Code,
     name: String,
@@ -46,7 +46,7 @@ pub struct Program {
 }
 
 /// The code of a program.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Code {
     /// A source text.
     Source {

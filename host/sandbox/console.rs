@@ -19,14 +19,7 @@ use contract::limits::{Limit, Limits, MAX_BLOCKS};
 /// nothing is allocated for it ahead.
 const WRITE_PERMIT: usize = 1 << 20;
 
-/// One of the two streams of a program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
-    /// What the program prints.
-    Stdout,
-    /// What it prints to `stderr`.
-    Stderr,
-}
+pub use contract::worker::Stream;
 
 /// Sees output as it is printed, in order, each piece once.
 pub type Watcher = Box<dyn FnMut(Stream, &[u8]) + Send>;
@@ -65,7 +58,8 @@ pub struct Output {
 
 impl Console {
     /// Nothing printed, and no room for anything.
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "it begins with a run")]
+    pub fn new() -> Self {
         Self(Arc::new(Mutex::new(Inner::default())))
     }
 
@@ -107,7 +101,11 @@ impl Console {
 
     /// Charges a block, then keeps it. One that does not fit is not cut: half
     /// of an image is none.
-    pub(crate) fn emit(&self, block: ContentBlock) -> Result<(), LimitReached> {
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached.
+    pub fn emit(&self, block: ContentBlock) -> Result<(), LimitReached> {
         let mut inner = self.lock();
         if inner.content.len() >= MAX_BLOCKS as usize {
             return Err(LimitReached(Limit::Blocks(MAX_BLOCKS)));
@@ -124,8 +122,12 @@ impl Console {
         Ok(())
     }
 
-    /// Writes what still fits, and fails if that was not all.
-    pub(crate) fn print(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
+    /// Writes what still fits.
+    ///
+    /// # Errors
+    ///
+    /// When that was not all.
+    pub fn print(&self, stream: Stream, bytes: &[u8]) -> Result<(), LimitReached> {
         let mut inner = self.lock();
         let used = (inner.stdout.len() + inner.stderr.len()) as u64;
         let room = inner.max_output.saturating_sub(used);

@@ -62,6 +62,14 @@ impl Instance {
         limits.fuel.map(|limit| limit.saturating_sub(left))
     }
 
+    /// Starts a guest ahead of its first program.
+    pub(crate) async fn prepare(&mut self, pre: &GuestPre<State>) -> wasmtime::Result<()> {
+        self.store.set_epoch_deadline(u64::MAX / 2);
+        let guest = pre.instantiate_async(&mut self.store).await?;
+        self.guest = Some(guest);
+        Ok(())
+    }
+
     /// Runs a program to its end, its deadline or another limit.
     ///
     /// The deadline is noticed by computing guests at the next tick, and by

@@ -18,7 +18,7 @@ use contract::limits::{Limit, Limits};
 /// The error that ends a run at a limit; found again by downcasting.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct LimitReached(pub(crate) Limit);
+pub struct LimitReached(pub(crate) Limit);
 
 /// Bytes that one host call may carry: the largest argument of a tool and as
 /// much again.

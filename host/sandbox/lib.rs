@@ -8,7 +8,7 @@
 //! none of its own or above; a test (`walls`) reads this list and the imports.
 //!
 //! - `bindings`, `files`, `ledger`: the contract with guests, files, accounts
-//! - `console`, `servers`: output, and `/servers` as files
+//! - `console`, `servers`, `stdin`: output, `/servers` as files, input
 //! - `channel`, `descriptors`: the way to the coordinator; open files of modules
 //! - `state`: what the store of one instance holds
 //! - `emit`, `preview1`, `tools`, `typed`: host functions
@@ -34,11 +34,13 @@ mod preview1;
 mod sandbox;
 mod servers;
 mod state;
+mod stdin;
 mod tools;
 mod typed;
 
 pub use channel::Channel;
 pub use console::{Console, ContentWatcher, Output, Stream, Watcher};
-pub use engine::{Compilation, Engine, EngineOptions, Guest, Metering, Observer};
+pub use engine::{Compilation, Engine, EngineOptions, Guest, Metering, Observer, Ticks};
+pub use ledger::LimitReached;
 pub use sandbox::Sandbox;
 pub use servers::stubs_root;

@@ -1,6 +1,7 @@
 //! The sandbox of one session: which instance runs a program, and what is left
 //! of it afterwards.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use crate::bindings::types;
@@ -12,6 +13,7 @@ use crate::files::{FilesCtx, Generated, Mounts};
 use crate::instance::{Instance, Runnable};
 use crate::servers::ServerTree;
 use crate::state::{Shared, Start, State};
+use crate::stdin::Stdin;
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::limits::Limits;
@@ -43,26 +45,58 @@ enum Slot {
 impl Sandbox {
     /// Mounts `/servers` beside what is mounted already.
     pub fn new(engine: Engine, servers: Arc<[Server]>, mounts: Mounts) -> Self {
-        let tree = ServerTree::new(servers);
-        let mounts = mounts
-            .mount("/servers", tree.volume(), Generated::ROOT)
-            .expect("nobody mounts anything else there");
         Self {
             engine,
-            shared: Shared {
-                console: Console::new(),
-                files: FilesCtx::with_mounts(mounts),
-                tree,
-                inherits_stdin: false,
-            },
+            shared: shared(Console::new(), Stdin::default(), servers, mounts),
             slots: Default::default(),
+        }
+    }
+
+    /// Gives a sandbox in which nothing ran yet its servers and files. Guests that
+    /// were [prepared](Self::prepare) are kept.
+    pub fn open(&mut self, servers: Arc<[Server]>, mounts: Mounts) {
+        let Shared { console, stdin, .. } = self.shared.clone();
+        self.shared = shared(console, stdin, servers, mounts);
+        for slot in self.slots.iter_mut().flatten() {
+            match slot {
+                Slot::Idle(instance) => instance.state().shared = self.shared.clone(),
+                Slot::Unused | Slot::Away => {}
+            }
+        }
+    }
+
+    /// Starts the interpreter for a first program, which then need not wait for
+    /// it. Does nothing where it is there, or cannot be had.
+    pub async fn prepare(&mut self, guest: Guest, metering: Metering) {
+        let engine = &self.engine;
+        let (Ok(variant), Ok(pre)) = (engine.variant(metering), engine.guest(guest, metering))
+        else {
+            return;
+        };
+        let slot = &mut self.slots[guest as usize][metering as usize];
+        if !matches!(slot, Slot::Unused) {
+            return;
+        }
+        let state = State::new(&Limits::default(), &self.shared, Start::Guest);
+        let mut instance = Box::new(Instance::new(variant, state));
+        // What fails now fails again, and is told, when a program runs.
+        if instance.prepare(pre).await.is_ok() {
+            *slot = Slot::Idle(instance);
         }
     }
 
     /// Lets programs read the standard input of this process. Theirs is empty
     /// otherwise.
     pub fn inherit_stdin(&mut self) {
-        self.shared.inherits_stdin = true;
+        self.shared.stdin = Stdin::OfProcess;
+    }
+
+    /// Lets programs read this as their standard input. Call it before the first
+    /// run.
+    pub fn set_stdin(&mut self, descriptor: OwnedFd) {
+        if let Stdin::File(input) = &self.shared.stdin {
+            input.set(descriptor);
+        }
     }
 
     /// What the current or last run printed.
@@ -202,6 +236,19 @@ impl Sandbox {
             channel,
         )
         .await
+    }
+}
+
+fn shared(console: Console, stdin: Stdin, servers: Arc<[Server]>, mounts: Mounts) -> Shared {
+    let tree = ServerTree::new(servers);
+    let mounts = mounts
+        .mount("/servers", tree.volume(), Generated::ROOT)
+        .expect("nobody mounts anything else there");
+    Shared {
+        console,
+        files: FilesCtx::with_mounts(mounts),
+        tree,
+        stdin,
     }
 }
 

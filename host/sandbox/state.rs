@@ -12,6 +12,7 @@ use crate::descriptors::Descriptors;
 use crate::files::{FilesCtx, FilesView, Preopens};
 use crate::ledger::{Ledger, MAX_HANDLES};
 use crate::servers::ServerTree;
+use crate::stdin::Stdin;
 use contract::limits::Limits;
 use contract::message::Completion;
 
@@ -22,8 +23,8 @@ pub(crate) struct Shared {
     pub(crate) files: FilesCtx,
     /// What is mounted at `/servers`.
     pub(crate) tree: ServerTree,
-    /// Programs read the standard input of this process; else theirs is empty.
-    pub(crate) inherits_stdin: bool,
+    /// What programs read as their standard input.
+    pub(crate) stdin: Stdin,
 }
 
 /// What an instance is, and what it finds when it starts.
@@ -54,10 +55,15 @@ impl State {
         let mut wasi = WasiCtx::builder();
         wasi.stdout(shared.console.stream(Stream::Stdout))
             .stderr(shared.console.stream(Stream::Stderr));
-        if shared.inherits_stdin {
+        match &shared.stdin {
             // Reads nothing before it is asked to, and then no more than one
             // buffer of bounded size.
-            wasi.inherit_stdin();
+            Stdin::OfProcess => {
+                wasi.inherit_stdin();
+            }
+            Stdin::File(input) => {
+                wasi.stdin(input.clone());
+            }
         }
         let mut shared = shared.clone();
         let mut own_arguments = Vec::new();

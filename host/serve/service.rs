@@ -22,10 +22,11 @@ use super::{
     tokens,
     tools::{OfferedTool, catalogue::catalogue, offered},
 };
+use crate::engine::Engine;
 use crate::session::{Files, Session, SessionOptions};
 use ::tools::Toolbox;
 use contract::message;
-use sandbox::{Engine, Guest, Metering};
+use sandbox::{Guest, Metering};
 
 /// What all clients share.
 pub struct Service {

@@ -4,5 +4,14 @@
 //! worker for each session. A worker holds nothing worth stealing: no
 //! environment, no secret, no connection, no file. Both run this crate and end
 //! with it; what asks them to is the coordinator.
+//!
+//! - `control`, `datagram`: what a coordinator and its launcher say, and how
+//! - `launcher`: loads, confines itself, forks
+//! - `session`: a worker, from its first message to its last
+//! - `confine`: what both give up
 
 pub mod confine;
+pub mod control;
+pub mod datagram;
+pub mod launcher;
+mod session;

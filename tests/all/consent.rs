@@ -9,7 +9,7 @@ use wasm_coordinator::{
     Program, Report, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox, Verdict,
 };
 
-use crate::harness::{Place, fixture, guest_cache, ok, real_servers};
+use crate::harness::{Place, fixture, guest_cache, isolation, ok, real_servers};
 
 /// Says the same each time, after a while, and remembers what it was asked.
 struct Person {
@@ -48,6 +48,7 @@ impl HostCallbacks for Person {
 fn session(grants: Grants, timeout: Duration) -> Session {
     let engine = Engine::new(EngineOptions {
         cache: Some(guest_cache()),
+        isolation: isolation(),
         ..EngineOptions::default()
     })
     .unwrap();

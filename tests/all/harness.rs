@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Once, OnceLock};
 
 use serde_json::{Value, json};
+use wasm_coordinator::Isolation;
 
 /// The repository.
 pub fn root() -> &'static Path {
@@ -19,6 +20,14 @@ fn built() -> PathBuf {
         .parent()
         .expect("a program is in a folder")
         .to_owned()
+}
+
+/// Sessions of the library in processes of their own, as for an embedder that has
+/// the program.
+pub fn isolation() -> Isolation {
+    Isolation::Process {
+        launcher: Some(env!("CARGO_BIN_EXE_wasm-coordinator").into()),
+    }
 }
 
 /// Compiled guests, shared by all tests: the first one compiles. Others need not

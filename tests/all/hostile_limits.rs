@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    Engine, EngineOptions, LocalTools, Program, ServerLimits, ServerSpec, Session, SessionOptions,
-    Status, Stdio as Command, Toolbox, Transport,
+    Engine, EngineOptions, Isolation, LocalTools, Program, ServerLimits, ServerSpec, Session,
+    SessionOptions, Status, Stdio as Command, Toolbox, Transport,
 };
 
 use crate::harness::{Place, contains, fixture, fixture_server, guest_cache, ok};
@@ -308,6 +308,7 @@ fn a_server_has_nothing_open_that_is_ours() {
     let options = EngineOptions {
         cache: Some(guest_cache()),
         pool: Some(2),
+        isolation: Isolation::InProcess,
         ..Default::default()
     };
     let pooled = Engine::new(options).unwrap();

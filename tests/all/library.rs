@@ -6,17 +6,18 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wasm_coordinator::files::{self, Quota, Workspace};
 use wasm_coordinator::{
-    Engine, EngineOptions, Files, Limits, LocalTools, Program, Report, ServerLimits, ServerSpec,
-    Session, SessionOptions, Status, Toolbox,
+    Engine, EngineOptions, Files, Isolation, Limits, LocalTools, Program, Report, ServerLimits,
+    ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
-use crate::harness::guest_cache;
+use crate::harness::{guest_cache, isolation};
 
 pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let options = EngineOptions {
             cache: Some(guest_cache()),
+            isolation: isolation(),
             ..Default::default()
         };
         Engine::new(options).expect("this machine runs WebAssembly")
@@ -232,6 +233,7 @@ fn many_sandboxes_come_and_go_in_a_pool() {
     let options = EngineOptions {
         cache: Some(guest_cache()),
         pool: Some(4),
+        isolation: Isolation::InProcess,
         ..Default::default()
     };
     let engine = Engine::new(options).unwrap();

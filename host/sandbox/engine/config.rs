@@ -3,6 +3,7 @@
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use contract::limits::Limits;
+use serde::{Deserialize, Serialize};
 
 /// The stack of a guest's functions, in bytes: address space, of which little
 /// is touched. CPython counts only the stack in its own memory, 1 MiB, and some
@@ -20,7 +21,7 @@ const MAX_MAPPED_IMAGE: u64 = 128 << 20;
 
 /// What is counted while a guest runs. It changes the compiled code, so each
 /// has an engine of its own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Metering {
     /// Nothing: guests run at full speed.

@@ -3,9 +3,10 @@
 // CONTRIBUTING.md, "To add a guest language".
 
 use contract::program::Language;
+use serde::{Deserialize, Serialize};
 
 /// A guest that runs source text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Guest {
     /// CPython.

@@ -30,6 +30,7 @@ pub(crate) use self::components::NotCompiled;
 pub use self::config::Metering;
 pub(crate) use self::config::WASM_STACK;
 pub use self::guest::Guest;
+pub use self::ticker::Ticks;
 
 /// Sees the one-time compilations, which take seconds.
 pub type Observer = Arc<dyn Fn(Compilation) + Send + Sync>;
@@ -67,6 +68,9 @@ pub struct EngineOptions {
     pub pool: Option<u32>,
     /// Told when a compilation starts and ends.
     pub observer: Option<Observer>,
+    /// Who advances the time that guests notice: a thread of the engine, by
+    /// default.
+    pub ticks: Ticks,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -153,6 +157,36 @@ impl Engine {
         self.guest(guest, metering).map(|_| ())
     }
 
+    /// Loads a guest from the cache, if it was compiled before. Compiles nothing.
+    ///
+    /// # Errors
+    ///
+    /// When this machine cannot run WebAssembly.
+    pub fn load(&self, guest: Guest, metering: Metering) -> Result<bool, Error> {
+        let variant = self.variant(metering)?;
+        let slot = &variant.guests[guest as usize];
+        if slot.get().is_some() {
+            return Ok(true);
+        }
+        let Some(component) = self.cached(variant, guest) else {
+            return Ok(false);
+        };
+        let linked = variant.linker.instantiate_pre(&component);
+        let pre = linked
+            .and_then(GuestPre::new)
+            .map_err(|error| Error::host("preparing a guest", error))?;
+        slot.get_or_init(|| pre);
+        Ok(true)
+    }
+
+    /// Advances the time that running guests notice. For [`Ticks::Outside`]; may
+    /// be called by a signal handler.
+    pub fn tick(&self) {
+        for variant in self.shared.variants.iter().filter_map(OnceLock::get) {
+            variant.engine.increment_epoch();
+        }
+    }
+
     /// Whether a guest is in memory, so that using it takes no time.
     pub fn has(&self, guest: Guest, metering: Metering) -> bool {
         self.slot(metering)
@@ -190,7 +224,7 @@ impl Engine {
         if let Some(variant) = slot.get() {
             return Ok(variant);
         }
-        let variant = EngineVariant::new(metering, self.shared.options.pool)
+        let variant = EngineVariant::new(metering, &self.shared.options)
             .map_err(|error| Error::host("setting up WebAssembly", error))?;
         Ok(slot.get_or_init(|| variant))
     }
@@ -199,17 +233,21 @@ impl Engine {
         &self.shared.variants[metering as usize]
     }
 
+    /// A guest as it was compiled before.
+    fn cached(&self, variant: &EngineVariant, guest: Guest) -> Option<Component> {
+        let cache = self.shared.cache.as_ref()?.as_ref().ok()?;
+        let engine = &variant.engine;
+        match cache.load(engine, &cache_entry(engine, guest), Form::Component)? {
+            Compiled::Component(component) => Some(component),
+            Compiled::Module(_) => None,
+        }
+    }
+
     fn prepare(&self, variant: &EngineVariant, guest: Guest) -> wasmtime::Result<GuestPre<State>> {
         let engine = &variant.engine;
-        let name = format!("{}-{}", guest.name(), entry_name(engine, guest.digest()));
-        let cached = self
-            .shared
-            .cache
-            .as_ref()
-            .and_then(|cache| cache.as_ref().ok()?.load(engine, &name, Form::Component));
-        let component = match cached {
-            Some(Compiled::Component(component)) => component,
-            _ => self.compile(engine, guest, &name)?,
+        let component = match self.cached(variant, guest) {
+            Some(component) => component,
+            None => self.compile(engine, guest, &cache_entry(engine, guest))?,
         };
         GuestPre::new(variant.linker.instantiate_pre(&component)?)
     }
@@ -248,6 +286,11 @@ impl Engine {
     }
 }
 
+/// The name of a guest in the cache's folder.
+fn cache_entry(engine: &wasmtime::Engine, guest: Guest) -> String {
+    format!("{}-{}", guest.name(), entry_name(engine, guest.digest()))
+}
+
 impl EngineVariant {
     /// What core modules are linked with. Made when the first one comes: few
     /// runs have any.
@@ -259,13 +302,13 @@ impl EngineVariant {
         Ok(self.modules.get_or_init(|| made))
     }
 
-    fn new(metering: Metering, pool: Option<u32>) -> wasmtime::Result<Self> {
-        let engine = wasmtime::Engine::new(&config(metering, pool))?;
+    fn new(metering: Metering, options: &EngineOptions) -> wasmtime::Result<Self> {
+        let engine = wasmtime::Engine::new(&config(metering, options.pool))?;
         Ok(Self {
             metering,
             linker: linker(&engine)?,
             modules: OnceLock::new(),
-            ticker: Ticker::new(&engine),
+            ticker: Ticker::new(&engine, options.ticks),
             engine,
             guests: Default::default(),
         })

@@ -14,8 +14,20 @@ use wasmtime::Engine;
 /// to share a core fairly, long enough to cost nothing.
 const TICK: Duration = Duration::from_millis(5);
 
+/// Who advances the epoch of an engine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ticks {
+    /// A thread of the engine.
+    #[default]
+    Thread,
+    /// Whoever made the engine, by `Engine::tick`: every few milliseconds while
+    /// anything runs.
+    Outside,
+}
+
 /// Advances an engine's epoch while guests run.
 pub(crate) struct Ticker {
+    ticks: Ticks,
     shared: Arc<Shared>,
     engine: Engine,
     thread: OnceLock<Thread>,
@@ -31,8 +43,9 @@ pub(crate) struct Ticking {
 }
 
 impl Ticker {
-    pub(crate) fn new(engine: &Engine) -> Self {
+    pub(crate) fn new(engine: &Engine, ticks: Ticks) -> Self {
         Self {
+            ticks,
             shared: Arc::new(Shared {
                 running: AtomicUsize::new(0),
             }),
@@ -44,9 +57,11 @@ impl Ticker {
     /// Ticks until the returned guard is dropped.
     pub(crate) fn start(&self) -> Ticking {
         let before = self.shared.running.fetch_add(1, Ordering::SeqCst);
-        let thread = self.thread.get_or_init(|| self.spawn());
-        if before == 0 {
-            thread.unpark();
+        if self.ticks == Ticks::Thread {
+            let thread = self.thread.get_or_init(|| self.spawn());
+            if before == 0 {
+                thread.unpark();
+            }
         }
         Ticking {
             shared: Arc::clone(&self.shared),

@@ -5,10 +5,10 @@
 
 use super::error::{Error, PathError};
 use super::path::{Name, Path};
-use super::quota::Quota;
 use super::tree::{Clock, Tree};
 use super::volume::{Entry, Node, Status, Volume};
 use bytes::Bytes;
+use contract::quota::Quota;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 

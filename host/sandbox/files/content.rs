@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// Large enough that a sequential write is dominated by copying memory, small
 /// enough that writing one byte into a shared copy or a hole is cheap.
-const CHUNK: usize = 64 * 1024;
+pub(super) const CHUNK: usize = 64 * 1024;
 
 /// The bytes of one file.
 #[derive(Clone)]
@@ -33,8 +33,8 @@ pub(super) enum Content {
 /// lies before it.
 #[derive(Clone, Default)]
 pub(super) struct Chunks {
-    size: u64,
-    chunks: BTreeMap<u64, Arc<Vec<u8>>>,
+    pub(super) size: u64,
+    pub(super) chunks: BTreeMap<u64, Arc<Vec<u8>>>,
 }
 
 impl Default for Content {
@@ -49,6 +49,25 @@ impl Content {
         match self {
             Self::Shared(bytes) => bytes.len() as u64,
             Self::Chunked(chunks) => chunks.size,
+        }
+    }
+
+    /// Whether both are the same bytes in memory.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Shared(one), Self::Shared(other)) => {
+                one.as_ptr() == other.as_ptr() && one.len() == other.len()
+            }
+            (Self::Chunked(one), Self::Chunked(other)) => {
+                one.size == other.size
+                    && one.chunks.len() == other.chunks.len()
+                    && one
+                        .chunks
+                        .iter()
+                        .zip(&other.chunks)
+                        .all(|(one, other)| one.0 == other.0 && Arc::ptr_eq(one.1, other.1))
+            }
+            _ => false,
         }
     }
 

@@ -32,13 +32,13 @@ mod scan;
 use self::scan::{Found, check_plain, read_directory};
 use super::error::{Error, PathError};
 use super::path::Name;
-use super::quota::{Quota, Usage};
 use super::tree::{Clock, Tree};
 use super::volume::{Counted, Entry, Kind, NewTime, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, FileExt, OpenOptions};
+use contract::quota::{Quota, Usage};
 use rustix::fs::Timestamps;
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -459,6 +459,10 @@ impl Counted for Disk {
 
     fn usage(&self) -> Usage {
         self.state().tree.usage()
+    }
+
+    fn version(&self) -> u64 {
+        self.state().tree.version
     }
 
     fn recount(&self) -> Usage {

@@ -2,10 +2,10 @@
 
 use super::error::Error;
 use super::path::Name;
-use super::quota::{Quota, Usage};
 use super::tree::{Clock, Tree};
 use super::volume::{Counted, Entry, NewTime, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
+use contract::quota::{Quota, Usage};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A volume in memory.
@@ -22,14 +22,24 @@ impl Memory {
         clock: Clock,
         directories: [&str; N],
     ) -> (Arc<Self>, [Node; N]) {
+        let (tree, nodes) = Self::tree_with(quota, clock, directories);
+        let tree = Mutex::new(tree);
+        (Arc::new(Self { tree }), nodes)
+    }
+
+    /// The tree of an empty volume.
+    pub(super) fn tree_with<const N: usize>(
+        quota: Quota,
+        clock: Clock,
+        directories: [&str; N],
+    ) -> (Tree, [Node; N]) {
         let mut tree = Tree::new(quota, clock);
         let nodes = directories.map(|name| {
             Name::new(name)
                 .and_then(|name| tree.create_uncharged(Tree::ROOT, name))
                 .expect("an empty tree takes a few directories")
         });
-        let tree = Mutex::new(tree);
-        (Arc::new(Self { tree }), nodes)
+        (tree, nodes)
     }
 
     /// A panic while the lock was held would be a bug of ours in one step; the
@@ -121,5 +131,22 @@ impl Counted for Memory {
 
     fn recount(&self) -> Usage {
         self.tree().recount()
+    }
+
+    fn version(&self) -> u64 {
+        self.tree().version
+    }
+
+    fn snapshot(&self) -> Option<Tree> {
+        Some(self.tree().named())
+    }
+
+    fn replace(&self, version: u64, new: &Tree) -> bool {
+        let mut tree = self.tree();
+        if tree.version != version {
+            return false;
+        }
+        tree.become_like(new);
+        true
     }
 }

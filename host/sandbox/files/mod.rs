@@ -20,6 +20,7 @@
 mod account;
 mod archive;
 mod bindings;
+mod changes;
 mod codes;
 mod content;
 mod descriptor;
@@ -31,9 +32,9 @@ mod link;
 mod memory;
 mod mount;
 mod path;
-mod quota;
 #[cfg(test)]
 mod random;
+mod replica;
 mod stream;
 mod tree;
 mod volume;
@@ -41,9 +42,11 @@ mod wasi;
 mod workspace;
 
 pub use archive::Archive;
+pub use changes::{Arrived, Malformed};
+pub use contract::quota::{Quota, Usage};
 pub use error::{Error, PathError};
 pub use mount::Mounts;
-pub use quota::{Quota, Usage};
+pub use replica::Replica;
 pub use volume::{Entry, Kind, Status, Timestamp};
 pub use workspace::Workspace;
 

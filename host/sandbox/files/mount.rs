@@ -378,8 +378,8 @@ impl Mounts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quota::Quota;
     use super::*;
+    use contract::quota::Quota;
 
     fn archive() -> Arc<Archive> {
         Archive::new([("a/b.txt", "b".into())]).unwrap()

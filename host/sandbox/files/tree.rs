@@ -21,10 +21,10 @@ use super::content::Content;
 use super::error::Error;
 use super::inode::{Body, Entries, Inode};
 use super::path::Name;
-use super::quota::{Quota, Usage};
 use super::volume::{Entry, Kind, NewTime, Node, Opening, Position, Status, Timestamp};
 use bytes::Bytes;
 use contract::limits::FileLimit;
+use contract::quota::{Quota, Usage};
 use std::collections::HashMap;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -40,13 +40,15 @@ pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// A tree of files in memory.
 #[derive(Clone)]
 pub(super) struct Tree {
-    inodes: HashMap<Node, Inode>,
-    next: u64,
-    quota: Quota,
-    usage: Usage,
-    /// Directories that the host put there and no quota counts.
-    uncharged: u64,
+    pub(super) inodes: HashMap<Node, Inode>,
+    pub(super) next: u64,
+    pub(super) quota: Quota,
+    pub(super) usage: Usage,
+    /// Directories that the host put there and no quota counts: the first ones.
+    pub(super) uncharged: u64,
     clock: Clock,
+    /// Grows with every change.
+    pub(super) version: u64,
 }
 
 impl Tree {
@@ -64,6 +66,7 @@ impl Tree {
             usage: Usage::default(),
             uncharged: 0,
             clock,
+            version: 0,
         }
     }
 
@@ -112,6 +115,24 @@ impl Tree {
             .get(name.as_str())
             .copied()
             .ok_or(Error::NoEntry)
+    }
+
+    /// Adds an entry under a number that it had in a tree that is known, or a new
+    /// one. No quota is asked: somebody else counted.
+    pub(super) fn place_at(
+        &mut self,
+        number: Option<Node>,
+        directory: Node,
+        name: Name<'_>,
+        body: Body,
+    ) -> Result<Node, Error> {
+        let next = self.next;
+        if let Some(Node(number)) = number {
+            self.next = number;
+        }
+        let placed = self.insert(directory, name, body);
+        self.next = next.max(self.next);
+        placed
     }
 
     /// What is known about a node.
@@ -249,6 +270,7 @@ impl Tree {
         modified: NewTime,
     ) -> Result<(), Error> {
         let now = self.now();
+        self.version += 1;
         let inode = self.inode_mut(node)?;
         accessed.apply(&mut inode.accessed, now);
         modified.apply(&mut inode.modified, now);
@@ -412,7 +434,7 @@ impl Tree {
 
     /// The depth of the deepest inode: directories that no quota counts do not
     /// count here either.
-    fn max_depth(&self) -> usize {
+    pub(super) fn max_depth(&self) -> usize {
         MAX_DEPTH + usize::from(self.uncharged > 0)
     }
 
@@ -447,6 +469,7 @@ impl Tree {
     /// Marks the content of a node as changed now.
     fn touch(&mut self, node: Node) {
         let now = self.now();
+        self.version += 1;
         if let Ok(inode) = self.inode_mut(node) {
             inode.modified = now;
             inode.changed = now;

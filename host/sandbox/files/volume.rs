@@ -8,8 +8,9 @@
 
 use super::error::Error;
 use super::path::Name;
-use super::quota::{Quota, Usage};
+use super::tree::Tree;
 use bytes::Bytes;
+use contract::quota::{Quota, Usage};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -270,4 +271,17 @@ pub(super) trait Counted: Volume {
 
     /// What it holds, counted anew.
     fn recount(&self) -> Usage;
+
+    /// Differs whenever what it holds does.
+    fn version(&self) -> u64;
+
+    /// All it holds, if that is in memory.
+    fn snapshot(&self) -> Option<Tree> {
+        None
+    }
+
+    /// Holds this from now on, if it can and still has this version.
+    fn replace(&self, _version: u64, _new: &Tree) -> bool {
+        false
+    }
 }

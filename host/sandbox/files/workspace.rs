@@ -8,10 +8,10 @@ use super::disk::Disk;
 use super::error::{Error, PathError};
 use super::memory::Memory;
 use super::path::{Name, Path, Step};
-use super::quota::{Quota, Usage};
 use super::tree::Clock;
 use super::volume::{Counted, Entry, Kind, Node, Opening, Position, Status, Volume};
 use bytes::Bytes;
+use contract::quota::{Quota, Usage};
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,9 +32,9 @@ use std::time::SystemTime;
 /// ```
 #[derive(Clone)]
 pub struct Workspace {
-    volume: Arc<dyn Counted>,
+    pub(super) volume: Arc<dyn Counted>,
     files: Node,
-    temporary: (Arc<dyn Volume>, Node),
+    temporary: (Arc<dyn Counted>, Node),
 }
 
 impl Workspace {
@@ -48,7 +48,7 @@ impl Workspace {
     /// the two work.
     pub(super) fn with_clock(quota: Quota, clock: Clock) -> Self {
         let (volume, [files, temporary]) = Memory::new(quota, clock, ["workspace", "tmp"]);
-        let temporary = (volume.clone() as Arc<dyn Volume>, temporary);
+        let temporary = (volume.clone() as Arc<dyn Counted>, temporary);
         Self {
             volume,
             files,
@@ -122,7 +122,12 @@ impl Workspace {
 
     /// The volume and directory that guests see as `/tmp`.
     pub(super) fn temporary(&self) -> (Arc<dyn Volume>, Node) {
-        self.temporary.clone()
+        (self.temporary.0.clone(), self.temporary.1)
+    }
+
+    /// Differs whenever what is in `/tmp` does.
+    pub(super) fn temporary_version(&self) -> u64 {
+        self.temporary.0.version()
     }
 
     /// Writes a file, making the directories on its way. The path is relative

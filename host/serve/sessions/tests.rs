@@ -1,13 +1,17 @@
 //! Whose sessions are, and when they end.
 
 use super::*;
-use crate::{Engine, EngineOptions, Session, SessionOptions, Toolbox};
+use crate::{Engine, EngineOptions, Isolation, Session, SessionOptions, Toolbox};
 
 const ANNA: Caller = Caller([1; 32]);
 const BERT: Caller = Caller([2; 32]);
 
 fn slot() -> Arc<SessionSlot> {
-    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let engine = Engine::new(EngineOptions {
+        isolation: Isolation::InProcess,
+        ..EngineOptions::default()
+    })
+    .unwrap();
     let options = SessionOptions::default();
     SessionSlot::new(Session::new(&engine, Toolbox::default(), options))
 }

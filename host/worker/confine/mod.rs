@@ -1,9 +1,10 @@
 //! What a launcher and its workers give up before anything of a stranger runs.
 
 use contract::isolation::LayerReport;
+use serde::{Deserialize, Serialize};
 
 /// What the workers of a launcher are for, which decides what is left to them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Profile {
     /// Our guests, with files in memory: no path, and no new executable memory.
     Guests,

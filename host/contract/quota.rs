@@ -1,10 +1,12 @@
 //! What a workspace may hold, and what it holds.
 
-use contract::limits::FileLimit;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::FileLimit;
 
 /// What a workspace may hold. The numbers count what guests see: the sizes of
 /// files, holes included, and the number of files and directories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// All files together, in bytes.
     pub bytes: u64,
@@ -29,7 +31,7 @@ impl Default for Quota {
 
 impl Quota {
     /// No bounds, for trees that only the host fills.
-    pub(super) const NONE: Self = Self {
+    pub const NONE: Self = Self {
         bytes: u64::MAX,
         file_bytes: u64::MAX,
         inodes: u64::MAX,
@@ -37,7 +39,7 @@ impl Quota {
 
     /// The largest size that a file of `size` bytes may take while the whole
     /// workspace holds `usage`, and the limit that ends it there.
-    pub(super) fn largest(&self, usage: Usage, size: u64) -> (u64, FileLimit) {
+    pub fn largest(&self, usage: Usage, size: u64) -> (u64, FileLimit) {
         let rest = self.bytes.saturating_sub(usage.bytes);
         let whole = size.saturating_add(rest);
         if self.file_bytes <= whole {

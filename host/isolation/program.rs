@@ -1,0 +1,59 @@
+//! Which program is started as a launcher.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use worker::launcher::ARGUMENT;
+
+use contract::error::Error;
+
+/// Whether the present program can be a launcher.
+static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// The name of the program.
+const PROGRAM: &str = "wasm-coordinator";
+
+/// Makes the present program one that can be its own launcher. To be called first
+/// in `main`: in a process that was started as a launcher it does not return.
+///
+/// ```no_run
+/// fn main() {
+///     wasm_coordinator::isolation::entry();
+///     // ... the program ...
+/// }
+/// ```
+pub fn entry() {
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {
+        worker::launcher::main();
+    }
+    IS_ENTERED.store(true, Ordering::Relaxed);
+}
+
+/// The program to start.
+pub(crate) fn find(wanted: Option<&Path>) -> Result<PathBuf, Error> {
+    if let Some(wanted) = wanted {
+        return Ok(wanted.to_owned());
+    }
+    if IS_ENTERED.load(Ordering::Relaxed) {
+        // The program that runs, also if another one replaced its file.
+        return Ok("/proc/self/exe".into());
+    }
+    let beside = std::env::current_exe().ok();
+    let beside = beside.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = beside.into_iter().chain(std::env::split_paths(&path));
+    let mut candidates = folders
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(PROGRAM));
+    candidates.find(|path| path.is_file()).ok_or_else(|| {
+        Error::host(
+            "starting a process for a session",
+            format!(
+                "there is no program `{PROGRAM}` beside this one or in PATH; call \
+                 `wasm_coordinator::isolation::entry()` first in `main`, name the program in \
+                 `EngineOptions::isolation`, or choose `Isolation::InProcess`"
+            ),
+        )
+    })
+}

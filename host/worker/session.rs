@@ -1,0 +1,424 @@
+//! A worker: the sandbox of one session, in a process that has nothing else.
+//!
+//! One thread. It reads a message, runs a program, writes what came of it. While
+//! a program runs, what it asks and prints goes out in batches: whenever it waits,
+//! and with every tick while it computes.
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use contract::frame::{Decoder, MAX_FROM_WORKER, MAX_TO_WORKER, Malformed, VERSION, encode};
+use contract::outcome::{RunError, RunOutcome};
+use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+use sandbox::files::{Arrived, Mounts, Replica, Workspace};
+use sandbox::{Channel, Engine, Guest, Metering, Sandbox};
+use serde::Serialize;
+use tokio::net::UnixStream;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::datagram::receive_bytes;
+use crate::launcher::exit;
+
+/// How late a guest that only computes may notice its deadline.
+const TICK: Duration = Duration::from_millis(5);
+
+/// Bytes of messages that may wait for the next batch.
+const MAX_WAITING: usize = 64 << 10;
+
+/// The engine whose time the timer advances.
+static TICKED: OnceLock<Engine> = OnceLock::new();
+
+/// Prepares that a timer, and no thread, advances the time that guests notice.
+/// The workers that are forked later have the handler, and each sets its timer.
+pub(crate) fn tick_by_timer(engine: &Engine) {
+    extern "C" fn tick(_signal: libc::c_int) {
+        // Atomics only: what a signal handler may do.
+        if let Some(engine) = TICKED.get() {
+            engine.tick();
+        }
+    }
+    let _ = TICKED.set(engine.clone());
+    // SAFETY: a zeroed action is one without a mask; the handler does what one may.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = tick as extern "C" fn(libc::c_int) as usize;
+        // On the stack for signals, where there is one: guests run on small ones.
+        action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+        libc::sigaction(libc::SIGPROF, &raw const action, std::ptr::null_mut());
+    }
+}
+
+/// Starts the timer. It counts the time that this process computes, so that who
+/// waits is left alone.
+fn start_timer() {
+    let every = libc::timeval {
+        tv_sec: 0,
+        tv_usec: TICK.subsec_micros().into(),
+    };
+    let timer = libc::itimerval {
+        it_interval: every,
+        it_value: every,
+    };
+    // SAFETY: the pointer is to a whole timer.
+    unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
+}
+
+/// What a worker has open, beside what the engine mapped.
+pub(crate) struct Descriptors {
+    socket: OwnedFd,
+    /// Hangs up when the coordinator is gone.
+    _lifeline: OwnedFd,
+}
+
+/// The numbers of the two.
+const SOCKET: RawFd = 0;
+const LIFELINE: RawFd = 1;
+
+impl Descriptors {
+    /// Keeps the two and closes every other one from `first_later` on.
+    pub(crate) fn taken(socket: OwnedFd, lifeline: OwnedFd, first_later: RawFd) -> Self {
+        let (socket, lifeline) = (socket.into_raw_fd(), lifeline.into_raw_fd());
+        // SAFETY: both are open and belong to nobody else; what was behind the two
+        // numbers is the launcher's, which is another process by now.
+        unsafe {
+            libc::dup2(socket, SOCKET);
+            libc::dup2(lifeline, LIFELINE);
+            libc::close_range(first_later.unsigned_abs(), u32::MAX, 0);
+            Self {
+                socket: OwnedFd::from_raw_fd(SOCKET),
+                _lifeline: OwnedFd::from_raw_fd(LIFELINE),
+            }
+        }
+    }
+}
+
+/// Is a worker until its coordinator is gone. Never returns.
+pub(crate) fn main(
+    engine: &Engine,
+    metering: Metering,
+    prepare: &[Guest],
+    descriptors: Descriptors,
+) -> ! {
+    start_timer();
+    let status = match Worker::new(engine, metering, prepare, descriptors.socket) {
+        Ok(mut worker) => i32::from(worker.serve().is_err()),
+        Err(_) => 1,
+    };
+    exit(status)
+}
+
+/// Why a worker ends: its coordinator is gone, or says what cannot be.
+enum Over {
+    Gone,
+    Malformed,
+}
+
+impl From<Malformed> for Over {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl From<io::Error> for Over {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+/// What goes out with the next batch. Shared with the console, which writes
+/// whenever a program prints.
+#[derive(Clone, Default)]
+struct Outbox(Arc<Mutex<Vec<u8>>>);
+
+impl Outbox {
+    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, message: &impl Serialize) -> Result<(), Malformed> {
+        encode(message, MAX_FROM_WORKER, &mut self.lock())
+    }
+}
+
+struct Worker {
+    socket: Arc<OwnedFd>,
+    decoder: Decoder,
+    outbox: Outbox,
+    sandbox: Sandbox,
+    /// Came, and belongs to the next opening.
+    input: Option<OwnedFd>,
+    files: Option<(Workspace, Replica)>,
+    runtime: tokio::runtime::Runtime,
+    /// Whether somebody looks at the output as it comes.
+    is_watched: Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Worker {
+    fn new(
+        engine: &Engine,
+        metering: Metering,
+        prepare: &[Guest],
+        socket: OwnedFd,
+    ) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let nothing = Workspace::new(Default::default());
+        let mounts = Mounts::new(&nothing);
+        let mut worker = Self {
+            socket: Arc::new(socket),
+            decoder: Decoder::new(MAX_TO_WORKER),
+            outbox: Outbox::default(),
+            sandbox: Sandbox::new(engine.clone(), Arc::default(), mounts),
+            input: None,
+            files: None,
+            runtime,
+            is_watched: Arc::default(),
+        };
+        for &guest in prepare {
+            worker
+                .runtime
+                .block_on(worker.sandbox.prepare(guest, metering));
+        }
+        worker.watch();
+        Ok(worker)
+    }
+
+    /// Sends what programs print and emit.
+    fn watch(&self) {
+        let console = self.sandbox.console();
+        let (outbox, socket) = (self.outbox.clone(), Arc::clone(&self.socket));
+        let is_watched = Arc::clone(&self.is_watched);
+        console.watch(Some(Box::new(move |stream, bytes| {
+            if bytes.is_empty() {
+                return;
+            }
+            let bytes = bytes::Bytes::copy_from_slice(bytes);
+            // Cannot be too long: a write is bounded.
+            let _ = outbox.add(&FromWorker::Printed(stream, bytes));
+            let mut waiting = outbox.lock();
+            let is_watched = is_watched.load(std::sync::atomic::Ordering::Relaxed);
+            if is_watched || waiting.len() > MAX_WAITING {
+                flush(&socket, &mut waiting);
+            }
+        })));
+        let outbox = self.outbox.clone();
+        console.watch_content(Some(Box::new(move |block| {
+            let _ = outbox.add(&FromWorker::Emitted(block.clone().into()));
+        })));
+    }
+
+    fn serve(&mut self) -> Result<(), Over> {
+        let mut arrived = Arrived::default();
+        loop {
+            match self.next()? {
+                ToWorker::Open(opening) => self.open(opening)?,
+                ToWorker::Chunk(chunk) => {
+                    let most = self
+                        .files
+                        .as_ref()
+                        .map_or(0, |(files, _)| files.quota().bytes);
+                    arrived.keep(chunk, most).map_err(|_| Over::Malformed)?;
+                }
+                ToWorker::Files(changes) => {
+                    let (files, replica) = self.files.as_mut().ok_or(Over::Malformed)?;
+                    files
+                        .take_changes(replica, changes, std::mem::take(&mut arrived))
+                        .map_err(|_| Over::Malformed)?;
+                }
+                ToWorker::Run(request) => self.run(*request)?,
+                // To a program that ended meanwhile.
+                ToWorker::Answer(_) => {}
+            }
+        }
+    }
+
+    /// The next message; waits for it.
+    fn next(&mut self) -> Result<ToWorker, Over> {
+        loop {
+            if let Some(message) = self.decoder.next()? {
+                return Ok(message);
+            }
+            wait(&self.socket, PollFlags::IN)?;
+            let (length, descriptors) = match receive_bytes(&*self.socket, self.decoder.room()) {
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::AGAIN) => continue,
+                received => received?,
+            };
+            if length == 0 {
+                return Err(Over::Gone);
+            }
+            self.decoder.filled(length);
+            // The input of programs comes with the first byte of an opening.
+            self.input = descriptors.into_iter().next().or(self.input.take());
+        }
+    }
+
+    fn open(&mut self, opening: Opening) -> Result<(), Over> {
+        let input = self.input.take();
+        let is_whole = opening.has_stdin == input.is_some();
+        if opening.version != VERSION || !is_whole || self.files.is_some() {
+            return Err(Over::Malformed);
+        }
+        let files = Workspace::new(opening.quota);
+        self.sandbox
+            .open(opening.servers.into(), Mounts::new(&files));
+        if let Some(input) = input {
+            self.sandbox.set_stdin(input);
+        }
+        let replica = Replica::new(&files);
+        self.files = Some((files, replica));
+        Ok(())
+    }
+
+    fn run(&mut self, request: RunRequest) -> Result<(), Over> {
+        let Some((files, replica)) = &mut self.files else {
+            return Err(Over::Malformed);
+        };
+        let RunRequest {
+            program,
+            limits,
+            is_watched,
+        } = request;
+        self.is_watched
+            .store(is_watched, std::sync::atomic::Ordering::Relaxed);
+        let (socket, decoder, outbox) = (&self.socket, &mut self.decoder, &self.outbox);
+        let outcome = self.runtime.block_on(async {
+            let (requests, mut asked) = unbounded_channel();
+            let (told, answers) = unbounded_channel();
+            let mut run = pin!(
+                self.sandbox
+                    .run(&program, &limits, Channel { requests, answers })
+            );
+            let readable =
+                UnixStream::from_std(std::os::unix::net::UnixStream::from(socket.try_clone()?))?;
+            poll_fn(|context| {
+                loop {
+                    if let Poll::Ready(outcome) = run.as_mut().poll(context) {
+                        // What it asked last goes out before its end.
+                        while let Ok(request) = asked.try_recv() {
+                            outbox.add(&FromWorker::Ask(request))?;
+                        }
+                        return Poll::Ready(Ok(outcome));
+                    }
+                    while let Ok(request) = asked.try_recv() {
+                        outbox.add(&FromWorker::Ask(request))?;
+                    }
+                    flush(socket, &mut outbox.lock());
+                    if !hear(&readable, socket, decoder, context, |answer| {
+                        let _ = told.send(answer);
+                    })? {
+                        return Poll::Pending;
+                    }
+                }
+            })
+            .await
+        });
+        let outcome: RunOutcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(over) => return Err(over),
+        };
+        // Everything was sent as it came.
+        drop(self.sandbox.console().take());
+        let mut unsent = Ok(());
+        let changes = files.changes_for(replica, |chunk| {
+            let mut waiting = self.outbox.lock();
+            let encoded = encode(&FromWorker::Chunk(chunk), MAX_FROM_WORKER, &mut waiting);
+            if encoded.is_err() {
+                unsent = encoded;
+            }
+            if waiting.len() > MAX_WAITING {
+                flush(&self.socket, &mut waiting);
+            }
+        });
+        unsent?;
+        if let Ok(Some(changes)) = changes {
+            self.outbox.add(&FromWorker::Files(changes))?;
+        }
+        let ended = FromWorker::Ended(Box::new(outcome));
+        if self.outbox.add(&ended).is_err() {
+            let what = "its result is larger than a message may be".to_owned();
+            let outcome = RunOutcome::failed(RunError::Crashed(what));
+            self.outbox.add(&FromWorker::Ended(Box::new(outcome)))?;
+        }
+        flush(&self.socket, &mut self.outbox.lock());
+        Ok(())
+    }
+}
+
+/// Takes what came for the program. False if nothing did; then the context is
+/// woken when something does.
+fn hear(
+    readable: &UnixStream,
+    socket: &OwnedFd,
+    decoder: &mut Decoder,
+    context: &mut Context<'_>,
+    mut tell: impl FnMut(contract::message::ToSandbox),
+) -> Result<bool, Over> {
+    let mut is_told = false;
+    loop {
+        while let Some(message) = decoder.next()? {
+            match message {
+                ToWorker::Answer(answer) => {
+                    tell(answer);
+                    is_told = true;
+                }
+                _ => return Err(Over::Malformed),
+            }
+        }
+        if is_told {
+            return Ok(true);
+        }
+        let Poll::Ready(ready) = readable.poll_read_ready(context) else {
+            return Ok(false);
+        };
+        ready?;
+        let room = decoder.room();
+        let received = readable.try_io(tokio::io::Interest::READABLE, || {
+            recv(socket, &mut *room, RecvFlags::DONTWAIT)
+                .map(|(length, _)| length)
+                .map_err(Into::into)
+        });
+        match received {
+            Ok(0) => return Err(Over::Gone),
+            Ok(length) => decoder.filled(length),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return Err(Over::Gone),
+        }
+    }
+}
+
+/// Sends all that waits. A coordinator that does not read makes its worker wait;
+/// one that is gone is noticed by whoever reads next.
+fn flush(socket: &OwnedFd, waiting: &mut Vec<u8>) {
+    let mut rest = &waiting[..];
+    while !rest.is_empty() {
+        match send(socket, rest, SendFlags::NOSIGNAL) {
+            Ok(sent) => rest = &rest[sent..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                if wait(socket, PollFlags::OUT).is_err() {
+                    break;
+                }
+            }
+            Err(_) => break,
+        }
+    }
+    waiting.clear();
+    // A large result does not keep its room for ever.
+    waiting.shrink_to(MAX_WAITING);
+}
+
+fn wait(socket: &OwnedFd, what: PollFlags) -> io::Result<()> {
+    let mut watched = [PollFd::new(socket, what)];
+    rustix::io::retry_on_intr(|| poll(&mut watched, None))?;
+    Ok(())
+}
