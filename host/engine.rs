@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use contract::caller::Caller;
 use contract::error::Error;
 use contract::isolation::LayerReport;
 use sandbox::{Guest, Metering, Observer};
@@ -179,12 +180,15 @@ impl Engine {
         self.shared.here.get()
     }
 
-    /// A worker for a session: one that waits, or a new one.
-    pub(crate) async fn worker(&self, kind: Kind) -> Result<Connection, Error> {
-        let ready = std::iter::from_fn(|| self.shared.pool.take(kind));
-        for worker in ready {
+    /// A worker for a session of this caller: one that waits, or a new one.
+    pub(crate) async fn worker(
+        &self,
+        kind: Kind,
+        caller: Option<Caller>,
+    ) -> Result<Connection, Error> {
+        while let Some((worker, is_new)) = self.shared.pool.take(kind, caller) {
             if worker.is_alive() {
-                if let Some(launcher) = self.launchers().get(&kind).cloned() {
+                if is_new && let Some(launcher) = self.launchers().get(&kind).cloned() {
                     self.fill(&launcher);
                 }
                 return Ok(worker);
@@ -194,6 +198,11 @@ impl Engine {
         let worker = launcher.fork();
         self.fill(&launcher);
         worker
+    }
+
+    /// Takes back a worker whose session ended, for the same caller.
+    pub(crate) fn give_back(&self, kind: Kind, caller: Caller, worker: Connection) {
+        self.shared.pool.give_back(kind, caller, worker);
     }
 
     fn fill(&self, launcher: &Launcher) {

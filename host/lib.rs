@@ -71,6 +71,7 @@ pub mod search {
 }
 
 pub use contract::call_record::{CallRecord, CallStatus};
+pub use contract::caller::Caller;
 pub use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};
 pub use contract::error::Error;
 pub use contract::hint::{Hint, RenderHint};

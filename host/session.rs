@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::caller::Caller;
 use contract::hint::RenderHint;
 use contract::limits::Limits;
 use contract::outcome::RunOutcome;
@@ -34,6 +35,10 @@ pub struct SessionOptions {
     pub limits: Limits,
     /// Where its files are: in memory by default, nobody else's.
     pub files: Files,
+    /// Who it belongs to, where one process serves several callers. A process of a
+    /// caller whose session ended in order may serve the next session of the same
+    /// caller, with its memory reset. `None`, the default, is nobody else's.
+    pub caller: Option<Caller>,
     /// How programs whose calls are refused are told what would allow them, in
     /// the terms of whoever runs them. By default they are not.
     pub render_hint: Option<RenderHint>,
@@ -108,6 +113,7 @@ impl Session {
                 engine.clone(),
                 servers,
                 workspace.clone(),
+                options.caller,
             ))),
         };
         Self {

@@ -20,8 +20,12 @@ use crate::quota::Quota;
 /// What a coordinator tells a worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum ToWorker {
-    /// Begins the session; the first message, and the only one of its kind.
+    /// Begins a session: the first message, and the first one after
+    /// [`ToWorker::Reset`].
     Open(Opening),
+    /// Ends the session and forgets all of it, so that another one of the same
+    /// caller can be opened.
+    Reset,
     /// A part of a file that changed; belongs to the next [`ToWorker::Files`].
     Chunk(FileChunk),
     /// The files of the session, where they are not as the worker has them.

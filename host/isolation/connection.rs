@@ -26,9 +26,14 @@ pub(crate) struct Connection {
     /// What is to be sent, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
+    /// Sessions that it served.
+    sessions: u32,
     /// What it has of the files; `None` before it was opened.
     pub(super) replica: Option<Replica>,
 }
+
+/// Sessions of one caller that one worker serves, one after the other.
+const MAX_SESSIONS: u32 = 100;
 
 /// Why there is no message.
 #[derive(Debug)]
@@ -54,6 +59,7 @@ impl Connection {
             decoder: Decoder::new(MAX_FROM_WORKER),
             outgoing: Vec::new(),
             sent: 0,
+            sessions: 0,
             replica: None,
         }
     }
@@ -73,6 +79,19 @@ impl Connection {
         }
         self.outgoing.extend_from_slice(&bytes[first..]);
         Ok(())
+    }
+
+    /// Makes it forget its session, so that it can serve another one of the same
+    /// caller. False if it should rather end.
+    pub(super) fn reset(&mut self) -> bool {
+        self.sessions += 1;
+        self.replica = None;
+        let mut bytes = Vec::new();
+        // Nothing is under way, so that there is room for a few bytes.
+        self.sessions < MAX_SESSIONS
+            && self.outgoing.is_empty()
+            && encode(&ToWorker::Reset, MAX_TO_WORKER, &mut bytes).is_ok()
+            && send_bytes(&self.socket, &bytes, &[]).is_ok()
     }
 
     /// Adds a message to those that are to be sent.

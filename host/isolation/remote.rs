@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::frame::VERSION;
@@ -49,12 +50,19 @@ pub(crate) struct RemoteSandbox {
     is_watched: bool,
     inherits_stdin: bool,
     workers: HashMap<Kind, Connection>,
+    /// Who may have its workers afterwards.
+    caller: Option<Caller>,
     /// The kinds whose last worker took the variables of the session with it.
     lost: HashMap<Kind, ()>,
 }
 
 impl RemoteSandbox {
-    pub(crate) fn new(engine: Engine, servers: Arc<[Server]>, workspace: Workspace) -> Self {
+    pub(crate) fn new(
+        engine: Engine,
+        servers: Arc<[Server]>,
+        workspace: Workspace,
+        caller: Option<Caller>,
+    ) -> Self {
         Self {
             engine,
             servers,
@@ -63,6 +71,7 @@ impl RemoteSandbox {
             is_watched: false,
             inherits_stdin: false,
             workers: HashMap::new(),
+            caller,
             lost: HashMap::new(),
         }
     }
@@ -100,7 +109,7 @@ impl RemoteSandbox {
         let kept = self.workers.remove(&kind);
         let worker = match kept.filter(Connection::is_alive) {
             Some(worker) => Ok(worker),
-            None => self.engine.worker(kind).await,
+            None => self.engine.worker(kind, self.caller).await,
         };
         let mut worker = match worker {
             Ok(worker) => worker,
@@ -160,6 +169,18 @@ impl RemoteSandbox {
             servers: self.servers.to_vec(),
             quota: self.workspace.quota(),
             has_stdin: self.inherits_stdin,
+        }
+    }
+}
+
+impl Drop for RemoteSandbox {
+    fn drop(&mut self) {
+        let Some(caller) = self.caller else { return };
+        for (kind, mut worker) in self.workers.drain() {
+            // One that began a program and did not end it is not here.
+            if worker.reset() {
+                self.engine.give_back(kind, caller, worker);
+            }
         }
     }
 }

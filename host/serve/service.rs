@@ -170,11 +170,12 @@ impl Service {
     }
 
     /// A session that no handle names.
-    pub(super) fn fresh_slot(&self) -> Arc<SessionSlot> {
+    pub(super) fn fresh_slot(&self, caller: Caller) -> Arc<SessionSlot> {
         let options = SessionOptions {
             grants: self.options.grants.clone(),
             limits: self.options.limits.clone(),
             files: Files::Fresh(self.options.quota),
+            caller: Some(caller),
             render_hint: Some(hints::render),
         };
         let toolbox = Arc::clone(&self.toolbox);

@@ -152,6 +152,10 @@ struct Worker {
     socket: Arc<OwnedFd>,
     decoder: Decoder,
     outbox: Outbox,
+    engine: Engine,
+    metering: Metering,
+    /// The guests that are started ahead.
+    prepare: Vec<Guest>,
     sandbox: Sandbox,
     /// Came, and belongs to the next opening.
     input: Option<OwnedFd>,
@@ -178,19 +182,35 @@ impl Worker {
             socket: Arc::new(socket),
             decoder: Decoder::new(MAX_TO_WORKER),
             outbox: Outbox::default(),
+            engine: engine.clone(),
+            metering,
+            prepare: prepare.to_vec(),
             sandbox: Sandbox::new(engine.clone(), Arc::default(), mounts),
             input: None,
             files: None,
             runtime,
             is_watched: Arc::default(),
         };
-        for &guest in prepare {
-            worker
-                .runtime
-                .block_on(worker.sandbox.prepare(guest, metering));
-        }
-        worker.watch();
+        worker.make_ready();
         Ok(worker)
+    }
+
+    /// Does ahead what the first program of a session needs.
+    fn make_ready(&mut self) {
+        for &guest in &self.prepare {
+            let prepared = self.sandbox.prepare(guest, self.metering);
+            self.runtime.block_on(prepared);
+        }
+        self.watch();
+    }
+
+    /// Ends the session: nothing of it is left, neither memory of guests nor files.
+    fn reset(&mut self) {
+        let nothing = Workspace::new(Default::default());
+        let mounts = Mounts::new(&nothing);
+        self.files = None;
+        self.sandbox = Sandbox::new(self.engine.clone(), Arc::default(), mounts);
+        self.make_ready();
     }
 
     /// Sends what programs print and emit.
@@ -222,6 +242,7 @@ impl Worker {
         loop {
             match self.next()? {
                 ToWorker::Open(opening) => self.open(opening)?,
+                ToWorker::Reset => self.reset(),
                 ToWorker::Chunk(chunk) => {
                     let most = self
                         .files

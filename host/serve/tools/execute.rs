@@ -133,7 +133,7 @@ impl ServeTool for Execute {
             hears_progress,
         } = call;
         let slot = match &arguments.session {
-            None => service.fresh_slot(),
+            None => service.fresh_slot(caller),
             Some(handle) => match service.sessions.find(caller, handle) {
                 Ok(slot) => slot,
                 Err(error) => return Ok(failure("session_gone", &error.to_string()).into()),

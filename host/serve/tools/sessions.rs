@@ -84,7 +84,7 @@ impl ServeTool for Sessions {
 }
 
 fn open(service: &Service, caller: Caller) -> CallToolResult {
-    let opened = match service.sessions.open(caller, service.fresh_slot()) {
+    let opened = match service.sessions.open(caller, service.fresh_slot(caller)) {
         Ok(opened) => opened,
         Err(error) => return failure("sessions_busy", &error.to_string()),
     };

@@ -89,7 +89,7 @@ impl ServeTool for WriteFile {
                 Ok(slot) => (slot, handle.to_string()),
                 Err(error) => return Ok(failure("session_gone", &error.to_string()).into()),
             },
-            None => match service.sessions.open(caller, service.fresh_slot()) {
+            None => match service.sessions.open(caller, service.fresh_slot(caller)) {
                 Ok(opened) => (opened.slot, opened.handle),
                 Err(error) => return Ok(failure("sessions_busy", &error.to_string()).into()),
             },
