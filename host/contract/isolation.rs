@@ -12,7 +12,7 @@ pub enum Layer {
     Environment,
     /// No open files but the sockets.
     Descriptors,
-    /// No privileges can be gained.
+    /// No privileges are held, and none can be gained.
     NoNewPrivileges,
     /// A user namespace without privileges outside.
     UserNamespace,
@@ -41,6 +41,13 @@ pub struct LayerReport {
     pub layer: Layer,
     /// What it is exactly on this machine, or why it is missing.
     pub state: LayerState,
+}
+
+impl LayerReport {
+    /// Whether the layer holds.
+    pub fn holds(&self) -> bool {
+        matches!(self.state, LayerState::On(_))
+    }
 }
 
 /// Whether a layer holds.

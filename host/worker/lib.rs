@@ -10,6 +10,7 @@
 //! - `session`: a worker, from its first message to its last
 //! - `confine`: what both give up
 
+#[cfg(target_os = "linux")]
 pub mod confine;
 pub mod control;
 pub mod datagram;
