@@ -6,8 +6,15 @@ use wasm_coordinator::{
     Toolbox,
 };
 
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // Sessions run in processes of their own, which this program can be as well:
+    // before anything else is done or started.
+    wasm_coordinator::isolation::entry();
+    run()
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let shop = LocalTools::new().tool(
         "price",
         "The price of an article in cents.",

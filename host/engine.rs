@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use contract::caller::Caller;
 use contract::error::Error;
-use contract::isolation::LayerReport;
+use contract::isolation::{Layer, LayerReport};
 use sandbox::{Guest, Metering, Observer};
 
 use crate::isolation::{Connection, Isolation, Kind, Launcher, Pool, find};
@@ -167,12 +167,22 @@ impl Engine {
         if self.in_process().is_some() {
             return Ok(Vec::new());
         }
-        let kind = Kind {
+        let started = self.launchers().keys().copied().next();
+        let launcher = self.launcher(started.unwrap_or(Kind {
             guest: Some(Guest::JavaScript),
             metering: Metering::Off,
-        };
-        let launcher = self.launcher(kind).await?;
-        Ok(launcher.ready().await?.unwrap_or_default())
+        }));
+        Ok(launcher.await?.layers())
+    }
+
+    /// The layers that workers of a kind lack.
+    pub(crate) fn missing(&self, kind: Kind) -> Vec<Layer> {
+        let launcher = self.launchers().get(&kind).cloned();
+        let layers = launcher
+            .map(|launcher| launcher.layers())
+            .unwrap_or_default();
+        let missing = layers.iter().filter(|report| report.missing().is_some());
+        missing.map(|report| report.layer).collect()
     }
 
     /// The engine in this process, if programs run here.
@@ -233,7 +243,8 @@ impl Engine {
                 // The folder does not keep what was compiled.
                 if self.shared.temporary.get().is_some() {
                     return Err(Error::host(
-                        "keeping compiled code",
+                        "no folder takes compiled code, which another process has to load \
+                         (`ulimit -f` may bound files): keeping it",
                         "neither the cache folder nor the one for temporary files takes it",
                     ));
                 }

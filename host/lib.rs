@@ -10,6 +10,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! wasm_coordinator::isolation::entry(); // first in `main`: each session is a process
 //! let shop = LocalTools::new().tool(
 //!     "price",
 //!     "The price of an article in cents.",

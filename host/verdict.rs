@@ -35,9 +35,13 @@ pub(crate) fn report(
         memory_peak_bytes: outcome.memory_peak,
         calls: calls.len() as u32,
         output_bytes: printed,
+        isolation: outcome.isolation.clone(),
     };
     let variables_lost = outcome.variables_lost;
+    let unread = outcome.files_unread.clone();
+    let not_kept = outcome.files_not_kept.clone();
     let mut verdict = verdict(outcome, limits, printed);
+    verdict.warn_of_files(unread, not_kept);
     if variables_lost {
         verdict.warnings.insert(0, VARIABLES_LOST.to_owned());
     }
@@ -82,6 +86,23 @@ impl Verdict {
             error: Some(error),
             warnings: Vec::new(),
         }
+    }
+
+    /// What the workspace did not take makes a failure of a run that went well.
+    fn warn_of_files(&mut self, unread: Vec<String>, not_kept: Vec<String>) {
+        let unread = unread.into_iter();
+        self.warnings
+            .extend(unread.map(|error| format!("the program did not see a file: {error}")));
+        let mut not_kept = not_kept
+            .into_iter()
+            .map(|error| format!("a file of the program was not kept: {error}"));
+        if self.status == Status::Ok
+            && let Some(first) = not_kept.next()
+        {
+            self.status = Status::HostError;
+            self.error = Some(plain_error("HostError", first));
+        }
+        self.warnings.extend(not_kept);
     }
 
     fn refused(refusal: ComponentRefusal) -> Self {

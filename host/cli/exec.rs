@@ -12,14 +12,15 @@ use contract::json::{marked_number, unmarked};
 use contract::text::visible;
 use serde_json::{Value, json};
 use wasm_coordinator::{
-    ContentBlock, ErrorReport, Files, Hint, Language, Report, Session, SessionOptions, Status,
-    Stream,
+    Code, ContentBlock, ErrorReport, Files, Guest, Hint, Language, Report, Session, SessionOptions,
+    Status, Stream,
 };
 
 use super::emitted::Saved;
 use super::failure::{EXIT_HOST, EXIT_INTERRUPTED, Failure};
 use super::files::FileFlags;
 use super::grants::GrantFlags;
+use super::isolation::{self, IsolationFlags};
 use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
 use super::script::Script;
@@ -67,6 +68,8 @@ pub(crate) struct Exec {
     files: FileFlags,
     #[command(flatten)]
     limits: LimitFlags,
+    #[command(flatten)]
+    isolation: IsolationFlags,
 }
 
 /// What `--json` prints: the report, with `--output` what was copied, and with
@@ -139,14 +142,22 @@ impl Exec {
             from_stdin,
             warnings,
         } = self.script()?;
+        let engine = setup::engine()?;
+        if let Code::Source { language, .. } = program.code() {
+            // Its process starts while everything else is looked at.
+            engine.expect(Guest::of(*language), self.limits.metering());
+        }
         let mut configuration = self.config.load(!self.json)?;
+        self.isolation.overlay(&mut configuration);
         self.grants.overlay(&mut configuration.tools);
         self.limits.overlay(&mut configuration);
         let options = configuration.session_options()?;
         let origin = configuration.origin.as_deref();
         let (workspace, outputs) = self.files.open(configuration.quota, origin, !self.json)?;
-        let engine = setup::engine()?;
         setup::block_on(async {
+            if configuration.require_isolation {
+                isolation::check(&engine, &configuration).await?;
+            }
             let tools = setup::toolbox(&configuration)?;
             let tools = if self.json { tools } else { watched(tools) };
             let tools = Arc::new(tools);
@@ -362,6 +373,16 @@ fn print(answer: &Answer) -> ExitCode {
     }
     for warning in &report.warnings {
         Message::warning(warning).print();
+    }
+    let missing = &report.usage.isolation.missing;
+    if !missing.is_empty() {
+        let names: Vec<_> = missing.iter().map(|layer| layer.name()).collect();
+        Message::warning(format!(
+            "this machine lacks a part of the second wall: {}",
+            names.join(", ")
+        ))
+        .hint("`wasm-coordinator doctor` says why")
+        .print();
     }
     if let Some(error) = &report.error {
         print_error(error);

@@ -8,6 +8,8 @@ use super::terminal::Message;
 pub(crate) const EXIT_USAGE: u8 = 2;
 /// The host failed.
 pub(crate) const EXIT_HOST: u8 = 4;
+/// Something is refused.
+pub(crate) const EXIT_REFUSED: u8 = 3;
 /// Whoever read standard output went away: as shells count `SIGPIPE`, of which
 /// other programs die.
 pub(crate) const EXIT_BROKEN_PIPE: u8 = 141;

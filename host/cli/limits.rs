@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 use wasm_coordinator::config::{Bytes, Configuration, NotAnAmount, Span};
+use wasm_coordinator::{Limits, Metering};
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Limits")]
@@ -53,6 +54,16 @@ impl LimitFlags {
         set(&mut quota.bytes, self.workspace_size);
         set(&mut quota.file_bytes, self.file_size);
         set(&mut quota.inodes, self.max_files);
+    }
+}
+
+impl LimitFlags {
+    /// What runs count, as far as flags say it.
+    pub(crate) fn metering(&self) -> Metering {
+        Metering::of(&Limits {
+            fuel: self.fuel,
+            ..Limits::default()
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod completions;
 mod consent;
 mod demo_server;
+mod doctor;
 mod emitted;
 mod exec;
 mod failure;
@@ -14,6 +15,7 @@ mod grants;
 mod hints;
 mod init;
 mod inputs;
+mod isolation;
 mod limits;
 mod missing_files;
 mod notebook;
@@ -96,6 +98,7 @@ enum Command {
     Wit(wit::Wit),
     Init(init::Init),
     Trust(trust::Trust),
+    Doctor(doctor::Doctor),
     Warm(warm::Warm),
     Completions(completions::Completions),
     DemoServer(demo_server::DemoServer),
@@ -112,7 +115,11 @@ impl Command {
             Self::Stubs(stubs) => &mut stubs.config,
             Self::Wit(wit) => &mut wit.config,
             Self::Trust(trust) => &mut trust.config,
-            Self::Init(_) | Self::Warm(_) | Self::Completions(_) | Self::DemoServer(_) => {
+            Self::Init(_)
+            | Self::Doctor(_)
+            | Self::Warm(_)
+            | Self::Completions(_)
+            | Self::DemoServer(_) => {
                 return None;
             }
         })
@@ -128,6 +135,7 @@ impl Command {
             Self::Wit(wit) => wit.run(),
             Self::Init(init) => init.run(),
             Self::Trust(trust) => trust.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Warm(warm) => warm.run(),
             Self::Completions(completions) => completions.run(),
             Self::DemoServer(demo_server) => demo_server.run(),

@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
+use wasm_coordinator::Engine;
 use wasm_coordinator::config::Configuration;
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
 
 use super::failure::{Failure, reason};
 use super::grants::GrantFlags;
+use super::isolation::{self, IsolationFlags};
 use super::limits::{LimitFlags, set, time};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
@@ -53,6 +55,8 @@ pub(crate) struct Serve {
     http: HttpFlags,
     #[command(flatten)]
     limits: LimitFlags,
+    #[command(flatten)]
+    isolation: IsolationFlags,
 }
 
 #[derive(Args)]
@@ -109,6 +113,7 @@ impl Serve {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut configuration = self.config.load(true)?;
         self.overlay(&mut configuration);
+        self.isolation.overlay(&mut configuration);
         let options = ServeOptions {
             mode: self.mode.into(),
             ..configuration.serve_options()?
@@ -124,6 +129,11 @@ impl Serve {
                 Some((address, options)) => Some((listen(address).await?, options)),
                 None => None,
             };
+            if configuration.require_isolation {
+                isolation::check(&engine, &configuration).await?;
+            } else {
+                tokio::spawn(say_isolation(engine.clone()));
+            }
             let toolbox = Arc::new(setup::toolbox(&configuration)?);
             let service = Service::new(engine, Arc::clone(&toolbox), options);
             let warming = Arc::clone(&service);
@@ -153,6 +163,31 @@ impl Serve {
         set(&mut serve.max_tokens, self.max_tokens.map(Some));
         set(&mut serve.sessions, self.sessions.map(Some));
         set(&mut serve.session_idle, self.session_idle.map(Some));
+    }
+}
+
+/// One line of the log says what stands between programs and this machine.
+async fn say_isolation(engine: Engine) {
+    match engine.layers().await {
+        Ok(layers) => {
+            let all = layers.len();
+            let missing: Vec<_> = layers
+                .into_iter()
+                .filter(|layer| layer.missing().is_some())
+                .collect();
+            if missing.is_empty() {
+                tracing::info!("each session runs in a process of its own, with all {all} layers");
+            } else {
+                tracing::warn!(
+                    "each session runs in a process of its own, without {}",
+                    isolation::said(&missing)
+                );
+            }
+        }
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "no process for a session can be started");
+        }
     }
 }
 

@@ -148,6 +148,7 @@ pub(crate) fn parse(
         server_limits: settings.server_limits,
         tools: settings.tools,
         serve: settings.serve,
+        require_isolation: settings.require_isolation,
         warnings: report.warnings,
     })
 }

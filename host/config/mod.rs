@@ -62,6 +62,8 @@ pub struct Configuration {
     pub tools: Tools,
     /// How `serve` serves.
     pub serve: Serve,
+    /// Whether programs only run with every layer of isolation.
+    pub require_isolation: bool,
     /// What is odd but not wrong; to be shown once.
     pub warnings: Vec<Diagnostic>,
 }

@@ -29,6 +29,7 @@ pub(super) struct Settings {
     pub(super) tools: Tools,
     pub(super) server_limits: ServerLimits,
     pub(super) serve: Serve,
+    pub(super) require_isolation: bool,
     /// For servers that do not say otherwise.
     pub(super) call_timeout: Duration,
     pub(super) start_timeout: Option<Duration>,
@@ -46,6 +47,7 @@ impl Default for Settings {
             tools: Tools::default(),
             server_limits: ServerLimits::default(),
             serve: Serve::default(),
+            require_isolation: false,
             call_timeout: CALL_TIMEOUT,
             start_timeout: None,
             sampling: Vec::new(),
@@ -62,6 +64,9 @@ const COORDINATOR: &[Key] = &[
     ("tools", |to, value| value.section(TOOLS, to)),
     ("passThrough", |to, value| value.section(PASS_THROUGH, to)),
     ("serve", |to, value| value.section(SERVE, to)),
+    ("requireIsolation", |to, value| {
+        value.flag().set(&mut to.require_isolation);
+    }),
     ("callTimeout", |to, value| {
         value.span().set(&mut to.call_timeout)
     }),
@@ -243,6 +248,16 @@ impl Setting<'_, '_, '_> {
 
     fn in_flight(&mut self) -> Option<usize> {
         self.count(MAX_IN_FLIGHT).map(|count| count as usize)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        let value = self.value;
+        let Value::BooleanLit(flag) = value else {
+            let what = self.what();
+            self.report.wrong_type(value, &what, "`true` or `false`");
+            return None;
+        };
+        Some(flag.value)
     }
 
     fn changes(&mut self) -> Option<Changes> {

@@ -4,6 +4,7 @@
 //! Whoever reads does not believe the length: it is checked before room is made,
 //! and room is made as bytes come.
 
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -51,11 +52,10 @@ pub fn encode<T: Serialize>(
 ) -> Result<(), Malformed> {
     let start = frames.len();
     frames.extend_from_slice(&[0; HEADER]);
-    let written = match postcard::to_extend(message, std::mem::take(frames)) {
-        Ok(written) => written,
-        Err(error) => return Err(Malformed::Unreadable(error.to_string())),
-    };
-    *frames = written;
+    if let Err(error) = postcard::serialize_with_flavor(message, Appending(frames)) {
+        frames.truncate(start);
+        return Err(Malformed::Unreadable(error.to_string()));
+    }
     let length = frames.len() - start - HEADER;
     if length > max {
         frames.truncate(start);
@@ -64,6 +64,27 @@ pub fn encode<T: Serialize>(
     let header = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
     frames[start..start + HEADER].copy_from_slice(&header);
     Ok(())
+}
+
+/// Appends to a vector, texts as a whole.
+struct Appending<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Appending<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
 }
 
 /// Bytes as they come, and the messages in them.
@@ -117,7 +138,7 @@ impl Decoder {
     /// # Errors
     ///
     /// When it is none. Nothing after it can be read.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Malformed> {
+    pub fn message<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Malformed> {
         let there = &self.bytes[self.start..self.end];
         let Some((header, rest)) = there.split_first_chunk::<HEADER>() else {
             return Ok(None);

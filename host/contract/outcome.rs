@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::bounded;
 use crate::error::Error;
 use crate::hint::Hint;
+use crate::isolation::UsedIsolation;
 use crate::limits::{FileLimit, Limit};
 
 /// How a run ended, and what it consumed.
@@ -20,6 +21,15 @@ pub struct RunOutcome {
     pub files_refused: Option<FileLimit>,
     /// The run before this one took the variables of the session with it.
     pub variables_lost: bool,
+    /// What was around it.
+    #[serde(skip)]
+    pub isolation: UsedIsolation,
+    /// Files of the workspace that it did not see, and why.
+    #[serde(skip)]
+    pub files_unread: Vec<String>,
+    /// Files that it wrote and that the workspace did not take, and why.
+    #[serde(skip)]
+    pub files_not_kept: Vec<String>,
 }
 
 impl RunOutcome {
@@ -31,6 +41,9 @@ impl RunOutcome {
             memory_peak: 0,
             files_refused: None,
             variables_lost: false,
+            isolation: UsedIsolation::default(),
+            files_unread: Vec::new(),
+            files_not_kept: Vec::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::call_record::CallRecord;
 use crate::content::ContentBlock;
 use crate::hint::{Hint, RenderHint};
+use crate::isolation::UsedIsolation;
 use crate::json::Json;
 use crate::limits::Limit;
 use crate::outcome::{Position, Value};
@@ -188,6 +189,8 @@ pub struct Usage {
     pub calls: u32,
     /// Bytes printed.
     pub output_bytes: u64,
+    /// What was around it.
+    pub isolation: UsedIsolation,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The messages with one worker. Dropping it ends the worker.
 
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ use super::workers::Workers;
 /// A worker, from here.
 pub(crate) struct Connection {
     socket: UnixStream,
+    /// The end of a pipe that tells the worker that it is wanted.
+    _alive: PipeWriter,
     workers: Arc<Workers>,
     id: u64,
     decoder: Decoder,
@@ -51,9 +53,15 @@ impl From<io::Error> for Lost {
 }
 
 impl Connection {
-    pub(super) fn new(socket: UnixStream, workers: Arc<Workers>, id: u64) -> Self {
+    pub(super) fn new(
+        socket: UnixStream,
+        alive: PipeWriter,
+        workers: Arc<Workers>,
+        id: u64,
+    ) -> Self {
         Self {
             socket,
+            _alive: alive,
             workers,
             id,
             decoder: Decoder::new(MAX_FROM_WORKER),
@@ -140,7 +148,7 @@ impl Connection {
         context: &mut Context<'_>,
     ) -> Poll<Result<FromWorker, Lost>> {
         loop {
-            match self.decoder.next() {
+            match self.decoder.message() {
                 Ok(Some(message)) => return Poll::Ready(Ok(message)),
                 Ok(None) => {}
                 Err(malformed) => return Poll::Ready(Err(Lost::Malformed(malformed))),

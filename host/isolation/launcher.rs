@@ -44,8 +44,6 @@ pub(crate) struct Launcher {
     pub(super) kind: Kind,
     cache: PathBuf,
     control: OwnedFd,
-    /// The end that each worker holds of a pipe that hangs up with this process.
-    lifeline: OwnedFd,
     workers: Arc<Workers>,
     state: watch::Receiver<State>,
     next: AtomicU64,
@@ -63,7 +61,6 @@ impl Launcher {
             None,
         )
         .map_err(|error| failed(error.into()))?;
-        let (lifeline, alive) = io::pipe().map_err(failed)?;
         let process = Command::new(program)
             .arg(ARGUMENT)
             .env_clear()
@@ -85,7 +82,7 @@ impl Launcher {
             without: Vec::new(),
         };
         send(&control, &ToLauncher::Start(setup), &[]).map_err(failed)?;
-        let workers = Arc::new(Workers::new(alive.into()));
+        let workers = Arc::new(Workers::default());
         let (tell, state) = watch::channel(State::Starting);
         let listening = control.try_clone().map_err(failed)?;
         let known = Arc::clone(&workers);
@@ -98,7 +95,6 @@ impl Launcher {
             kind,
             cache: cache.to_owned(),
             control,
-            lifeline: lifeline.into(),
             workers,
             state,
             next: AtomicU64::new(1),
@@ -117,6 +113,14 @@ impl Launcher {
     /// Whether it forks by now.
     pub(crate) fn is_ready(&self) -> bool {
         matches!(*self.state.borrow(), State::Ready(_))
+    }
+
+    /// The layers around its workers, once it is ready.
+    pub(crate) fn layers(&self) -> Vec<LayerReport> {
+        match &*self.state.borrow() {
+            State::Ready(layers) => layers.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// Where it found compiled code.
@@ -145,15 +149,17 @@ impl Launcher {
         let failed = |error: io::Error| Error::host("starting a worker", error);
         let (ours, theirs) = UnixStream::pair().map_err(failed)?;
         ours.set_nonblocking(true).map_err(failed)?;
+        // Hangs up when this process ends, or drops the worker.
+        let (lifeline, alive) = io::pipe().map_err(failed)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.workers.asked(id);
         let request = ToLauncher::Fork {
             id,
             prepare: self.kind.guest.into_iter().collect(),
         };
-        let descriptors = [theirs.as_fd(), self.lifeline.as_fd()];
+        let descriptors = [theirs.as_fd(), lifeline.as_fd()];
         send(&self.control, &request, &descriptors).map_err(failed)?;
-        Ok(Connection::new(ours, Arc::clone(&self.workers), id))
+        Ok(Connection::new(ours, alive, Arc::clone(&self.workers), id))
     }
 }
 

@@ -27,7 +27,7 @@ pub use program::entry;
 pub(crate) use program::find;
 pub(crate) use remote::RemoteSandbox;
 
-pub use contract::isolation::{Layer, LayerReport, LayerState};
+pub use contract::isolation::{IsolationKind, Layer, LayerReport, LayerState, UsedIsolation};
 
 /// Where programs run.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,13 +15,12 @@ static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 const PROGRAM: &str = "wasm-coordinator";
 
 /// Makes the present program one that can be its own launcher. To be called first
-/// in `main`: in a process that was started as a launcher it does not return.
+/// in `main`, before there is a second thread, an event loop with threads
+/// included: in a process that was started as a launcher it does not return.
 ///
 /// ```no_run
-/// fn main() {
-///     wasm_coordinator::isolation::entry();
-///     // ... the program ...
-/// }
+/// // The first line of `main`:
+/// wasm_coordinator::isolation::entry();
 /// ```
 pub fn entry() {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {

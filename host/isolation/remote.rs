@@ -12,6 +12,7 @@ use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::frame::VERSION;
+use contract::isolation::{IsolationKind, UsedIsolation};
 use contract::limits::{Limit, Limits};
 use contract::message::{
     CallId, MAX_ARGUMENTS_IN_FLIGHT, Server, ToCoordinator, ToSandbox, weight,
@@ -127,7 +128,8 @@ impl RemoteSandbox {
             calls: 0,
             arrived: Arrived::default(),
             is_handing_over: false,
-            not_written: Vec::new(),
+            unread: Vec::new(),
+            not_kept: Vec::new(),
             channel,
         };
         let begun = run.begin(
@@ -143,18 +145,20 @@ impl RemoteSandbox {
             Ok(()) => run.finish(limits).await,
             Err(stopped) => Err(stopped),
         };
-        let not_written = std::mem::take(&mut run.not_written);
+        let (unread, not_kept) = (run.unread, run.not_kept);
         let mut outcome = match ended {
             Ok(outcome) => outcome,
             Err(stopped) => RunOutcome::failed(stopped.explain(&worker).await),
         };
         outcome.variables_lost = variables_lost;
-        if let Ok(ended) = &mut outcome.end {
-            ended.warnings.extend(
-                not_written
-                    .iter()
-                    .map(|error| format!("a file of the program was not kept: {error}")),
-            );
+        outcome.isolation = UsedIsolation {
+            kind: IsolationKind::Process,
+            missing: self.engine.missing(kind),
+        };
+        let said = |errors: Vec<PathError>| errors.iter().map(ToString::to_string).collect();
+        outcome.files_unread = said(unread);
+        outcome.files_not_kept = said(not_kept);
+        if outcome.end.is_ok() {
             self.lost.remove(&kind);
             if kind.guest.is_some() {
                 self.workers.insert(kind, worker);
@@ -258,7 +262,8 @@ struct Run<'a> {
     arguments_weight: u64,
     arrived: Arrived,
     is_handing_over: bool,
-    not_written: Vec<PathError>,
+    unread: Vec<PathError>,
+    not_kept: Vec<PathError>,
     channel: Channel,
 }
 
@@ -282,15 +287,16 @@ impl Run<'_> {
             None => Replica::new(workspace),
         };
         let mut added = Ok(());
-        let changes = workspace.changes_for(&mut replica, |chunk| {
-            if added.is_ok() {
-                added = self.worker.add(&ToWorker::Chunk(chunk));
-            }
-        });
+        let changes = workspace.changes_for(
+            &mut replica,
+            |chunk| {
+                if added.is_ok() {
+                    added = self.worker.add(&ToWorker::Chunk(chunk));
+                }
+            },
+            &mut self.unread,
+        );
         added.map_err(strange)?;
-        let changes = changes.map_err(|error| {
-            Stopped::Host(Error::host("reading the files of the workspace", error))
-        })?;
         if let Some(changes) = changes {
             self.worker
                 .add(&ToWorker::Files(changes))
@@ -408,7 +414,7 @@ impl Run<'_> {
                     return strange("files before any were known");
                 };
                 match self.workspace.take_changes(replica, changes, arrived) {
-                    Ok(failed) => self.not_written.extend(failed),
+                    Ok(failed) => self.not_kept.extend(failed),
                     Err(malformed) => return strange(&malformed.to_string()),
                 }
                 return Ok((!self.is_handing_over).then_some(Step::HandingOver));

@@ -9,11 +9,8 @@ use rustix::process::{Signal, pidfd_send_signal};
 use worker::control::End;
 
 /// The workers of a launcher.
-pub(super) struct Workers {
-    known: Mutex<HashMap<u64, Known>>,
-    /// The end of the pipe that tells them whether this process lives.
-    _alive: OwnedFd,
-}
+#[derive(Default)]
+pub(super) struct Workers(Mutex<HashMap<u64, Known>>);
 
 /// What is known of a worker.
 #[derive(Default)]
@@ -25,20 +22,13 @@ struct Known {
 }
 
 impl Workers {
-    pub(super) fn new(alive: OwnedFd) -> Self {
-        Self {
-            known: Mutex::default(),
-            _alive: alive,
-        }
-    }
-
     /// A worker was asked for.
     pub(super) fn asked(&self, id: u64) {
         self.lock().insert(id, Known::default());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends a worker, if it still runs. Nobody asks about it any more.

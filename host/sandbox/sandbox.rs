@@ -275,6 +275,9 @@ async fn run(
         memory_peak: state.ledger.memory_peak(),
         files_refused: None,
         variables_lost: false,
+        isolation: Default::default(),
+        files_unread: Vec::new(),
+        files_not_kept: Vec::new(),
     }
 }
 

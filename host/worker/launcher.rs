@@ -4,19 +4,19 @@
 //! It reads nothing that a stranger wrote: its coordinator alone talks to it. When
 //! the coordinator is gone, it ends its workers and itself.
 
-use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 
+use contract::isolation::LayerReport;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
-};
+use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 use sandbox::{Engine, EngineOptions, Guest, Ticks};
 
-use crate::confine;
+use crate::confine::{self, Forked, Grants};
 use crate::control::{End, FromLauncher, MAX_MESSAGE, Setup, ToLauncher, VERSION};
 use crate::datagram::{receive, send};
-use crate::session::{self, Descriptors};
+use crate::session;
 
 /// The first argument of a process that is to be a launcher. Its standard input is
 /// the socket of its coordinator.
@@ -33,8 +33,6 @@ pub fn main() -> ! {
     // SAFETY: whoever starts a launcher gives it the socket as descriptor 0, and
     // nobody else here uses it.
     let control = unsafe { OwnedFd::from_raw_fd(0) };
-    // SAFETY: nobody here knows of anything else that is open.
-    unsafe { libc::close_range(3, u32::MAX, 0) };
     let status = i32::from(serve(&control).is_err());
     exit(status)
 }
@@ -51,6 +49,7 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
     let Some((ToLauncher::Start(setup), _)) = receive(control, &mut buffer)? else {
         return Ok(());
     };
+    let inherited = confine::inherited(&[control.as_fd()], &setup.without);
     if setup.version != VERSION {
         let why = "the launcher is of another version than the coordinator".to_owned();
         return send(control, &FromLauncher::Failed(why), &[]);
@@ -60,14 +59,28 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
         Err(message) => return send(control, &message, &[]),
     };
     session::tick_by_timer(&engine);
-    // What is open now belongs to the engine; what comes later, to one worker.
-    let first_later = highest_descriptor() + 1;
-    let layers = confine::launcher(setup.profile);
-    let launcher = Launcher {
-        first_later,
-        engine,
-        setup,
+    // Made while it still can be.
+    let trial = Trial::new()?;
+    let own = [
+        control.as_fd(),
+        trial.ours.as_fd(),
+        trial.theirs.as_fd(),
+        trial.lifeline.as_fd(),
+        trial.alive.as_fd(),
+    ];
+    let confined = confine::launcher(setup.profile, inherited, &own, &setup.without);
+    let launcher = match confined {
+        Ok(confined) => Launcher {
+            confined,
+            engine,
+            setup,
+        },
+        Err(error) => {
+            let why = format!("it cannot be confined: {error}");
+            return send(control, &FromLauncher::Failed(why), &[]);
+        }
     };
+    let layers = launcher.layers_of_workers(trial)?;
     send(control, &FromLauncher::Ready(layers), &[])?;
     let mut children = Vec::new();
     let served = launcher.attend(control, &mut buffer, &mut children);
@@ -97,20 +110,32 @@ fn load(setup: &Setup) -> Result<Engine, FromLauncher> {
     Ok(engine)
 }
 
-/// The highest number of what is open.
-fn highest_descriptor() -> RawFd {
-    /// No engine has as many files.
-    const MAX: RawFd = 1024;
-    // SAFETY: asks whether a number is in use, and changes nothing.
-    let is_open = |number: &RawFd| unsafe { libc::fcntl(*number, libc::F_GETFD) } >= 0;
-    (0..MAX).rev().find(is_open).unwrap_or(MAX)
+/// What a worker has that only tells its layers.
+struct Trial {
+    ours: UnixStream,
+    theirs: UnixStream,
+    lifeline: PipeReader,
+    alive: PipeWriter,
+}
+
+impl Trial {
+    fn new() -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let (lifeline, alive) = io::pipe()?;
+        Ok(Self {
+            ours,
+            theirs,
+            lifeline,
+            alive,
+        })
+    }
 }
 
 /// What all workers are made of.
 struct Launcher {
+    confined: confine::Launcher,
     engine: Engine,
     setup: Setup,
-    first_later: RawFd,
 }
 
 impl Launcher {
@@ -170,18 +195,50 @@ impl Launcher {
         let Ok([socket, lifeline]) = <[OwnedFd; 2]>::try_from(descriptors) else {
             return Err(io::Error::other("a worker needs two descriptors"));
         };
-        // SAFETY: this process has one thread, so that the child is whole.
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => {
-                let descriptors = Descriptors::taken(socket, lifeline, self.first_later);
-                let layers = confine::worker(self.setup.profile);
-                drop(layers);
-                session::main(&self.engine, self.setup.metering, prepare, descriptors)
+        match self.confined.fork()? {
+            Forked::Launcher { pidfd, .. } => Ok(pidfd),
+            Forked::Worker(unconfined) => {
+                unconfined.confine(Grants {
+                    session: socket.as_fd(),
+                    lifeline: Some(lifeline),
+                    directory: None,
+                    memory: None,
+                    file_size: None,
+                });
+                session::main(&self.engine, self.setup.metering, prepare, socket)
             }
-            child => {
-                let child = Pid::from_raw(child).ok_or_else(io::Error::last_os_error)?;
-                Ok(pidfd_open(child, PidfdFlags::empty())?)
+        }
+    }
+
+    /// The layers that a worker enters, from one that does nothing else.
+    fn layers_of_workers(&self, trial: Trial) -> io::Result<Vec<LayerReport>> {
+        let Trial {
+            ours,
+            theirs,
+            lifeline,
+            alive,
+        } = trial;
+        match self.confined.fork()? {
+            Forked::Worker(unconfined) => {
+                let layers = unconfined.confine(Grants {
+                    session: theirs.as_fd(),
+                    lifeline: Some(lifeline.into()),
+                    directory: None,
+                    memory: None,
+                    file_size: None,
+                });
+                exit(i32::from(send(&theirs, &layers, &[]).is_err()))
+            }
+            Forked::Launcher { pidfd, .. } => {
+                drop(theirs);
+                let mut buffer = vec![0; MAX_MESSAGE];
+                let layers = receive(&ours, &mut buffer)?;
+                drop(alive);
+                waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
+                match layers {
+                    Some((layers, _)) => Ok(layers),
+                    None => Err(io::Error::other("a worker ended before it was confined")),
+                }
             }
         }
     }

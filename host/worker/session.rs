@@ -6,7 +6,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
@@ -71,44 +71,10 @@ fn start_timer() {
     unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
 }
 
-/// What a worker has open, beside what the engine mapped.
-pub(crate) struct Descriptors {
-    socket: OwnedFd,
-    /// Hangs up when the coordinator is gone.
-    _lifeline: OwnedFd,
-}
-
-/// The numbers of the two.
-const SOCKET: RawFd = 0;
-const LIFELINE: RawFd = 1;
-
-impl Descriptors {
-    /// Keeps the two and closes every other one from `first_later` on.
-    pub(crate) fn taken(socket: OwnedFd, lifeline: OwnedFd, first_later: RawFd) -> Self {
-        let (socket, lifeline) = (socket.into_raw_fd(), lifeline.into_raw_fd());
-        // SAFETY: both are open and belong to nobody else; what was behind the two
-        // numbers is the launcher's, which is another process by now.
-        unsafe {
-            libc::dup2(socket, SOCKET);
-            libc::dup2(lifeline, LIFELINE);
-            libc::close_range(first_later.unsigned_abs(), u32::MAX, 0);
-            Self {
-                socket: OwnedFd::from_raw_fd(SOCKET),
-                _lifeline: OwnedFd::from_raw_fd(LIFELINE),
-            }
-        }
-    }
-}
-
 /// Is a worker until its coordinator is gone. Never returns.
-pub(crate) fn main(
-    engine: &Engine,
-    metering: Metering,
-    prepare: &[Guest],
-    descriptors: Descriptors,
-) -> ! {
+pub(crate) fn main(engine: &Engine, metering: Metering, prepare: &[Guest], socket: OwnedFd) -> ! {
     start_timer();
-    let status = match Worker::new(engine, metering, prepare, descriptors.socket) {
+    let status = match Worker::new(engine, metering, prepare, socket) {
         Ok(mut worker) => i32::from(worker.serve().is_err()),
         Err(_) => 1,
     };
@@ -266,7 +232,7 @@ impl Worker {
     /// The next message; waits for it.
     fn next(&mut self) -> Result<ToWorker, Over> {
         loop {
-            if let Some(message) = self.decoder.next()? {
+            if let Some(message) = self.decoder.message()? {
                 return Ok(message);
             }
             wait(&self.socket, PollFlags::IN)?;
@@ -328,7 +294,7 @@ impl Worker {
                         while let Ok(request) = asked.try_recv() {
                             outbox.add(&FromWorker::Ask(request))?;
                         }
-                        return Poll::Ready(Ok(outcome));
+                        return Poll::Ready(Ok::<RunOutcome, Over>(outcome));
                     }
                     while let Ok(request) = asked.try_recv() {
                         outbox.add(&FromWorker::Ask(request))?;
@@ -343,25 +309,26 @@ impl Worker {
             })
             .await
         });
-        let outcome: RunOutcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(over) => return Err(over),
-        };
+        let outcome = outcome?;
         // Everything was sent as it came.
         drop(self.sandbox.console().take());
         let mut unsent = Ok(());
-        let changes = files.changes_for(replica, |chunk| {
-            let mut waiting = self.outbox.lock();
-            let encoded = encode(&FromWorker::Chunk(chunk), MAX_FROM_WORKER, &mut waiting);
-            if encoded.is_err() {
-                unsent = encoded;
-            }
-            if waiting.len() > MAX_WAITING {
-                flush(&self.socket, &mut waiting);
-            }
-        });
+        let changes = files.changes_for(
+            replica,
+            |chunk| {
+                let mut waiting = self.outbox.lock();
+                let encoded = encode(&FromWorker::Chunk(chunk), MAX_FROM_WORKER, &mut waiting);
+                if encoded.is_err() {
+                    unsent = encoded;
+                }
+                if waiting.len() > MAX_WAITING {
+                    flush(&self.socket, &mut waiting);
+                }
+            },
+            &mut Vec::new(),
+        );
         unsent?;
-        if let Ok(Some(changes)) = changes {
+        if let Some(changes) = changes {
             self.outbox.add(&FromWorker::Files(changes))?;
         }
         let ended = FromWorker::Ended(Box::new(outcome));
@@ -386,7 +353,7 @@ fn hear(
 ) -> Result<bool, Over> {
     let mut is_told = false;
     loop {
-        while let Some(message) = decoder.next()? {
+        while let Some(message) = decoder.message()? {
             match message {
                 ToWorker::Answer(answer) => {
                     tell(answer);

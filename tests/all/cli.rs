@@ -128,7 +128,8 @@ fn the_json_document_has_the_documented_fields_and_no_others() {
             "fuel",
             "memory_peak_bytes",
             "calls",
-            "output_bytes"
+            "output_bytes",
+            "isolation"
         ]
     );
     assert_eq!(report["status"], "ok");
@@ -201,7 +202,7 @@ fn an_interrupted_run_answers_a_program_in_json() {
         .spawn()
         .unwrap();
     // The server runs once the call was made; the loop comes after it.
-    while children_of(child.id()).is_empty() {
+    while servers_of(child.id()).is_empty() {
         std::thread::yield_now();
     }
     kill_process(Pid::from_raw(child.id() as i32).unwrap(), Signal::INT).unwrap();
@@ -210,6 +211,17 @@ fn an_interrupted_run_answers_a_program_in_json() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["status"], "error");
     assert_eq!(report["error"]["kind"], "Interrupted");
+}
+
+/// The children that are servers, and not the launcher of sandboxes.
+fn servers_of(pid: u32) -> Vec<u32> {
+    let mut children = children_of(pid);
+    children.retain(|child| {
+        let command = std::fs::read_to_string(format!("/proc/{child}/cmdline"));
+        let command = command.unwrap_or_default();
+        !command.is_empty() && !command.contains("__launcher")
+    });
+    children
 }
 
 fn children_of(pid: u32) -> Vec<u32> {

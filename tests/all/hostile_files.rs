@@ -5,12 +5,15 @@
 //! Each program ends with what is allowed: the twin of what was refused.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 use wasm_coordinator::files::{Quota, Usage, Workspace};
-use wasm_coordinator::{Files, Program, Session, SessionOptions, Status, Toolbox};
+use wasm_coordinator::{
+    Engine, EngineOptions, Files, Isolation, Program, Session, SessionOptions, Status, Toolbox,
+};
 
-use crate::harness::{Place, contains, fixture, ok};
+use crate::harness::{Place, contains, fixture, guest_cache, ok};
 use crate::library::engine;
 
 /// `refused(work)` is the name of the error, or what came instead.
@@ -230,6 +233,25 @@ fn sharing(workspace: &Workspace) -> Session {
     Session::new(engine(), Toolbox::default(), options)
 }
 
+/// Sessions of one process see each other's files at once; those in processes of
+/// their own when a program ends.
+fn sharing_in_process(workspace: &Workspace) -> Session {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let engine = ENGINE.get_or_init(|| {
+        let options = EngineOptions {
+            cache: Some(guest_cache()),
+            isolation: Isolation::InProcess,
+            ..Default::default()
+        };
+        Engine::new(options).unwrap()
+    });
+    let options = SessionOptions {
+        files: Files::Workspace(workspace.clone()),
+        ..Default::default()
+    };
+    Session::new(engine, Toolbox::default(), options)
+}
+
 /// Runs programs at once in one workspace, each in a session of its own.
 fn at_once(workspace: &Workspace, programs: Vec<Program>) -> Vec<wasm_coordinator::Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -241,7 +263,7 @@ fn at_once(workspace: &Workspace, programs: Vec<Program>) -> Vec<wasm_coordinato
         let tasks: Vec<_> = programs
             .into_iter()
             .map(|program| {
-                let mut session = sharing(workspace);
+                let mut session = sharing_in_process(workspace);
                 tokio::spawn(async move { session.run(program).await })
             })
             .collect();

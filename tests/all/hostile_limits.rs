@@ -124,7 +124,7 @@ fn arguments_in_flight_are_bounded_and_calls_beyond_are_refused() {
     let source = "\
 const text = 'x'.repeat(4e6);
 const kinds = {};
-const calls = Array.from({ length: 30 }, () => callTool('fixture.size', { text, ms: 5000 }));
+const calls = Array.from({ length: 30 }, () => callTool('fixture.size', { text, ms: 20000 }));
 for (const call of await Promise.allSettled(calls)) {
   const kind = call.status === 'fulfilled' ? 'ok' : call.reason.kind;
   kinds[kind] = (kinds[kind] ?? 0) + 1;

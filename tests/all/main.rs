@@ -33,6 +33,7 @@ mod http;
 mod imports;
 mod input;
 mod inspector;
+mod isolation;
 mod javascript;
 mod javascript_calls;
 mod javascript_language;

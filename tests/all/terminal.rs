@@ -163,7 +163,7 @@ fn a_file_that_the_user_allows_no_larger_is_an_error_and_no_half_file() {
 }
 
 #[test]
-fn a_program_hears_that_the_host_allows_no_larger_file() {
+fn a_file_that_the_host_allows_no_larger_fails_the_run() {
     let place = Place::new();
     let source = "
 try:
@@ -174,13 +174,12 @@ except OSError as error:
 print('goes on')";
     let arguments = ["exec", "--workspace", "kept", "-c", source];
     let output = after(SMALL_FILES, &place, &arguments);
-    assert_eq!(
-        output.stdout,
-        b"OSError True\ngoes on\n",
-        "{}",
-        said(&output)
-    );
-    assert_eq!(output.status.code(), Some(0));
+    // Files are kept when the program ended, so that it is the run that fails.
+    let text = said(&output);
+    assert_eq!(output.stdout, b"goes on\n", "{text}");
+    let why = "cannot write `big.txt`: the host allows no larger file";
+    assert!(text.contains(why), "{text}");
+    assert_eq!(output.status.code(), Some(4), "{text}");
 }
 
 #[test]

@@ -31,6 +31,10 @@ pub fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
 fn compiled_code_is_loaded_in_one_place() {
     let mut places = Vec::new();
     for path in files(&root().join("host"), "rs") {
+        // What a test makes itself, it may load.
+        if path.starts_with(root().join("host/worker/tests")) {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).unwrap();
         for _ in text
             .matches("Component::deserialize")

@@ -6,6 +6,7 @@
 //! by path, the last writer of a file wins.
 
 use super::changes::{Arrived, Malformed};
+use super::content::{CHUNK, Content};
 use super::error::{Error, PathError};
 use super::inode::Body;
 use super::memory::Memory;
@@ -48,30 +49,28 @@ impl Replica {
 
 impl Workspace {
     /// What to tell the other side, which then has the same: each chunk, and then
-    /// this. `None` if it has it already.
-    ///
-    /// # Errors
-    ///
-    /// When a directory of the host cannot be read.
+    /// this. `None` if it has it already. What cannot be read in a directory of
+    /// the host is not there for the other side, and is told to `unread`.
     pub fn changes_for(
         &self,
         replica: &mut Replica,
         send: impl FnMut(FileChunk),
-    ) -> Result<Option<FileChanges>, PathError> {
+        unread: &mut Vec<PathError>,
+    ) -> Option<FileChanges> {
         let version = self.version();
         if replica.version == Some(version) {
-            return Ok(None);
+            return None;
         }
         let now = match self.volume.snapshot() {
             Some(tree) => tree,
-            None => self.read_all(&replica.tree)?,
+            None => self.read_all(&replica.tree, unread),
         };
         // Both begin with nothing.
         let is_empty = [now.usage(), replica.tree.usage()] == [Usage::default(); 2];
         let changes = (!is_empty).then(|| now.changes_since(&replica.tree, send));
         replica.tree = now;
         replica.version = Some(version);
-        Ok(changes)
+        changes
     }
 
     /// Takes what the other side changed. What could not be done to a directory
@@ -111,7 +110,7 @@ impl Workspace {
 
     /// All files as a tree. What `known` has, by path, size and time, is not read
     /// again.
-    fn read_all(&self, known: &Tree) -> Result<Tree, PathError> {
+    fn read_all(&self, known: &Tree, unread: &mut Vec<PathError>) -> Tree {
         let clock = Arc::new(SystemTime::now);
         let (mut tree, _) = Memory::tree_with(self.quota(), clock, ["workspace", "tmp"]);
         tree.next = known.next;
@@ -119,19 +118,20 @@ impl Workspace {
         for (root, prefix, (volume, directory)) in
             [(FILES, "", files), (TEMPORARY, "/tmp", temporary)]
         {
-            let reading = Reading {
+            let mut reading = Reading {
                 volume: &*volume,
                 known,
+                tree: &mut tree,
+                unread: Vec::new(),
             };
-            reading
-                .directory((directory, root, root), &mut tree)
-                .map_err(|(path, reason)| PathError {
-                    action: "read",
-                    path: format!("{prefix}{path}").trim_start_matches('/').to_owned(),
-                    reason,
-                })?;
+            reading.directory("", (directory, root, root));
+            unread.extend(reading.unread.into_iter().map(|(path, reason)| PathError {
+                action: "read",
+                path: format!("{prefix}{path}").trim_start_matches('/').to_owned(),
+                reason,
+            }));
         }
-        Ok(tree)
+        tree
     }
 
     /// Does to this workspace what makes `new` of `base`.
@@ -169,63 +169,57 @@ type Failed = (String, Error);
 struct Reading<'a> {
     volume: &'a dyn Volume,
     known: &'a Tree,
+    tree: &'a mut Tree,
+    unread: Vec<Failed>,
 }
 
 impl Reading<'_> {
-    /// As deep as a tree may be, so recursion is bounded. `from` is in the volume,
-    /// `to` in the new tree, `known` in the one that is known.
-    fn directory(
-        &self,
-        (from, to, known): (Node, Node, Node),
-        tree: &mut Tree,
-    ) -> Result<(), Failed> {
-        fn at(name: &str) -> impl Fn(Error) -> Failed {
-            move |error| (format!("/{name}"), error)
-        }
-        let entries = self
-            .volume
-            .entries(from, None, usize::MAX)
-            .map_err(at(""))?;
+    /// As deep as a tree may be, so recursion is bounded. The first is in the
+    /// volume, the second in the new tree, the third in the one that is known.
+    fn directory(&mut self, path: &str, (from, to, known): (Node, Node, Node)) {
+        let entries = match self.volume.entries(from, None, usize::MAX) {
+            Ok(entries) => entries,
+            Err(error) => return self.unread.push((path.to_owned(), error)),
+        };
         for entry in entries {
-            let name = Name::new(&entry.name).map_err(at(&entry.name))?;
-            let node = match self.volume.lookup(from, name) {
-                Err(Error::NoEntry) => continue,
-                node => node.map_err(at(&entry.name))?,
-            };
-            let status = self.volume.status(node).map_err(at(&entry.name))?;
-            let same = self.known.lookup(known, name).ok();
-            let body = match status.kind {
-                Kind::Directory => Body::Directory(BTreeMap::new()),
-                Kind::File => {
-                    let same = same.and_then(|node| self.known.inodes.get(&node));
-                    let same = same.filter(|same| same.modified == status.modified);
-                    match same.and_then(|same| same.content().ok()) {
-                        Some(content) if content.size() == status.size => {
-                            Body::File(content.clone())
-                        }
-                        _ => {
-                            let bytes = self.volume.read(node, 0, usize::MAX);
-                            let bytes = bytes.map_err(at(&entry.name))?;
-                            Body::File(super::content::Content::Shared(bytes))
-                        }
-                    }
-                }
-            };
-            let placed = tree
-                .place_at(same, to, name, body)
-                .map_err(at(&entry.name))?;
-            if let Some(inode) = tree.inodes.get_mut(&placed) {
-                inode.accessed = status.accessed;
-                inode.modified = status.modified;
-                inode.changed = status.changed;
-            }
-            if status.kind == Kind::Directory {
-                let below = (node, placed, same.unwrap_or(Node(0)));
-                self.directory(below, tree)
-                    .map_err(|(path, error)| (format!("/{}{path}", entry.name), error))?;
+            let path = format!("{path}/{}", entry.name);
+            match self.entry(&entry.name, (from, to, known)) {
+                Ok(None) | Err(Error::NoEntry) => {}
+                Ok(Some(below)) => self.directory(&path, below),
+                Err(error) => self.unread.push((path, error)),
             }
         }
-        Ok(())
+    }
+
+    /// Reads one entry; for a directory, says where to go on.
+    fn entry(
+        &mut self,
+        name: &str,
+        (from, to, known): (Node, Node, Node),
+    ) -> Result<Option<(Node, Node, Node)>, Error> {
+        let name = Name::new(name)?;
+        let node = self.volume.lookup(from, name)?;
+        let status = self.volume.status(node)?;
+        let same = self.known.lookup(known, name).ok();
+        let body = match status.kind {
+            Kind::Directory => Body::Directory(BTreeMap::new()),
+            Kind::File => {
+                let same = same.and_then(|node| self.known.inodes.get(&node));
+                let same = same.filter(|same| same.modified == status.modified);
+                match same.and_then(|same| same.content().ok()) {
+                    Some(content) if content.size() == status.size => Body::File(content.clone()),
+                    _ => Body::File(Content::Shared(self.volume.read(node, 0, usize::MAX)?)),
+                }
+            }
+        };
+        let placed = self.tree.place_at(same, to, name, body)?;
+        if let Some(inode) = self.tree.inodes.get_mut(&placed) {
+            inode.accessed = status.accessed;
+            inode.modified = status.modified;
+            inode.changed = status.changed;
+        }
+        let is_directory = status.kind == Kind::Directory;
+        Ok(is_directory.then(|| (node, placed, same.unwrap_or(Node(0)))))
     }
 }
 
@@ -347,8 +341,7 @@ impl Merge<'_> {
         }
     }
 
-    fn write(&self, file: Node, content: &super::content::Content) -> Result<(), Error> {
-        use super::content::{CHUNK, Content};
+    fn write(&self, file: Node, content: &Content) -> Result<(), Error> {
         self.volume.resize(file, 0)?;
         self.volume.resize(file, content.size())?;
         let all = |offset: u64, mut bytes: &[u8]| {
