@@ -159,3 +159,162 @@ impl Decoder {
         Ok(Some(message))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hint::Hint;
+    use crate::message::ToCoordinator;
+    use crate::outcome::{Outcome, RunOutcome, Value};
+    use crate::worker::{FromWorker, Stream};
+
+    fn framed(message: &FromWorker) -> Vec<u8> {
+        let mut frames = Vec::new();
+        encode(message, MAX_FROM_WORKER, &mut frames).unwrap();
+        frames
+    }
+
+    fn with_length(payload: &[u8]) -> Vec<u8> {
+        let mut frame = u32::try_from(payload.len()).unwrap().to_le_bytes().to_vec();
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    /// Gives the bytes in pieces of this size, and counts the messages.
+    fn read(bytes: &[u8], piece: usize) -> Result<usize, Malformed> {
+        let mut decoder = Decoder::new(MAX_FROM_WORKER);
+        let mut messages = 0;
+        for piece in bytes.chunks(piece) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let room = decoder.room();
+                let length = room.len().min(rest.len());
+                room[..length].copy_from_slice(&rest[..length]);
+                decoder.filled(length);
+                rest = &rest[length..];
+                while decoder.message::<FromWorker>()?.is_some() {
+                    messages += 1;
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    #[test]
+    fn messages_come_whole_however_they_are_cut() {
+        let mut bytes = Vec::new();
+        for size in [0, 1, 70_000, 3, 300_000] {
+            let text = vec![b'x'; size].into();
+            bytes.extend(framed(&FromWorker::Printed(Stream::Stdout, text)));
+        }
+        for piece in [1, 2, 3, 5, 4096, 65_536, 1 << 20] {
+            assert_eq!(read(&bytes, piece), Ok(5), "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_not_believed() {
+        let mut decoder = Decoder::new(MAX_FROM_WORKER);
+        let claimed = (MAX_FROM_WORKER as u32).to_le_bytes();
+        decoder.room()[..4].copy_from_slice(&claimed);
+        decoder.filled(4);
+        assert!(matches!(decoder.message::<FromWorker>(), Ok(None)));
+        // Room is made for what comes, not for what is said to come.
+        assert!(decoder.room().len() <= 4 * READ);
+        let more = (MAX_FROM_WORKER as u32 + 1).to_le_bytes();
+        assert!(matches!(read(&more, 9), Err(Malformed::TooLong(..))));
+    }
+
+    #[test]
+    fn what_is_no_message_is_refused() {
+        let whole = framed(&FromWorker::Ask(ToCoordinator::Cancel { id: 7 }));
+        assert_eq!(read(&whole, 99), Ok(1));
+        let payload = &whole[HEADER..];
+        assert!(matches!(
+            read(&with_length(&payload[..payload.len() - 1]), 99),
+            Err(Malformed::Unreadable(_))
+        ));
+        let longer = [payload, &[0]].concat();
+        assert_eq!(read(&with_length(&longer), 99), Err(Malformed::Trailing(1)));
+        assert!(read(&with_length(&[]), 99).is_err());
+        assert!(read(&with_length(&[0xff; 20]), 99).is_err());
+    }
+
+    /// Two bytes for each level would be more levels than a stack has.
+    #[test]
+    fn hints_are_nested_as_deep_as_we_nest_them() {
+        let nested = |depth| (0..depth).fold(Hint::AcceptChanges, |hint, _| Hint::All(vec![hint]));
+        let read = |hint: &Hint| {
+            let bytes = postcard::to_extend(hint, Vec::new()).unwrap();
+            postcard::from_bytes::<Hint>(&bytes)
+        };
+        assert_eq!(read(&nested(4)).unwrap(), nested(4));
+        assert!(read(&nested(5)).is_err());
+        let mut deep = vec![11, 1].repeat(1_000_000);
+        deep.push(5);
+        assert!(postcard::from_bytes::<Hint>(&deep).is_err());
+        // After a refusal the next one is read as the first was.
+        assert!(read(&nested(4)).is_ok());
+    }
+
+    /// An element of a list can take one byte here and many in memory.
+    #[test]
+    fn lists_have_as_many_elements_as_ours() {
+        let outcome = |warnings| {
+            let end = Ok(Outcome {
+                result: Ok(Value::Nothing),
+                warnings: vec![String::new(); warnings],
+            });
+            let outcome = RunOutcome {
+                end,
+                ..RunOutcome::failed(crate::outcome::RunError::Crashed(String::new()))
+            };
+            framed(&FromWorker::Ended(Box::new(outcome)))
+        };
+        assert_eq!(read(&outcome(1024), 1 << 20), Ok(1));
+        assert!(read(&outcome(1025), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn a_message_that_is_too_long_is_not_sent() {
+        let text = bytes::Bytes::from(vec![b'x'; 100]);
+        let mut frames = vec![1, 2, 3];
+        let long = FromWorker::Printed(Stream::Stdout, text);
+        assert!(encode(&long, 50, &mut frames).is_err());
+        assert_eq!(frames, [1, 2, 3]);
+    }
+
+    /// Whatever a worker sends, its coordinator goes on.
+    #[test]
+    fn bytes_of_a_stranger_are_a_message_or_an_error() {
+        let seeds = [
+            framed(&FromWorker::Ask(ToCoordinator::Cancel { id: 7 })),
+            framed(&FromWorker::Printed(Stream::Stderr, "abc".into())),
+            framed(&FromWorker::Ended(Box::new(RunOutcome::failed(
+                crate::outcome::RunError::Crashed("x".into()),
+            )))),
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        for _ in 0..20_000 {
+            let mut bytes = seeds[random(seeds.len())].clone();
+            for _ in 0..=random(4) {
+                let at = random(bytes.len());
+                match random(3) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => bytes.insert(at, random(256) as u8),
+                    _ => drop(bytes.remove(at)),
+                }
+                if bytes.is_empty() {
+                    bytes.push(0);
+                }
+            }
+            let _ = read(&bytes, 1 + random(9));
+        }
+    }
+}

@@ -335,6 +335,13 @@ fn body(
     }
 }
 
+/// A chunk of bytes that are kept as a whole.
+fn chunk_of(bytes: &Bytes, index: u64) -> Option<Arc<Vec<u8>>> {
+    let start = usize::try_from(index).ok()?.checked_mul(CHUNK)?;
+    let rest = bytes.get(start..).filter(|rest| !rest.is_empty())?;
+    Some(Arc::new(rest[..rest.len().min(CHUNK)].to_vec()))
+}
+
 /// A file of chunks that came and chunks that are here.
 fn content(
     node: Node,
@@ -351,7 +358,8 @@ fn content(
         let bytes = match (is_sent, known) {
             (true, _) => arrived.chunks.remove(&(node.0, index)),
             (false, Some(Content::Chunked(known))) => known.chunks.get(&index).cloned(),
-            (false, _) => None,
+            (false, Some(Content::Shared(known))) => chunk_of(known, index),
+            (false, None) => None,
         };
         let bytes = bytes.ok_or(Malformed("a chunk that is not there"))?;
         let end = index

@@ -368,3 +368,6 @@ impl Merge<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
