@@ -8,8 +8,6 @@ use wasm_coordinator::isolation::LayerReport;
 use super::failure::{EXIT_REFUSED, Failure};
 use super::terminal::Message;
 
-// CONTRIBUTING.md, "To add a flag".
-
 #[derive(Args)]
 pub(crate) struct IsolationFlags {
     /// Refuse to run if a layer around the sandbox is missing (see `doctor`)

@@ -219,7 +219,7 @@ fn servers_of(pid: u32) -> Vec<u32> {
     children.retain(|child| {
         let command = std::fs::read_to_string(format!("/proc/{child}/cmdline"));
         let command = command.unwrap_or_default();
-        !command.is_empty() && !command.contains("__launcher")
+        command.contains("fixture-server")
     });
     children
 }
