@@ -45,6 +45,7 @@ mod native;
 mod operating;
 mod pass_through;
 mod preview1;
+mod proposals;
 mod python;
 mod resources;
 mod resources_and_prompts;

@@ -1,6 +1,8 @@
 //! How wasmtime is configured.
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, WasmFeatures,
+};
 
 use contract::limits::Limits;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,28 @@ const HOST_STACK: usize = 1 << 20;
 /// engine copies a larger one, page by page, whenever a sandbox starts. The
 /// Python guest has 38 MB; the engine's own default is 16 MiB.
 const MAX_MAPPED_IMAGE: u64 = 128 << 20;
+
+/// The proposals that are on: those that our guests and ordinary toolchains use
+/// without being asked (Rust, WASI SDK, TinyGo, Go, componentize-py). All others
+/// are off, also those that a later version of the engine knows and turns on by
+/// itself; code that nobody reaches has no faults that matter. A test
+/// (`tests/all/proposals.rs`) has a module for each that is off.
+const PROPOSALS: WasmFeatures = WasmFeatures::MUTABLE_GLOBAL
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    // Several tables, and numbers of tables in full. The references to objects
+    // of the host that belong to it need a collector, which is not built in.
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::SIMD)
+    .union(WasmFeatures::FLOATS)
+    // Of LLVM's target `lime1`; position-independent code has it.
+    .union(WasmFeatures::EXTENDED_CONST)
+    // The engine itself writes modules with two memories, to copy between the
+    // components in a component, and panics where it may not.
+    .union(WasmFeatures::MULTI_MEMORY)
+    .union(WasmFeatures::COMPONENT_MODEL);
 
 /// What is counted while a guest runs. It changes the compiled code, so each
 /// has an engine of its own.
@@ -48,6 +72,8 @@ impl Metering {
 pub(super) fn config(metering: Metering, pool: Option<u32>) -> Config {
     let mut config = Config::new();
     config
+        .wasm_features(WasmFeatures::all(), false)
+        .wasm_features(PROPOSALS, true)
         .epoch_interruption(true)
         .consume_fuel(metering == Metering::Fuel)
         .cranelift_opt_level(OptLevel::Speed)
