@@ -109,7 +109,7 @@ impl Verdict {
         use ComponentRefusalKind as Kind;
         let status = match refusal.kind {
             Kind::ImportDenied | Kind::ImportUnknown | Kind::ImportMismatch => Status::Denied,
-            Kind::Invalid | Kind::ImportUnavailable => Status::Error,
+            Kind::Invalid | Kind::CompilerBusy | Kind::ImportUnavailable => Status::Error,
         };
         let error = ErrorReport {
             hint: refusal.hint,

@@ -24,6 +24,12 @@ impl Caller {
     pub const STRANGER: Self = Self([0xff; 32]);
 }
 
+impl Default for Caller {
+    fn default() -> Self {
+        Self::ANYONE
+    }
+}
+
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

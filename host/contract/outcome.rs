@@ -77,6 +77,8 @@ pub struct ComponentRefusal {
 pub enum ComponentRefusalKind {
     /// It is not a component, or exports nothing that can be run.
     Invalid,
+    /// Others are compiled before it, for too long to wait.
+    CompilerBusy,
     /// It imports what is not granted.
     ImportDenied,
     /// It imports what does not exist.
@@ -92,6 +94,7 @@ impl ComponentRefusalKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Invalid => "component_invalid",
+            Self::CompilerBusy => "compiler_busy",
             Self::ImportDenied => "import_denied",
             Self::ImportUnknown => "import_unknown",
             Self::ImportMismatch => "import_mismatch",

@@ -59,6 +59,16 @@ pub enum Code {
     Component(Arc<[u8]>),
 }
 
+/// The two forms of WebAssembly binaries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// A component.
+    Component,
+    /// A core module.
+    Module,
+}
+
 impl Program {
     /// A source text.
     pub fn new(language: Language, source: impl Into<String>) -> Self {

@@ -14,9 +14,10 @@ static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 /// The name of the program.
 const PROGRAM: &str = "wasm-coordinator";
 
-/// Makes the present program one that can be its own launcher. To be called first
-/// in `main`, before there is a second thread, an event loop with threads
-/// included: in a process that was started as a launcher it does not return.
+/// Makes the present program one that can be its own launcher and compiler. To be
+/// called first in `main`, before there is a second thread, an event loop with
+/// threads included: in a process that was started as one of them it does not
+/// return.
 ///
 /// ```no_run
 /// // The first line of `main`:
@@ -25,6 +26,9 @@ const PROGRAM: &str = "wasm-coordinator";
 pub fn entry() {
     if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(ARGUMENT)) {
         worker::launcher::main();
+    }
+    if worker::compile::is_asked() {
+        worker::compile::main();
     }
     IS_ENTERED.store(true, Ordering::Relaxed);
 }

@@ -9,9 +9,12 @@ use wasmtime_wasi::p2::bindings::CommandPre;
 
 use crate::bindings::GuestPre;
 use crate::channel::Channel;
-use crate::engine::{Compiled, Engine, EngineVariant, Metering, NotCompiled};
+use crate::engine::{
+    Artifact, Brought, Engine, EngineVariant, Metering, NotBinary, NotCompiled, form_of,
+};
 use crate::instance::Runnable;
 use crate::{linker, preview1, typed};
+use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::hint::Hint;
@@ -20,12 +23,13 @@ use contract::outcome::{ComponentRefusal, ComponentRefusalKind, RunError};
 use contract::program::MAX_COMPONENT;
 use contract::text;
 
-/// Checks that these bytes are a component or a core module, and compiles it.
-pub(crate) async fn compile(
-    engine: &Engine,
-    metering: Metering,
+/// Checks that these bytes are a component or a core module, before anything else
+/// looks at them.
+pub(crate) fn checked(
     bytes: Arc<[u8]>,
-) -> Result<Compiled, RunError> {
+    metering: Metering,
+    caller: Caller,
+) -> Result<Brought, RunError> {
     if bytes.len() > MAX_COMPONENT {
         return Err(invalid(
             format!(
@@ -35,23 +39,75 @@ pub(crate) async fn compile(
             None,
         ));
     }
-    // By magic and before any other look: compiled code is trusted entirely by
-    // whoever loads it, and text is a format nobody asked for.
-    match &*bytes {
-        [0, b'a', b's', b'm', 0x0d | 1, 0, 0 | 1, 0, ..] => {}
-        [0x7f, b'E', b'L', b'F', ..] => {
-            return Err(invalid(
-                "this is compiled native code, which is never loaded".into(),
-                Some("pass the WebAssembly component it was made from"),
-            ));
-        }
-        _ => return Err(invalid("this is not a WebAssembly component".into(), None)),
-    }
-    let compiled = engine.compiled(metering, bytes).await;
-    compiled.map_err(|error| match error {
-        NotCompiled::Refused(why) => invalid(format!("the component {why}"), None),
-        NotCompiled::Failed(error) => RunError::Host(error),
+    let form = form_of(&bytes).map_err(|what| match what {
+        NotBinary::NativeCode => invalid(
+            "this is compiled native code, which is never loaded".into(),
+            Some("pass the WebAssembly component it was made from"),
+        ),
+        NotBinary::Text => invalid(
+            "this is not a WebAssembly component, but WebAssembly as text".into(),
+            Some("make a binary of it with `wasm-tools parse`"),
+        ),
+        NotBinary::Other => invalid("this is not a WebAssembly component".into(), None),
+    })?;
+    Ok(Brought {
+        bytes,
+        form,
+        metering,
+        caller,
     })
+}
+
+/// Why a component that was not compiled is not run.
+pub(crate) fn not_compiled(why: NotCompiled) -> RunError {
+    let (kind, hint) = match &why {
+        NotCompiled::Failed(_) | NotCompiled::Invalid(_) | NotCompiled::Size(_) => {
+            (ComponentRefusalKind::Invalid, None)
+        }
+        NotCompiled::Time(_) | NotCompiled::Memory(_) => (
+            ComponentRefusalKind::Invalid,
+            Some(
+                "functions of hundreds of kilobytes are what takes long; split them, or build it with less inlining",
+            ),
+        ),
+        NotCompiled::Crashed(_) | NotCompiled::WrongAnswer => (
+            ComponentRefusalKind::Invalid,
+            Some("if it is an ordinary component, please report it together with the component"),
+        ),
+        NotCompiled::Busy(_) => (ComponentRefusalKind::CompilerBusy, Some("try again later")),
+    };
+    match why {
+        NotCompiled::Failed(error) => RunError::Host(error),
+        why => RunError::Refused(ComponentRefusal {
+            kind,
+            // The compiler repeats names of the component.
+            message: text::one_line(&why.to_string(), MAX_MESSAGE),
+            hint: hint.map(|hint| Hint::Advice(hint.to_owned())),
+        }),
+    }
+}
+
+/// Characters of what a compiler says.
+const MAX_MESSAGE: usize = 1000;
+
+impl Engine {
+    /// Compiles a component or module for a process of this caller's, which runs it
+    /// with [`Sandbox::run_artifact`](crate::Sandbox::run_artifact). Nothing of it is
+    /// loaded here.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be compiled, and why.
+    #[cfg(target_os = "linux")]
+    pub async fn artifact(
+        &self,
+        bytes: Arc<[u8]>,
+        metering: Metering,
+        caller: Caller,
+    ) -> Result<Artifact, RunError> {
+        let brought = checked(bytes, metering, caller)?;
+        self.product(brought).await.map_err(not_compiled)
+    }
 }
 
 fn invalid(message: String, hint: Option<&str>) -> RunError {

@@ -40,7 +40,12 @@ mod typed;
 
 pub use channel::Channel;
 pub use console::{Console, ContentWatcher, Output, Stream, Watcher};
-pub use engine::{Compilation, Engine, EngineOptions, Guest, Metering, Observer, Ticks};
+pub use engine::{
+    Artifact, Compilation, Compiler, Compiling, Engine, EngineOptions, Guest, Job, Metering,
+    NotCompiled, Observer, Precompiler, Ticks, begins_like_code,
+};
+#[cfg(target_os = "linux")]
+pub use engine::{memory_file, seal};
 pub use ledger::LimitReached;
 pub use sandbox::Sandbox;
 pub use servers::stubs_root;

@@ -8,12 +8,15 @@ use crate::bindings::types;
 use crate::channel::Channel;
 use crate::component;
 use crate::console::Console;
-use crate::engine::{Compiled, Engine, EngineVariant, Guest, Metering};
+use crate::engine::{
+    self, Artifact, Compiled, Engine, EngineVariant, Guest, Metering, NotCompiled,
+};
 use crate::files::{FilesCtx, Generated, Mounts};
 use crate::instance::{Instance, Runnable};
 use crate::servers::ServerTree;
 use crate::state::{Shared, Start, State};
 use crate::stdin::Stdin;
+use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::limits::Limits;
@@ -25,6 +28,8 @@ use contract::program::{Code, Language, Program};
 /// files.
 pub struct Sandbox {
     engine: Engine,
+    /// Whose components it runs.
+    caller: Caller,
     shared: Shared,
     /// One for each guest and engine variant.
     slots: [[Slot; Metering::ALL.len()]; Guest::ALL.len()],
@@ -47,6 +52,7 @@ impl Sandbox {
     pub fn new(engine: Engine, servers: Arc<[Server]>, mounts: Mounts) -> Self {
         Self {
             engine,
+            caller: Caller::ANYONE,
             shared: shared(Console::new(), Stdin::default(), servers, mounts),
             slots: Default::default(),
         }
@@ -85,6 +91,11 @@ impl Sandbox {
         }
     }
 
+    /// Says whose programs these are. Everyone's, by default.
+    pub fn belongs_to(&mut self, caller: Caller) {
+        self.caller = caller;
+    }
+
     /// Lets programs read the standard input of this process. Theirs is empty
     /// otherwise.
     pub fn inherit_stdin(&mut self) {
@@ -111,10 +122,7 @@ impl Sandbox {
         limits: &Limits,
         channel: Channel,
     ) -> RunOutcome {
-        self.shared.console.begin(limits);
-        // What an earlier program was refused is no news.
-        self.shared.files.take_refused();
-        self.shared.tree.expire();
+        self.begin(limits);
         let outcome = match program.code() {
             Code::Source { language, text } => {
                 self.run_source(*language, text, program, limits, channel)
@@ -125,6 +133,17 @@ impl Sandbox {
                     .await
             }
         };
+        self.end(outcome)
+    }
+
+    fn begin(&self, limits: &Limits) {
+        self.shared.console.begin(limits);
+        // What an earlier program was refused is no news.
+        self.shared.files.take_refused();
+        self.shared.tree.expire();
+    }
+
+    fn end(&self, outcome: RunOutcome) -> RunOutcome {
         RunOutcome {
             files_refused: self.shared.files.take_refused(),
             ..outcome
@@ -190,19 +209,56 @@ impl Sandbox {
         bytes: Arc<[u8]>,
         program: &Program,
         limits: &Limits,
-        mut channel: Channel,
+        channel: Channel,
     ) -> RunOutcome {
-        let metering = Metering::of(limits);
-        let variant = match self.engine.variant(metering) {
+        let compiled = async {
+            let brought = component::checked(bytes, Metering::of(limits), self.caller)?;
+            let compiled = self.engine.product(brought).await;
+            compiled.map_err(component::not_compiled)
+        };
+        match compiled.await {
+            Ok(compiled) => self.run_compiled(&compiled, program, limits, channel).await,
+            Err(error) => RunOutcome::failed(error),
+        }
+    }
+
+    /// Runs a component that was compiled in another process, for the caller of
+    /// this sandbox. The code of the program is not looked at.
+    pub async fn run_artifact(
+        &mut self,
+        artifact: &Artifact,
+        program: &Program,
+        limits: &Limits,
+        channel: Channel,
+    ) -> RunOutcome {
+        self.begin(limits);
+        let variant = match self.engine.variant(Metering::of(limits)) {
             Ok(variant) => variant,
             Err(error) => return RunOutcome::failed(RunError::Host(error)),
         };
-        let compiled = match component::compile(&self.engine, metering, bytes).await {
-            Ok(compiled) => compiled,
-            Err(error) => return RunOutcome::failed(error),
+        let outcome = match engine::load(&variant.engine, artifact) {
+            Ok(compiled) => self.run_compiled(&compiled, program, limits, channel).await,
+            Err(error) => {
+                tracing::warn!("compiled code of a component cannot be loaded: {error:#}");
+                RunOutcome::failed(component::not_compiled(NotCompiled::WrongAnswer))
+            }
+        };
+        self.end(outcome)
+    }
+
+    async fn run_compiled(
+        &mut self,
+        compiled: &Compiled,
+        program: &Program,
+        limits: &Limits,
+        mut channel: Channel,
+    ) -> RunOutcome {
+        let variant = match self.engine.variant(Metering::of(limits)) {
+            Ok(variant) => variant,
+            Err(error) => return RunOutcome::failed(RunError::Host(error)),
         };
         let clock = Clock::new(limits.timeout);
-        let loaded = match &compiled {
+        let loaded = match compiled {
             Compiled::Component(component) => {
                 component::load(variant, component, &mut channel, limits, &clock).await
             }

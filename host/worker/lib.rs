@@ -8,8 +8,14 @@
 //! - `control`, `datagram`: what a coordinator and its launcher say, and how
 //! - `launcher`: loads, confines itself, forks
 //! - `session`: a worker, from its first message to its last
-//! - `confine`: what both give up
+//! - `compile`: a process that compiles one component of a user
+//! - `compiler`: starts such processes, and judges what they give
+//! - `confine`: what all of them give up
 
+#[cfg(target_os = "linux")]
+pub mod compile;
+#[cfg(target_os = "linux")]
+pub mod compiler;
 #[cfg(target_os = "linux")]
 pub mod confine;
 pub mod control;

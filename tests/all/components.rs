@@ -151,6 +151,32 @@ fn loops_end_wherever_they_are() {
     times_out(&guest(LOOP, "", ""));
     times_out(&guest("", LOOP, ""));
     times_out(&guest("", "", LOOP));
+    times_out(&destructor(LOOP));
+    let report = exec(&destructor(""), &[]);
+    assert_eq!(ok(report), Value::Null);
+}
+
+/// A command that drops a resource of its own, whose destructor does this.
+fn destructor(body: &str) -> String {
+    format!(
+        r#"(component
+            (core module $d (func (export "drop") (param i32) {body}))
+            (core instance $d (instantiate $d))
+            (type $r (resource (rep i32) (dtor (core func $d "drop"))))
+            (core func $new (canon resource.new $r))
+            (core func $drop (canon resource.drop $r))
+            (core module $m
+                (import "i" "new" (func $new (param i32) (result i32)))
+                (import "i" "drop" (func $drop (param i32)))
+                (func (export "run") (result i32)
+                    (call $drop (call $new (i32.const 1)))
+                    i32.const 0))
+            (core instance $i (instantiate $m
+                (with "i" (instance (export "new" (func $new)) (export "drop" (func $drop))))))
+            (func $run (result (result)) (canon lift (core func $i "run")))
+            (instance $cli (export "run" (func $run)))
+            (export "wasi:cli/run@0.2.0" (instance $cli)))"#
+    )
 }
 
 #[test]
@@ -235,7 +261,8 @@ fn what_is_no_component_says_what_it_is() {
         "core WebAssembly module without the export `_start`",
     );
     check("empty.wasm", b"", "not a WebAssembly component");
-    check("text.wasm", b"(component)", "not a WebAssembly component");
+    check("text.wasm", b"(component)", "WebAssembly as text");
+    check("random.wasm", &[0xa5; 4096], "not a WebAssembly component");
     check("elf.wasm", b"\x7fELF\x02\x01\x01", "compiled native code");
     let whole = wat::parse_str(command("i32.const 0", "")).unwrap();
     for cut in 8..whole.len() {
@@ -294,6 +321,50 @@ fn a_component_is_compiled_once_and_kept() {
         .run(&["exec", "--fuel", "1000", "tool.wasm"])
         .succeeds();
     assert_eq!(cached(&place).len(), 3);
+}
+
+#[test]
+fn compiled_code_is_never_loaded_under_any_name() {
+    // What the program itself keeps, the most convincing there is.
+    let place = Place::new();
+    let cache = place.path().join("cache");
+    let place = place.variable("WASM_COORDINATOR_CACHE", cache.to_str().unwrap());
+    place.write(
+        "tool.wasm",
+        wat::parse_str(command("i32.const 0", "")).unwrap(),
+    );
+    place.run(&["exec", "tool.wasm"]).succeeds();
+    let (entry, _) = cached(&place).pop().unwrap();
+    let code = std::fs::read(cache.join(&entry)).unwrap();
+    place.write("code.wasm", &code);
+    let report = place.run(&["exec", "--json", "code.wasm"]).json();
+    let error = error(&report);
+    assert_eq!(error["kind"], "component_invalid", "{report:#}");
+    contains(
+        &error["message"],
+        "compiled native code, which is never loaded",
+    );
+    for name in ["code.cwasm", "code", "code.py", "code.js", "code.ts"] {
+        place.write(name, &code);
+        let ran = place.run(&["exec", "--json", name]);
+        assert_eq!(ran.json()["error"]["kind"], "UsageError", "{name}");
+    }
+    let ran = place.run_with_input(&["exec", "--json", "-"], &code);
+    assert_eq!(ran.json()["error"]["kind"], "UsageError");
+    // In place of what is kept for another component: its seal is for one name.
+    place.write(
+        "other.wasm",
+        wat::parse_str(command("i32.const 1", "")).unwrap(),
+    );
+    place.run(&["exec", "other.wasm"]).fails_with(1);
+    let entries = cached(&place);
+    let (other, _) = entries.iter().find(|(name, _)| *name != entry).unwrap();
+    for ending in ["cwasm", "seal"] {
+        let named = |name: &str| cache.join(name).with_extension(ending);
+        std::fs::copy(named(&entry), named(other)).unwrap();
+    }
+    place.run(&["exec", "other.wasm"]).fails_with(1);
+    place.run(&["exec", "tool.wasm"]).succeeds();
 }
 
 #[test]

@@ -43,8 +43,28 @@ fn compiled_code_is_loaded_in_one_place() {
             places.push(path.strip_prefix(root()).unwrap().to_owned());
         }
     }
-    // One function for components and modules.
-    assert_eq!(places, [Path::new("host/sandbox/engine/cache.rs"); 2]);
+    // One function for components and modules, on disk and in memory.
+    assert_eq!(places, [Path::new("host/sandbox/engine/cache.rs"); 4]);
+}
+
+/// Where somebody answers for it that a file is machine code of ours.
+#[test]
+fn machine_code_of_other_processes_comes_in_by_few_ways() {
+    let mut places = Vec::new();
+    for path in files(&root().join("host"), "rs") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for _ in text.matches("unsafe { Artifact::of_file(") {
+            places.push(path.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    places.sort();
+    let expected = [
+        // From the cache.
+        "host/sandbox/engine/cache.rs",
+        // From a compiler, to its coordinator.
+        "host/worker/compiler.rs",
+    ];
+    assert_eq!(places, expected.map(Path::new));
 }
 
 #[test]

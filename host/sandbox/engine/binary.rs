@@ -1,10 +1,42 @@
-//! What is read off a WebAssembly binary before it is compiled: its size, and
-//! the name under which its compiled code is kept.
+//! What is read off a WebAssembly binary before it is compiled: its form, its
+//! size, and the name under which its compiled code is kept.
 //!
-//! Nothing here is a check. What is malformed ends a walk early, and the engine
+//! Only the form is a check. What is malformed ends a walk early, and the engine
 //! refuses it when it validates the binary.
 
-use super::cache::Form;
+use contract::program::Form;
+
+/// What bytes are that are no WebAssembly binary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotBinary {
+    /// Machine code of some system. What engines have compiled is of this kind.
+    NativeCode,
+    /// WebAssembly as text.
+    Text,
+    /// Anything else.
+    Other,
+}
+
+/// What these bytes are, by the first of them and before anything else looks:
+/// machine code would be trusted entirely by whoever loads it, and text is a format
+/// that nobody asked for.
+pub(crate) fn form_of(bytes: &[u8]) -> Result<Form, NotBinary> {
+    match bytes {
+        [0, b'a', b's', b'm', 0x0d, 0, 1, 0, ..] => Ok(Form::Component),
+        [0, b'a', b's', b'm', 1, 0, 0, 0, ..] => Ok(Form::Module),
+        // ELF, which is what wasmtime writes on every system; Mach-O in both byte
+        // orders, and for several processors; PE.
+        [0x7f, b'E', b'L', b'F', ..]
+        | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
+        | [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..]
+        | [0xca, 0xfe, 0xba, 0xbe, ..]
+        | [b'M', b'Z', ..] => Err(NotBinary::NativeCode),
+        _ => match bytes.trim_ascii_start() {
+            [b'(', b'm' | b'c' | b';' | b' ', ..] | [b';', b';', ..] => Err(NotBinary::Text),
+            _ => Err(NotBinary::Other),
+        },
+    }
+}
 
 /// A section of a component with a core module in it, and one with a component
 /// (component binary format).
@@ -132,6 +164,31 @@ impl std::hash::Hasher for Digest {
 mod tests {
     use super::super::config::{Metering, config};
     use super::*;
+
+    #[test]
+    fn forms_are_told_by_their_first_bytes() {
+        let binary = |text: &str| wat::parse_str(text).unwrap();
+        assert_eq!(form_of(&binary("(component)")), Ok(Form::Component));
+        assert_eq!(form_of(&binary("(module)")), Ok(Form::Module));
+        for native in [&b"\x7fELF\x02\x01"[..], b"\xcf\xfa\xed\xfe\x07", b"MZ\x90"] {
+            assert_eq!(form_of(native), Err(NotBinary::NativeCode));
+        }
+        for text in ["(component)", "\n  (module)", ";; a comment", "(; one ;)"] {
+            assert_eq!(form_of(text.as_bytes()), Err(NotBinary::Text));
+        }
+        // Cut, of a version that does not exist, or half of each form.
+        for other in [
+            &b""[..],
+            b"\0asm",
+            b"\0asm\x0d\0\0\0",
+            b"\0asm\x01\0\x01\0",
+            b"\0asm\x02\0\0\0",
+            b" \0asm\x01\0\0\0",
+            b"#!/bin/sh",
+        ] {
+            assert_eq!(form_of(other), Err(NotBinary::Other), "{other:?}");
+        }
+    }
 
     #[test]
     fn functions_are_counted_and_measured_in_all_modules() {

@@ -6,19 +6,30 @@
 //! that loads compiled code is in this file. An entry that does not hold up is
 //! deleted and made again.
 //!
+//! Code of components belongs to the caller who brought them, and its name says
+//! whose it is.
+//!
 //! A seal binds the content's digest to the identity of the file (device,
 //! inode, size, times). While that identity is unchanged nothing is read; a
 //! copied folder (an image, a restored backup) is hashed once and sealed anew.
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use wasmtime::component::Component;
 use wasmtime::{Engine, Module};
+
+use super::artifact::{Artifact, Code};
+use contract::caller::Caller;
+use contract::program::Form;
 
 /// What was compiled.
 #[derive(Clone)]
@@ -27,21 +38,16 @@ pub(crate) enum Compiled {
     Module(Module),
 }
 
-/// What there is to compile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Component,
-    Module,
+/// What an entry of the folder is.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    /// A guest. There are few, and they stay.
+    Guest(String),
+    /// A component of this caller. Old ones make room for new ones.
+    Component { caller: Caller, name: String },
 }
 
 impl Compiled {
-    pub(crate) fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
-        match self {
-            Self::Component(component) => component.serialize(),
-            Self::Module(module) => module.serialize(),
-        }
-    }
-
     /// The bytes of its code.
     pub(crate) fn size(&self) -> usize {
         let image = match self {
@@ -67,10 +73,27 @@ struct Seal {
     mac: [u8; 32],
 }
 
-/// Entries of one prefix that are kept at most, and their code together: what
-/// one user brings in a day of work, and no more than a browser keeps.
-const MAX_ENTRIES: usize = 64;
-const MAX_BYTES: u64 = 512 << 20;
+/// How the names of components begin.
+const COMPONENTS: &str = "component-";
+
+/// Components that are kept at most, and their code together.
+const MAX_ALL: Bound = Bound {
+    entries: 64,
+    bytes: 512 << 20,
+};
+
+/// The same for one caller: what somebody brings in a day of work, and a part of
+/// all, so that whoever brings many pushes out their own.
+const MAX_OWN: Bound = Bound {
+    entries: 32,
+    bytes: 256 << 20,
+};
+
+#[derive(Clone, Copy)]
+struct Bound {
+    entries: usize,
+    bytes: u64,
+}
 
 /// Device, inode, size, seconds and nanoseconds of the last change of content
 /// and of the last change of the inode, eight bytes each.
@@ -101,42 +124,72 @@ impl Cache {
         })
     }
 
-    /// The compiled code for this name, if there is one that holds up.
-    pub(crate) fn load(&self, engine: &Engine, name: &str, form: Form) -> Option<Compiled> {
-        let path = self.entry(name);
-        match self.verified(name, &path) {
-            Ok(file) => match deserialize(engine, &file, &path, form) {
-                Ok(compiled) => return Some(compiled),
-                Err(error) => {
-                    tracing::warn!("compiled code is not usable, making it again: {error:#}")
-                }
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+    /// The compiled code of this entry, if there is one that holds up.
+    pub(crate) fn load(&self, engine: &Engine, entry: &Entry, form: Form) -> Option<Compiled> {
+        let name = self.name(entry);
+        let file = self.verified(&name)?;
+        match deserialize(engine, Source::Entry(&file), form) {
+            Ok(compiled) => Some(compiled),
             Err(error) => {
-                tracing::warn!("compiled code does not hold up, making it again: {error}")
+                tracing::warn!("compiled code is not usable, making it again: {error:#}");
+                self.remove(&name);
+                None
             }
         }
-        let _ = fs::remove_file(&path);
-        let _ = fs::remove_file(self.seal_path(name));
-        None
+    }
+
+    /// The same, not loaded: a copy in memory that can be handed to others.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn artifact(&self, entry: &Entry, form: Form) -> Option<Artifact> {
+        let file = self.verified(&self.name(entry))?;
+        let copied = super::memory_file::memory_file("code").and_then(|mut copy| {
+            io::copy(&mut &file, &mut copy)?;
+            super::memory_file::seal(&copy)?;
+            Ok(copy)
+        });
+        let copy = copied
+            .inspect_err(|error| tracing::warn!("compiled code cannot be copied: {error}"))
+            .ok()?;
+        // SAFETY: the entry was made by `store` and holds up, and nobody can change
+        // the copy.
+        Some(unsafe { Artifact::of_file(form, copy) })
     }
 
     /// Keeps compiled code. A reader sees all of it or nothing.
-    pub(crate) fn store(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        let file = replace(&self.entry(name), code)?;
-        let digest = *blake3::hash(code).as_bytes();
-        self.write_seal(name, &file.metadata()?, digest)
+    pub(crate) fn store(&self, entry: &Entry, artifact: &Artifact) -> io::Result<()> {
+        let name = self.name(entry);
+        if let Entry::Component { caller, .. } = entry {
+            let size = artifact.size()?;
+            self.make_room(&self.prefix(*caller), MAX_OWN, size)?;
+            self.make_room(COMPONENTS, MAX_ALL, size)?;
+        }
+        let mut hasher = blake3::Hasher::new();
+        let file = replace(&self.entry(&name), |file| {
+            artifact.read(|piece| {
+                hasher.update(piece);
+                file.write_all(piece)
+            })
+        })?;
+        let digest = *hasher.finalize().as_bytes();
+        self.write_seal(&name, &file.metadata()?, digest)
     }
 
-    /// Keeps compiled code that is one of many, under a name with this prefix. The
-    /// oldest with the prefix make room for it.
-    pub(crate) fn store_bounded(&self, prefix: &str, name: &str, code: &[u8]) -> io::Result<()> {
-        self.make_room(prefix, code.len() as u64)?;
-        self.store(name, code)
+    /// The name of an entry, without its ending.
+    fn name(&self, entry: &Entry) -> String {
+        match entry {
+            Entry::Guest(name) => name.clone(),
+            Entry::Component { caller, name } => format!("{}{name}", self.prefix(*caller)),
+        }
+    }
+
+    /// How the names of a caller's components begin. Does not tell who that is.
+    fn prefix(&self, Caller(caller): Caller) -> String {
+        let owner = blake3::keyed_hash(&self.key, &caller).to_hex();
+        format!("{COMPONENTS}{}-", &owner[..16])
     }
 
     /// Removes the oldest entries of a prefix until one more of this size fits.
-    fn make_room(&self, prefix: &str, size: u64) -> io::Result<()> {
+    fn make_room(&self, prefix: &str, bound: Bound, size: u64) -> io::Result<()> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let entry = entry?;
@@ -154,23 +207,41 @@ impl Cache {
         let mut bytes: u64 = entries.iter().map(|(_, _, size)| size).sum();
         let mut count = entries.len();
         for (_, name, entry_size) in entries {
-            if count < MAX_ENTRIES && bytes.saturating_add(size) <= MAX_BYTES {
+            if count < bound.entries && bytes.saturating_add(size) <= bound.bytes {
                 break;
             }
-            let _ = fs::remove_file(self.entry(&name));
-            let _ = fs::remove_file(self.seal_path(&name));
+            self.remove(&name);
             count -= 1;
             bytes -= entry_size;
         }
         Ok(())
     }
 
-    fn verified(&self, name: &str, path: &Path) -> io::Result<File> {
+    fn remove(&self, name: &str) {
+        let _ = fs::remove_file(self.entry(name));
+        let _ = fs::remove_file(self.seal_path(name));
+    }
+
+    /// Opens an entry, if it is there and holds up. One that does not is removed.
+    fn verified(&self, name: &str) -> Option<File> {
+        match self.verify(name) {
+            Ok(file) => Some(file),
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!("compiled code does not hold up, making it again: {error}");
+                    self.remove(name);
+                }
+                None
+            }
+        }
+    }
+
+    fn verify(&self, name: &str) -> io::Result<File> {
         let flags = (OFlags::NOFOLLOW | OFlags::CLOEXEC).bits() as i32;
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .custom_flags(flags)
-            .open(path)?;
+            .open(self.entry(name))?;
         let meta = file.metadata()?;
         let seal = self.read_seal(name)?;
         if seal.mac != self.mac(name, &seal.stamp, &seal.digest) {
@@ -184,11 +255,11 @@ impl Cache {
         }
         let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; 1 << 20];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                n => hasher.update(&buffer[..n]),
-            };
+        let mut at = 0;
+        // Not from where the handle stands: it is read again by others.
+        while let count @ 1.. = file.read_at(&mut buffer, at)? {
+            hasher.update(&buffer[..count]);
+            at += count as u64;
         }
         if *hasher.finalize().as_bytes() != seal.digest {
             return Err(io::Error::new(
@@ -205,7 +276,7 @@ impl Cache {
         let stamp = stamp(meta);
         let mac = self.mac(name, &stamp, &digest);
         let bytes = [&stamp[..], &digest, &mac].concat();
-        replace(&self.seal_path(name), &bytes).map(drop)
+        replace(&self.seal_path(name), |seal| seal.write_all(&bytes)).map(drop)
     }
 
     fn read_seal(&self, name: &str) -> io::Result<Seal> {
@@ -248,13 +319,13 @@ fn key(folder: &Path) -> io::Result<[u8; 32]> {
     }
     let mut key = [0; 32];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
-    replace(&path, &key)?;
+    replace(&path, |file| file.write_all(&key))?;
     Ok(key)
 }
 
 /// Writes a file under another name and then gives it its own, so that nobody
 /// ever sees half of it.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {
     let temporary = path.with_added_extension(format!("{}.new", std::process::id()));
     let written = (|| {
         let mut file = OpenOptions::new()
@@ -263,7 +334,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
             .truncate(true)
             .mode(0o600)
             .open(&temporary)?;
-        file.write_all(bytes)?;
+        write(&mut file)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;
         Ok(file)
@@ -291,140 +362,92 @@ fn stamp(meta: &fs::Metadata) -> [u8; STAMP] {
     stamp
 }
 
-/// Loads compiled code from a file that was verified through this very handle.
+/// Loads machine code that was just made, or that another process gave. Opens
+/// nothing: a worker cannot.
+pub(crate) fn load(engine: &Engine, artifact: &Artifact) -> wasmtime::Result<Compiled> {
+    let form = artifact.form();
+    match artifact.code() {
+        Code::Bytes(bytes) => deserialize(engine, Source::Bytes(bytes), form),
+        Code::File(file) => deserialize(engine, Source::Bytes(&Mapped::new(file)?), form),
+    }
+}
+
+/// Where compiled code is.
+enum Source<'a> {
+    /// An entry of the folder that holds up. It is mapped.
+    Entry(&'a File),
+    /// In memory. It is copied.
+    Bytes(&'a [u8]),
+}
+
+/// Loads compiled code.
 ///
 /// Private, and the only caller of wasmtime's deserialisation in the project;
 /// a test counts.
-fn deserialize(
-    engine: &Engine,
-    file: &File,
-    path: &Path,
-    form: Form,
-) -> wasmtime::Result<Compiled> {
-    // Opening the name again could yield another file than the verified one.
-    let by_handle = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let path = if by_handle.exists() { &by_handle } else { path };
-    // SAFETY: the file was made by `store` from this engine's own output: its
-    // seal, made with a key that only this user can read, says so and names
-    // its content, and only this user can write to the folder.
+fn deserialize(engine: &Engine, code: Source<'_>, form: Form) -> wasmtime::Result<Compiled> {
+    // SAFETY: an entry of the folder is what `store` wrote of this engine's own
+    // output: its seal, made with a key that only this user can read, says so and
+    // names its content, and only this user can write to the folder. Other code is
+    // of an `Artifact`, which is this engine's own output too, made here or in
+    // another process of ours.
     unsafe {
-        match form {
-            Form::Component => Component::deserialize_file(engine, path).map(Compiled::Component),
-            Form::Module => Module::deserialize_file(engine, path).map(Compiled::Module),
+        match (code, form) {
+            (Source::Entry(file), Form::Component) => {
+                Component::deserialize_file(engine, by_handle(file)).map(Compiled::Component)
+            }
+            (Source::Entry(file), Form::Module) => {
+                Module::deserialize_file(engine, by_handle(file)).map(Compiled::Module)
+            }
+            (Source::Bytes(bytes), Form::Component) => {
+                Component::deserialize(engine, bytes).map(Compiled::Component)
+            }
+            (Source::Bytes(bytes), Form::Module) => {
+                Module::deserialize(engine, bytes).map(Compiled::Module)
+            }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A path to an open file: opening its name again could yield another file than the
+/// one that was looked at.
+fn by_handle(file: &File) -> PathBuf {
+    let folder = if cfg!(target_os = "linux") {
+        "/proc/self/fd"
+    } else {
+        "/dev/fd"
+    };
+    Path::new(folder).join(file.as_raw_fd().to_string())
+}
 
-    fn compiled(engine: &Engine) -> Vec<u8> {
-        let component = Component::new(engine, wat::parse_str("(component)").unwrap()).unwrap();
-        component.serialize().unwrap()
+/// An unchangeable file in memory.
+struct Mapped {
+    start: *mut std::ffi::c_void,
+    length: usize,
+}
+
+impl Mapped {
+    fn new(file: &File) -> io::Result<Self> {
+        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        let (protection, flags) = (ProtFlags::READ, MapFlags::PRIVATE);
+        // SAFETY: at an address that the system chooses, nothing else is.
+        let start = unsafe { mmap(std::ptr::null_mut(), length, protection, flags, file, 0) }?;
+        Ok(Self { start, length })
     }
+}
 
-    #[test]
-    fn what_was_stored_is_loaded() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(folder.path()).unwrap();
-        assert!(cache.load(&engine, "a", Form::Component).is_none());
-        cache.store("a", &compiled(&engine)).unwrap();
-        assert!(cache.load(&engine, "a", Form::Component).is_some());
-        assert!(
-            Cache::open(folder.path())
-                .unwrap()
-                .load(&engine, "a", Form::Component)
-                .is_some()
-        );
+impl std::ops::Deref for Mapped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: so many bytes are mapped there until this is dropped. The file is
+        // one of an `Artifact`, which nobody can change or cut.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.length) }
     }
+}
 
-    #[test]
-    fn a_module_is_not_loaded_as_a_component() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(folder.path()).unwrap();
-        let module = Module::new(&engine, wat::parse_str("(module)").unwrap()).unwrap();
-        cache.store("a", &module.serialize().unwrap()).unwrap();
-        assert!(cache.load(&engine, "a", Form::Module).is_some());
-        assert!(cache.load(&engine, "a", Form::Component).is_none());
-    }
-
-    #[test]
-    fn changed_code_is_never_loaded() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(folder.path()).unwrap();
-        cache.store("a", &compiled(&engine)).unwrap();
-        let path = cache.entry("a");
-        let mut bytes = fs::read(&path).unwrap();
-        *bytes.last_mut().unwrap() ^= 1;
-        fs::write(&path, bytes).unwrap();
-        assert!(cache.load(&engine, "a", Form::Component).is_none());
-        assert!(!path.exists(), "the entry is deleted");
-    }
-
-    #[test]
-    fn the_oldest_make_room_and_others_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(folder.path()).unwrap();
-        let code = compiled(&engine);
-        cache.store("guest", &code).unwrap();
-        for number in 0..MAX_ENTRIES + 3 {
-            let name = format!("component-{number}");
-            cache.store_bounded("component-", &name, &code).unwrap();
-            // Times of files are coarse.
-            let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
-            let entry = File::open(cache.entry(&name)).unwrap();
-            entry.set_modified(time).unwrap();
-        }
-        let there = |name: &str| cache.entry(name).exists();
-        assert!(there("guest"));
-        assert!(!there("component-0") && !there("component-2"));
-        assert!(there("component-3") && !cache.seal_path("component-2").exists());
-        // One that is as large as the bound is alone.
-        cache.make_room("component-", MAX_BYTES).unwrap();
-        assert!(there("guest") && !there(&format!("component-{}", MAX_ENTRIES + 2)));
-    }
-
-    #[test]
-    fn a_seal_belongs_to_one_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let cache = Cache::open(folder.path()).unwrap();
-        cache.store("a", &compiled(&engine)).unwrap();
-        fs::copy(cache.entry("a"), cache.entry("b")).unwrap();
-        fs::copy(cache.seal_path("a"), cache.seal_path("b")).unwrap();
-        assert!(cache.load(&engine, "b", Form::Component).is_none());
-    }
-
-    #[test]
-    fn a_copied_folder_is_sealed_anew() {
-        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let engine = Engine::default();
-        Cache::open(one.path())
-            .unwrap()
-            .store("a", &compiled(&engine))
-            .unwrap();
-        for entry in fs::read_dir(one.path()).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(entry.path(), two.path().join(entry.file_name())).unwrap();
-        }
-        let copy = Cache::open(two.path()).unwrap();
-        let before = copy.read_seal("a").unwrap().stamp;
-        assert!(copy.load(&engine, "a", Form::Component).is_some());
-        assert_ne!(before, copy.read_seal("a").unwrap().stamp);
-    }
-
-    #[test]
-    fn a_folder_that_others_may_write_to_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(Cache::open(folder.path()).is_err());
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        assert!(Cache::open(folder.path()).is_ok());
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped by `new`, and nobody borrows it any more.
+        let _ = unsafe { munmap(self.start, self.length) };
     }
 }

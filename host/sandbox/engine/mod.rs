@@ -1,35 +1,47 @@
 //! The engine: wasmtime configured once, the guests compiled and linked once.
 
+mod artifact;
 mod binary;
 mod cache;
+mod compiler;
 mod components;
 mod config;
 mod guest;
+#[cfg(target_os = "linux")]
+mod memory_file;
 mod ticker;
+mod turns;
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::Linker;
 
 use crate::bindings::GuestPre;
 use crate::linker::{linker, modules};
 use crate::state::State;
 use contract::error::Error;
+use contract::program::Form;
 
 use self::binary::{code_size, entry_name};
-use self::cache::{Cache, Form};
+use self::cache::{Cache, Entry};
+use self::compiler::precompile;
 use self::components::Components;
 use self::config::config;
 use self::ticker::Ticker;
 
-pub(crate) use self::cache::Compiled;
-pub(crate) use self::components::NotCompiled;
+pub use self::artifact::{Artifact, begins_like_code};
+pub(crate) use self::binary::{NotBinary, form_of};
+pub(crate) use self::cache::{Compiled, load};
+pub use self::compiler::{Compiler, Compiling, Job, NotCompiled, Precompiler};
+pub(crate) use self::components::Brought;
 pub use self::config::Metering;
 pub(crate) use self::config::WASM_STACK;
 pub use self::guest::Guest;
+#[cfg(target_os = "linux")]
+pub use self::memory_file::{memory_file, seal};
 pub use self::ticker::Ticks;
 
 /// Sees the one-time compilations, which take seconds.
@@ -71,6 +83,10 @@ pub struct EngineOptions {
     /// Who advances the time that guests notice: a thread of the engine, by
     /// default.
     pub ticks: Ticks,
+    /// Who compiles components and modules of users. `None`, the default, compiles
+    /// them in this process, where nothing ends a compilation that takes too
+    /// long. Guests are always compiled here.
+    pub compiler: Option<Arc<dyn Compiler>>,
 }
 
 impl fmt::Debug for EngineOptions {
@@ -136,9 +152,9 @@ impl Engine {
             })
         });
         let shared = Shared {
+            components: Components::new(options.compiler.is_none()),
             options,
             cache,
-            components: Components::default(),
             variants: Default::default(),
             making: Mutex::new(()),
         };
@@ -168,13 +184,12 @@ impl Engine {
         if slot.get().is_some() {
             return Ok(true);
         }
-        let Some(component) = self.cached(variant, guest) else {
+        let entry = guest_entry(&variant.engine, guest);
+        let Some(compiled) = self.kept(&variant.engine, &entry, Form::Component) else {
             return Ok(false);
         };
-        let linked = variant.linker.instantiate_pre(&component);
-        let pre = linked
-            .and_then(GuestPre::new)
-            .map_err(|error| Error::host("preparing a guest", error))?;
+        let pre =
+            link(variant, &compiled).map_err(|error| Error::host("preparing a guest", error))?;
         slot.get_or_init(|| pre);
         Ok(true)
     }
@@ -233,31 +248,22 @@ impl Engine {
         &self.shared.variants[metering as usize]
     }
 
-    /// A guest as it was compiled before.
-    fn cached(&self, variant: &EngineVariant, guest: Guest) -> Option<Component> {
-        let cache = self.shared.cache.as_ref()?.as_ref().ok()?;
-        let engine = &variant.engine;
-        match cache.load(engine, &cache_entry(engine, guest), Form::Component)? {
-            Compiled::Component(component) => Some(component),
-            Compiled::Module(_) => None,
-        }
-    }
-
     fn prepare(&self, variant: &EngineVariant, guest: Guest) -> wasmtime::Result<GuestPre<State>> {
         let engine = &variant.engine;
-        let component = match self.cached(variant, guest) {
-            Some(component) => component,
-            None => self.compile(engine, guest, &cache_entry(engine, guest))?,
+        let entry = guest_entry(engine, guest);
+        let compiled = match self.kept(engine, &entry, Form::Component) {
+            Some(compiled) => compiled,
+            None => self.compile(engine, guest, &entry)?,
         };
-        GuestPre::new(variant.linker.instantiate_pre(&component)?)
+        link(variant, &compiled)
     }
 
     fn compile(
         &self,
         engine: &wasmtime::Engine,
         guest: Guest,
-        name: &str,
-    ) -> wasmtime::Result<Component> {
+        entry: &Entry,
+    ) -> wasmtime::Result<Compiled> {
         let observe = |step| {
             if let Some(observer) = &self.shared.options.observer {
                 observer(step);
@@ -268,27 +274,61 @@ impl Engine {
             guest,
             functions: code_size(&bytes, Form::Component).functions,
         });
-        let compiled = Component::from_binary(engine, &bytes);
+        let code = precompile(engine, Form::Component, &bytes);
         observe(Compilation::Ended(guest));
-        let component = compiled?;
-        let kept = match &self.shared.cache {
-            None => Ok(()),
-            Some(Err(error)) => Err(error.kind()),
-            Some(Ok(cache)) => cache
-                .store(name, &component.serialize()?)
-                .inspect_err(|error| tracing::warn!("compiled code is not kept: {error}"))
-                .map_err(|error| error.kind()),
-        };
-        if let Err(why) = kept {
+        let artifact = Artifact::of_bytes(Form::Component, code?);
+        let (component, kept) = self.keep_and_load(engine, entry, &artifact);
+        if let Err(error) = kept {
+            tracing::warn!("compiled code is not kept: {error}");
+            let why = error.kind();
             observe(Compilation::NotKept { guest, why });
         }
-        Ok(component)
+        component
+    }
+
+    /// The cache, if it is wanted and can be used.
+    fn cache(&self) -> Option<&Cache> {
+        self.shared.cache.as_ref()?.as_ref().ok()
+    }
+
+    /// What was compiled and kept before.
+    fn kept(&self, engine: &wasmtime::Engine, entry: &Entry, form: Form) -> Option<Compiled> {
+        self.cache()?.load(engine, entry, form)
+    }
+
+    /// Keeps what was just compiled, and loads it: from the cache if that took it,
+    /// so that it is mapped like at the next start.
+    fn keep_and_load(
+        &self,
+        engine: &wasmtime::Engine,
+        entry: &Entry,
+        artifact: &Artifact,
+    ) -> (wasmtime::Result<Compiled>, io::Result<()>) {
+        let kept = match &self.shared.cache {
+            None => Ok(()),
+            Some(Err(error)) => Err(error.kind().into()),
+            Some(Ok(cache)) => cache.store(entry, artifact),
+        };
+        let cached = match &kept {
+            Ok(()) => self.kept(engine, entry, artifact.form()),
+            Err(_) => None,
+        };
+        let loaded = cached.map_or_else(|| load(engine, artifact), Ok);
+        (loaded, kept)
     }
 }
 
-/// The name of a guest in the cache's folder.
-fn cache_entry(engine: &wasmtime::Engine, guest: Guest) -> String {
-    format!("{}-{}", guest.name(), entry_name(engine, guest.digest()))
+/// A guest in the cache's folder.
+fn guest_entry(engine: &wasmtime::Engine, guest: Guest) -> Entry {
+    let name = entry_name(engine, guest.digest());
+    Entry::Guest(format!("{}-{name}", guest.name()))
+}
+
+fn link(variant: &EngineVariant, compiled: &Compiled) -> wasmtime::Result<GuestPre<State>> {
+    match compiled {
+        Compiled::Component(guest) => GuestPre::new(variant.linker.instantiate_pre(guest)?),
+        Compiled::Module(_) => wasmtime::bail!("a guest is a component"),
+    }
 }
 
 impl EngineVariant {

@@ -18,6 +18,7 @@
 //! behind features, which would change how the engine is built, and the standard
 //! library has no `fork`.
 
+mod compiler;
 mod descriptors;
 mod environment;
 mod fork;
@@ -36,6 +37,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use contract::isolation::{Layer, LayerReport, LayerState};
 use serde::{Deserialize, Serialize};
 
+pub use self::compiler::{compiler, compiler_has_its_threads};
 pub use self::fork::Forked;
 pub use self::lifeline::{ABORTED, ORPHANED};
 
