@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use contract::caller::Caller;
 use contract::error::Error;
 use contract::isolation::{Layer, LayerReport};
-use sandbox::{Guest, Metering, Observer};
+use contract::outcome::RunError;
+use sandbox::{Artifact, Compiler, Guest, Metering, Observer};
+use worker::compile::CompileLimits;
+use worker::compiler::ProcessCompiler;
 
 use crate::isolation::{Connection, Isolation, Kind, Launcher, Pool, find};
 
@@ -52,6 +55,8 @@ struct Shared {
     options: EngineOptions,
     /// With [`Isolation::InProcess`].
     here: OnceLock<sandbox::Engine>,
+    /// Keeps what was compiled of users.
+    keeper: OnceLock<sandbox::Engine>,
     launchers: Mutex<HashMap<Kind, Arc<Launcher>>>,
     pool: Pool,
     /// Held while a guest is compiled.
@@ -94,6 +99,7 @@ impl Engine {
             shared: Arc::new(Shared {
                 options,
                 here,
+                keeper: OnceLock::new(),
                 launchers: Mutex::default(),
                 pool: Pool::default(),
                 compiling: tokio::sync::Mutex::default(),
@@ -188,6 +194,45 @@ impl Engine {
     /// The engine in this process, if programs run here.
     pub(crate) fn in_process(&self) -> Option<&sandbox::Engine> {
         self.shared.here.get()
+    }
+
+    /// A component of a caller as machine code, made by a process that is there for
+    /// nothing else.
+    pub(crate) async fn artifact(
+        &self,
+        bytes: &Arc<[u8]>,
+        metering: Metering,
+        caller: Caller,
+    ) -> Result<Artifact, RunError> {
+        let compiling = self.compiling_engine().map_err(RunError::Host)?;
+        compiling
+            .artifact(Arc::clone(bytes), metering, caller)
+            .await
+    }
+
+    /// The engine that keeps what compilers made, and runs nothing.
+    fn compiling_engine(&self) -> Result<&sandbox::Engine, Error> {
+        let keeper = &self.shared.keeper;
+        if let Some(engine) = keeper.get() {
+            return Ok(engine);
+        }
+        let engine = sandbox::Engine::new(sandbox::EngineOptions {
+            pool: None,
+            compiler: Some(self.compiler()?),
+            ..sandbox_options(&self.shared.options, self.shared.options.cache.clone())
+        })?;
+        Ok(keeper.get_or_init(|| engine))
+    }
+
+    fn compiler(&self) -> Result<Arc<dyn Compiler>, Error> {
+        let program = match &self.shared.options.isolation {
+            Isolation::Process { launcher } => find(launcher.as_deref())?,
+            Isolation::InProcess => find(None)?,
+        };
+        Ok(Arc::new(ProcessCompiler::new(
+            program,
+            CompileLimits::default(),
+        )))
     }
 
     /// A worker for a session of this caller: one that waits, or a new one.

@@ -136,6 +136,21 @@ impl Program {
         self
     }
 
+    /// The same program without the bytes of a component, for whoever has its
+    /// machine code.
+    #[must_use]
+    pub fn without_component(&self) -> Self {
+        let code = match &self.code {
+            Code::Source { .. } => self.code.clone(),
+            Code::Component(_) => Code::Component(Arc::default()),
+        };
+        Self {
+            code,
+            name: self.name.clone(),
+            arguments: self.arguments.clone(),
+        }
+    }
+
     /// Its code.
     pub fn code(&self) -> &Code {
         &self.code

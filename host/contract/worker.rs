@@ -14,7 +14,7 @@ use crate::content::{ContentBlock, EmbeddedResource, ResourceContents};
 use crate::limits::Limits;
 use crate::message::{Server, ToCoordinator, ToSandbox};
 use crate::outcome::RunOutcome;
-use crate::program::Program;
+use crate::program::{Form, Program};
 use crate::quota::Quota;
 
 /// What a coordinator tells a worker.
@@ -64,6 +64,9 @@ pub struct Opening {
     pub quota: Quota,
     /// Whether programs read the standard input that comes with this message.
     pub has_stdin: bool,
+    /// The form of the component whose machine code comes with this message: the
+    /// only one that this worker runs.
+    pub component: Option<Form>,
 }
 
 /// A program to run.

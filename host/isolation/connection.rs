@@ -72,18 +72,18 @@ impl Connection {
         }
     }
 
-    /// Sends the first message, with the input of programs.
+    /// Sends the first message, with the descriptors that belong to it.
     pub(super) fn open(
         &mut self,
         message: &ToWorker,
-        stdin: Option<BorrowedFd<'_>>,
+        descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), Lost> {
         let mut bytes = Vec::new();
         encode(message, MAX_TO_WORKER, &mut bytes).map_err(Lost::Malformed)?;
-        // The descriptor comes with the first byte; the rest is sent as room is.
-        let first = usize::from(stdin.is_some());
-        if let Some(stdin) = stdin {
-            send_bytes(&self.socket, &bytes[..first], &[stdin])?;
+        // They come with the first byte; the rest is sent as room is.
+        let first = usize::from(!descriptors.is_empty());
+        if first > 0 {
+            send_bytes(&self.socket, &bytes[..first], descriptors)?;
         }
         self.outgoing.extend_from_slice(&bytes[first..]);
         Ok(())

@@ -22,7 +22,7 @@ use contract::program::{Code, Program};
 use contract::text;
 use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
 use sandbox::files::{Arrived, PathError, Replica, Workspace};
-use sandbox::{Channel, Console, Guest, Metering};
+use sandbox::{Artifact, Channel, Console, Guest, Metering};
 use worker::control::End;
 
 use super::connection::{Connection, Lost};
@@ -107,6 +107,18 @@ impl RemoteSandbox {
             },
             metering: Metering::of(limits),
         };
+        // Compiled before the clock runs, and nothing of it is loaded here.
+        let artifact = match program.code() {
+            Code::Source { .. } => None,
+            Code::Component(bytes) => {
+                let caller = self.caller.unwrap_or(Caller::ANYONE);
+                let compiled = self.engine.artifact(bytes, kind.metering, caller);
+                match compiled.await {
+                    Ok(artifact) => Some(artifact),
+                    Err(error) => return RunOutcome::failed(error),
+                }
+            }
+        };
         let kept = self.workers.remove(&kind);
         let worker = match kept.filter(Connection::is_alive) {
             Some(worker) => Ok(worker),
@@ -133,10 +145,10 @@ impl RemoteSandbox {
             channel,
         };
         let begun = run.begin(
-            self.opening(),
-            self.inherits_stdin,
+            self.opening(artifact.as_ref()),
+            artifact.as_ref(),
             RunRequest {
-                program: program.clone(),
+                program: program.without_component(),
                 limits: limits.clone(),
                 is_watched: self.is_watched,
             },
@@ -167,12 +179,13 @@ impl RemoteSandbox {
         outcome
     }
 
-    fn opening(&self) -> Opening {
+    fn opening(&self, artifact: Option<&Artifact>) -> Opening {
         Opening {
             version: VERSION,
             servers: self.servers.to_vec(),
             quota: self.workspace.quota(),
             has_stdin: self.inherits_stdin,
+            component: artifact.map(Artifact::form),
         }
     }
 }
@@ -272,14 +285,20 @@ impl Run<'_> {
     fn begin(
         &mut self,
         opening: Opening,
-        inherits_stdin: bool,
+        artifact: Option<&Artifact>,
         request: RunRequest,
     ) -> Result<(), Stopped> {
         let strange = |malformed| Stopped::from(Lost::Malformed(malformed));
         if self.worker.replica.is_none() {
             let stdin = std::io::stdin();
-            let stdin = inherits_stdin.then(|| stdin.as_fd());
-            self.worker.open(&ToWorker::Open(opening), stdin)?;
+            let code = artifact.map(Artifact::file).transpose();
+            let code = code.map_err(|error| {
+                Stopped::Host(Error::host("handing a component to its process", error))
+            })?;
+            let mut descriptors = Vec::new();
+            descriptors.extend(opening.has_stdin.then(|| stdin.as_fd()));
+            descriptors.extend(code.as_ref().map(AsFd::as_fd));
+            self.worker.open(&ToWorker::Open(opening), &descriptors)?;
         }
         let workspace = self.workspace;
         let mut replica = match self.worker.replica.take() {

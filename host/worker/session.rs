@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use sandbox::files::{Arrived, Mounts, Replica, Workspace};
-use sandbox::{Channel, Engine, Guest, Metering, Sandbox};
+use sandbox::{Artifact, Channel, Engine, Guest, Metering, Sandbox};
 use serde::Serialize;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::unbounded_channel;
@@ -123,8 +123,10 @@ struct Worker {
     /// The guests that are started ahead.
     prepare: Vec<Guest>,
     sandbox: Sandbox,
-    /// Came, and belongs to the next opening.
-    input: Option<OwnedFd>,
+    /// Came, and belong to the next opening.
+    descriptors: Vec<OwnedFd>,
+    /// The only component that this worker runs.
+    component: Option<Artifact>,
     files: Option<(Workspace, Replica)>,
     runtime: tokio::runtime::Runtime,
     /// Whether somebody looks at the output as it comes.
@@ -152,7 +154,8 @@ impl Worker {
             metering,
             prepare: prepare.to_vec(),
             sandbox: Sandbox::new(engine.clone(), Arc::default(), mounts),
-            input: None,
+            descriptors: Vec::new(),
+            component: None,
             files: None,
             runtime,
             is_watched: Arc::default(),
@@ -244,21 +247,28 @@ impl Worker {
                 return Err(Over::Gone);
             }
             self.decoder.filled(length);
-            // The input of programs comes with the first byte of an opening.
-            self.input = descriptors.into_iter().next().or(self.input.take());
+            // They come with the first byte of an opening.
+            self.descriptors.extend(descriptors);
         }
     }
 
     fn open(&mut self, opening: Opening) -> Result<(), Over> {
-        let input = self.input.take();
-        let is_whole = opening.has_stdin == input.is_some();
+        let mut descriptors = std::mem::take(&mut self.descriptors).into_iter();
+        let input = opening.has_stdin.then(|| descriptors.next());
+        let code = opening.component.map(|form| (form, descriptors.next()));
+        let is_whole = !matches!(input, Some(None)) && !matches!(code, Some((_, None)));
         if opening.version != VERSION || !is_whole || self.files.is_some() {
             return Err(Over::Malformed);
         }
+        self.component = code.and_then(|(form, code)| {
+            // SAFETY: a coordinator sends what its compiler made for the caller of
+            // this session, sealed; nobody else can send anything.
+            Some(unsafe { Artifact::of_file(form, code?.into()) })
+        });
         let files = Workspace::new(opening.quota);
         self.sandbox
             .open(opening.servers.into(), Mounts::new(&files));
-        if let Some(input) = input {
+        if let Some(Some(input)) = input {
             self.sandbox.set_stdin(input);
         }
         let replica = Replica::new(&files);
@@ -281,10 +291,18 @@ impl Worker {
         let outcome = self.runtime.block_on(async {
             let (requests, mut asked) = unbounded_channel();
             let (told, answers) = unbounded_channel();
-            let mut run = pin!(
-                self.sandbox
-                    .run(&program, &limits, Channel { requests, answers })
-            );
+            let channel = Channel { requests, answers };
+            let sandbox = &mut self.sandbox;
+            let component = &self.component;
+            let mut run = pin!(async {
+                match component {
+                    Some(code) => {
+                        let run = sandbox.run_artifact(code, &program, &limits, channel);
+                        run.await
+                    }
+                    None => sandbox.run(&program, &limits, channel).await,
+                }
+            });
             let readable =
                 UnixStream::from_std(std::os::unix::net::UnixStream::from(socket.try_clone()?))?;
             poll_fn(|context| {
