@@ -241,15 +241,16 @@ impl Engine {
         kind: Kind,
         caller: Option<Caller>,
     ) -> Result<Connection, Error> {
+        // First: those that wait are of a launcher that may never be ready.
+        let launcher = self.launcher(kind).await?;
         while let Some((worker, is_new)) = self.shared.pool.take(kind, caller) {
             if worker.is_alive() {
-                if is_new && let Some(launcher) = self.launchers().get(&kind).cloned() {
+                if is_new {
                     self.fill(&launcher);
                 }
                 return Ok(worker);
             }
         }
-        let launcher = self.launcher(kind).await?;
         let worker = launcher.fork();
         self.fill(&launcher);
         worker

@@ -14,13 +14,12 @@ use std::time::Duration;
 
 use contract::frame::{Decoder, MAX_FROM_WORKER, MAX_TO_WORKER, Malformed, VERSION, encode};
 use contract::outcome::{RunError, RunOutcome};
-use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
+use contract::worker::{FromWorker, Opening, RunRequest, Stream, ToWorker};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use sandbox::files::{Arrived, Mounts, Replica, Workspace};
 use sandbox::{Artifact, Channel, Engine, Guest, Metering, Sandbox};
-use serde::Serialize;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -102,15 +101,54 @@ impl From<io::Error> for Over {
 /// What goes out with the next batch. Shared with the console, which writes
 /// whenever a program prints.
 #[derive(Clone, Default)]
-struct Outbox(Arc<Mutex<Vec<u8>>>);
+struct Outbox(Arc<Mutex<Waiting>>);
+
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<u8>,
+    /// What was printed after them, in one piece: programs print in small ones.
+    printed: Option<(Stream, Vec<u8>)>,
+}
+
+impl Waiting {
+    fn add(&mut self, message: &FromWorker) -> Result<(), Malformed> {
+        self.close()?;
+        encode(message, MAX_FROM_WORKER, &mut self.frames)
+    }
+
+    fn print(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Malformed> {
+        match &mut self.printed {
+            Some((same, printed)) if *same == stream => printed.extend_from_slice(bytes),
+            _ => {
+                self.close()?;
+                self.printed = Some((stream, bytes.to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a message of what was printed.
+    fn close(&mut self) -> Result<(), Malformed> {
+        let Some((stream, bytes)) = self.printed.take() else {
+            return Ok(());
+        };
+        let message = FromWorker::Printed(stream, bytes.into());
+        encode(&message, MAX_FROM_WORKER, &mut self.frames)
+    }
+
+    fn len(&self) -> usize {
+        let printed = self.printed.as_ref().map_or(0, |(_, bytes)| bytes.len());
+        self.frames.len() + printed
+    }
+}
 
 impl Outbox {
-    fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, message: &impl Serialize) -> Result<(), Malformed> {
-        encode(message, MAX_FROM_WORKER, &mut self.lock())
+    fn add(&self, message: &FromWorker) -> Result<(), Malformed> {
+        self.lock().add(message)
     }
 }
 
@@ -191,10 +229,9 @@ impl Worker {
             if bytes.is_empty() {
                 return;
             }
-            let bytes = bytes::Bytes::copy_from_slice(bytes);
-            // Cannot be too long: a write is bounded.
-            let _ = outbox.add(&FromWorker::Printed(stream, bytes));
             let mut waiting = outbox.lock();
+            // Cannot be too long: a write is bounded, and so is what waits.
+            let _ = waiting.print(stream, bytes);
             let is_watched = is_watched.load(std::sync::atomic::Ordering::Relaxed);
             if is_watched || waiting.len() > MAX_WAITING {
                 flush(&socket, &mut waiting);
@@ -335,7 +372,7 @@ impl Worker {
             replica,
             |chunk| {
                 let mut waiting = self.outbox.lock();
-                let encoded = encode(&FromWorker::Chunk(chunk), MAX_FROM_WORKER, &mut waiting);
+                let encoded = waiting.add(&FromWorker::Chunk(chunk));
                 if encoded.is_err() {
                     unsent = encoded;
                 }
@@ -404,8 +441,10 @@ fn hear(
 
 /// Sends all that waits. A coordinator that does not read makes its worker wait;
 /// one that is gone is noticed by whoever reads next.
-fn flush(socket: &OwnedFd, waiting: &mut Vec<u8>) {
-    let mut rest = &waiting[..];
+fn flush(socket: &OwnedFd, waiting: &mut Waiting) {
+    // A message of this length can always be made.
+    let _ = waiting.close();
+    let mut rest = &waiting.frames[..];
     while !rest.is_empty() {
         match send(socket, rest, SendFlags::NOSIGNAL) {
             Ok(sent) => rest = &rest[sent..],
@@ -418,9 +457,9 @@ fn flush(socket: &OwnedFd, waiting: &mut Vec<u8>) {
             Err(_) => break,
         }
     }
-    waiting.clear();
+    waiting.frames.clear();
     // A large result does not keep its room for ever.
-    waiting.shrink_to(MAX_WAITING);
+    waiting.frames.shrink_to(MAX_WAITING);
 }
 
 fn wait(socket: &OwnedFd, what: PollFlags) -> io::Result<()> {
