@@ -128,9 +128,11 @@ pub fn launcher(
         skip,
         privileges::no_new_privileges,
     ));
-    layers.push(enter(Layer::ResourceLimits, skip, || {
-        resource_limits::launcher(profile)
-    }));
+    layers.push(enter(
+        Layer::ResourceLimits,
+        skip,
+        resource_limits::launcher,
+    ));
     layers.extend(namespaces::enter_all(skip));
     let pid_namespace = enter(Layer::PidNamespace, skip, fork::try_pid_namespace);
     let has_pid_namespace = pid_namespace.holds();

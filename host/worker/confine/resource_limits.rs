@@ -21,19 +21,16 @@ type Resource = libc::__rlimit_resource_t;
 #[cfg(not(target_env = "gnu"))]
 type Resource = libc::c_int;
 
-/// What workers need as little as the launcher.
-pub(super) fn launcher(profile: Profile) -> Entered {
-    let mut limits = vec![
+/// What workers need as little as the launcher. Not the size of files: what the
+/// launcher complains about may go into one.
+pub(super) fn launcher() -> Entered {
+    lower_all(&[
         (libc::RLIMIT_MEMLOCK, 0),
         (libc::RLIMIT_MSGQUEUE, 0),
         (libc::RLIMIT_NICE, 0),
         (libc::RLIMIT_RTPRIO, 0),
         (libc::RLIMIT_NOFILE, LAUNCHER_DESCRIPTORS),
-    ];
-    if profile == Profile::Guests {
-        limits.push((libc::RLIMIT_FSIZE, 0));
-    }
-    lower_all(&limits)
+    ])
 }
 
 pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u64>) -> Entered {
