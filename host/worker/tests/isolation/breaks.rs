@@ -10,7 +10,8 @@ use contract::isolation::Layer;
 use worker::confine::Profile;
 
 use crate::coordinator::{Coordinator, Event, Outcome, Setting};
-use crate::{layers, threats, user};
+use crate::threats::{self, Sign};
+use crate::{layers, user};
 
 type Names = BTreeSet<&'static str>;
 
@@ -27,12 +28,31 @@ pub fn print() -> ExitCode {
 
 pub fn print_as_user(set_user_id: Option<PathBuf>) -> ExitCode {
     let coordinator = Coordinator::new(set_user_id).expect("things to attack");
+    println!("Linux {}\n", kernel().trim());
+    println!("{}\n", layers_here(&coordinator).expect("a report"));
+    let mut is_complete = true;
     for profile in [Profile::Guests, Profile::Disk] {
         let found = Found::of(&coordinator, profile).expect("trials end");
         found.print_layers(profile);
         found.print_threats();
+        is_complete &= found.each_layer_counts();
     }
-    ExitCode::SUCCESS
+    ExitCode::from(u8::from(!is_complete))
+}
+
+fn kernel() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default()
+}
+
+/// Which layers there are on this system, as a list.
+fn layers_here(coordinator: &Coordinator) -> io::Result<String> {
+    let setting = Setting::whole(Profile::Guests);
+    let outcome =
+        coordinator.try_in_worker(&setting, "allowed:report", Sign::Word, Event::Nothing)?;
+    match outcome {
+        Outcome::Worked(report) => Ok(format!("- {}", report.replace('\n', "\n- "))),
+        other => Err(io::Error::other(other.to_string())),
+    }
 }
 
 /// How the threats fared.
@@ -54,12 +74,12 @@ impl Found {
             setting.skip = skip.to_vec();
             let mut outcomes = BTreeMap::new();
             for threat in threats::all() {
-                let outcome = coordinator.try_in_worker(
-                    &setting,
-                    threat.name,
-                    threat.sign,
-                    Event::Nothing,
-                )?;
+                let outcome =
+                    coordinator.try_in_worker(&setting, threat.name, threat.sign, Event::Nothing);
+                let outcome = outcome.map_err(|error| {
+                    let skip = layers::to_text(skip);
+                    io::Error::other(format!("{} without {skip}: {error}", threat.name))
+                })?;
                 outcomes.insert(threat.name, outcome);
             }
             Ok(outcomes)
@@ -73,18 +93,16 @@ impl Found {
         let granted = worked(&whole);
         let mut alone = BTreeMap::new();
         let mut without = BTreeMap::new();
-        // Whoever is not root makes other namespaces only in one of users, and
-        // what that stops is its own.
-        let user = &open - &worked(&attempt_all(&layers::every_but(&[Layer::UserNamespace]))?);
         for (layer, _) in layers::ALL {
-            let stopped = match layer {
-                Layer::UserNamespace => user.clone(),
-                Layer::NetworkNamespace | Layer::IpcNamespace | Layer::PidNamespace => {
-                    let kept = layers::every_but(&[Layer::UserNamespace, layer]);
-                    &(&open - &worked(&attempt_all(&kept)?)) - &user
-                }
-                _ => &open - &worked(&attempt_all(&layers::every_but(&[layer]))?),
+            // What it needs is there, and what that stops is not counted.
+            let needed = needed_by(layer);
+            let kept: Vec<Layer> = needed.iter().copied().chain([layer]).collect();
+            let stopped = &open - &worked(&attempt_all(&layers::every_but(&kept))?);
+            let by_needed = match needed {
+                [] => Names::new(),
+                needed => &open - &worked(&attempt_all(&layers::every_but(needed))?),
             };
+            let stopped = &stopped - &by_needed;
             alone.insert(layer, stopped);
             without.insert(layer, &worked(&attempt_all(&[layer])?) - &granted);
         }
@@ -96,13 +114,20 @@ impl Found {
         })
     }
 
+    /// Each layer stops something without the others.
+    fn each_layer_counts(&self) -> bool {
+        self.alone.values().all(|stopped| !stopped.is_empty())
+    }
+
     fn print_layers(&self, profile: Profile) {
         println!(
             "### Profile `{}`, as a user without privileges\n",
             layers::profile_name(profile)
         );
         println!(
-            "{} of {} threats work where nothing confines them.\n",
+            "{} of {} threats work where nothing confines them. A layer stands alone with \
+             the one that it needs: other namespaces need `user_namespace`, and `landlock` \
+             and `seccomp` need `no_new_privileges`.\n",
             self.open.len(),
             self.whole.len()
         );
@@ -148,6 +173,17 @@ impl Found {
             println!("| `{threat}` | {outcome} | {alone} |");
         }
         println!();
+    }
+}
+
+/// The layer without which whoever is not root cannot enter another one.
+fn needed_by(layer: Layer) -> &'static [Layer] {
+    match layer {
+        Layer::NetworkNamespace | Layer::IpcNamespace | Layer::PidNamespace => {
+            &[Layer::UserNamespace]
+        }
+        Layer::Landlock | Layer::Seccomp => &[Layer::NoNewPrivileges],
+        _ => &[],
     }
 }
 

@@ -15,8 +15,10 @@ use crate::{allowed, layers, user};
 /// A test, and what it found.
 struct Test {
     name: String,
-    run: Box<dyn Fn(&Coordinator) -> io::Result<Verdict>>,
+    run: Run,
 }
+
+type Run = Box<dyn Fn(&Coordinator) -> io::Result<Verdict>>;
 
 enum Verdict {
     Passed,
@@ -165,6 +167,18 @@ fn all() -> Vec<Test> {
             run: Box::new(move |coordinator| refused(coordinator, &setting, threat)),
         });
     }
+    for (layer, needed, threats) in HELD_BY {
+        let name = layers::name(*layer);
+        let kept: Vec<Layer> = needed.iter().copied().chain([*layer]).collect();
+        for threat in threats.iter().map(|threat| threats::named(threat)) {
+            let mut setting = Setting::whole(Profile::Guests);
+            setting.skip = layers::every_but(&kept);
+            tests.push(Test {
+                name: format!("{who}::only_{name}::{}", threat.name),
+                run: Box::new(move |coordinator| held(coordinator, &setting, threat, name)),
+            });
+        }
+    }
     for twin in allowed::ALL {
         tests.push(Test {
             name: format!("{who}::allowed::{}", twin.name),
@@ -186,6 +200,122 @@ fn all() -> Vec<Test> {
     tests
 }
 
+/// Threats that a layer stops without the others, apart from the one that it
+/// needs.
+const HELD_BY: &[(Layer, &[Layer], &[&str])] = &[
+    (Layer::Process, &[], &["read_the_memory_of_another_session"]),
+    (
+        Layer::Environment,
+        &[],
+        &[
+            "read_the_environment_in_memory",
+            "read_the_own_environment_in_proc",
+        ],
+    ),
+    (
+        Layer::Descriptors,
+        &[],
+        &[
+            "read_a_descriptor_that_was_left_open",
+            "type_into_the_terminal",
+        ],
+    ),
+    (
+        Layer::NoNewPrivileges,
+        &[],
+        &["become_another_user_by_a_program", "have_privileges"],
+    ),
+    (
+        Layer::UserNamespace,
+        &[],
+        &[
+            "read_the_environment_of_the_coordinator",
+            "read_the_memory_of_the_coordinator",
+            "trace_the_coordinator",
+            "make_a_user_namespace",
+        ],
+    ),
+    (
+        Layer::NetworkNamespace,
+        &[Layer::UserNamespace],
+        &[
+            "connect_to_a_server",
+            "send_a_packet",
+            "connect_to_a_socket_by_name",
+        ],
+    ),
+    (
+        Layer::IpcNamespace,
+        &[Layer::UserNamespace],
+        &["read_shared_memory_of_the_host", "read_a_queue_of_the_host"],
+    ),
+    (
+        Layer::PidNamespace,
+        &[Layer::UserNamespace],
+        &[
+            "signal_the_coordinator",
+            "signal_the_launcher",
+            "signal_a_sibling",
+            "read_the_memory_of_a_sibling",
+            "limit_the_coordinator",
+        ],
+    ),
+    (
+        Layer::Landlock,
+        &[Layer::NoNewPrivileges],
+        &[
+            "read_a_host_file",
+            "list_a_host_folder",
+            "write_a_host_file",
+            "remove_a_host_file",
+            "execute_a_program",
+            "connect_to_a_server",
+            "listen_for_connections",
+            "connect_to_a_socket_by_name",
+            "trace_the_launcher",
+            "trace_a_sibling",
+            "signal_the_launcher",
+            "signal_a_sibling",
+            "signal_the_coordinator",
+        ],
+    ),
+    (
+        Layer::Seccomp,
+        &[Layer::NoNewPrivileges],
+        &[
+            "fork",
+            "start_a_thread",
+            "execute_memory",
+            "make_memory_executable",
+            "use_a_ring_of_system_calls",
+            "handle_page_faults",
+            "keep_a_key_in_the_kernel",
+            "make_a_user_namespace",
+            "learn_that_a_host_file_exists",
+        ],
+    ),
+    (
+        Layer::ResourceLimits,
+        &[],
+        &[
+            "take_memory_without_end",
+            "open_descriptors_without_end",
+            "grow_a_file_without_end",
+        ],
+    ),
+    (
+        Layer::NoCoreDump,
+        // Of root's privileges one is to trace.
+        &[Layer::NoNewPrivileges],
+        &[
+            "leave_memory_on_the_disk",
+            "trace_the_launcher",
+            "trace_a_sibling",
+        ],
+    ),
+    (Layer::DeathWithParent, &[], &["outlive_the_coordinator"]),
+];
+
 fn expect(is_so: bool, otherwise: impl FnOnce() -> String) -> Verdict {
     if is_so {
         Verdict::Passed
@@ -205,6 +335,26 @@ fn refused(coordinator: &Coordinator, setting: &Setting, threat: &Threat) -> io:
     Ok(expect(outcome.worked() == is_granted, || {
         outcome.to_string()
     }))
+}
+
+/// A layer stops it, if this system has the layer.
+fn held(
+    coordinator: &Coordinator,
+    setting: &Setting,
+    threat: &Threat,
+    layer: &str,
+) -> io::Result<Verdict> {
+    let outcome = attempt(coordinator, setting, threat)?;
+    if !outcome.worked() {
+        return Ok(Verdict::Passed);
+    }
+    let report = report(coordinator, setting)?;
+    let off = format!("{layer}: off");
+    let missing = report.lines().find(|line| line.starts_with(&off));
+    Ok(match missing {
+        Some(reason) => Verdict::Ignored(reason.to_owned()),
+        None => Verdict::Failed(outcome.to_string()),
+    })
 }
 
 /// Where nothing confines it, it works.
