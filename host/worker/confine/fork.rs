@@ -36,9 +36,9 @@ impl Launcher {
     ///
     /// It goes on when the launcher ends; see [`Grants::lifeline`].
     ///
-    /// What runs before a fork of the C library does not run: the pseudo-random
-    /// numbers that a library keeps go on alike in all workers. Whoever has such
-    /// numbers seeds them in the worker.
+    /// Random numbers that were drawn ahead would be the same in all workers. Those
+    /// of the `rand` crate, from which a sandbox has its own when it is made, begin
+    /// anew in each worker. What was made before the fork goes on alike.
     ///
     /// # Errors
     ///
@@ -50,7 +50,10 @@ impl Launcher {
         // launcher lets it make no other: so no lock is held by somebody who is
         // missing in the worker.
         match unsafe { clone(flags(self.pid_namespace)) }? {
-            (0, _) => Ok(Forked::Worker(Unconfined { launcher: self })),
+            (0, _) => {
+                rand::rng().reseed().expect("the system has random numbers");
+                Ok(Forked::Worker(Unconfined { launcher: self }))
+            }
             (pid, pidfd) => {
                 // SAFETY: the kernel has just made it, for the parent only.
                 let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };

@@ -112,6 +112,8 @@ pub fn launcher(
     skip: &[Layer],
 ) -> io::Result<Launcher> {
     fork::check()?;
+    // Made here, so that a worker has only to seed it.
+    let _ = rand::rng();
     let Inherited { mut layers, null } = inherited;
     let pagemap = Pagemap::find()?;
     let mut apart: Vec<RawFd> = own.iter().map(AsRawFd::as_raw_fd).collect();

@@ -68,9 +68,9 @@ pub const ALL: &[Twin] = &[
         }
         Ok(String::new())
     }),
-    twin("has_random_numbers", |_| {
-        let mut numbers = HashMap::new();
-        numbers.insert(1, 2);
+    twin("has_random_numbers_of_its_own", |scene| {
+        works(rand::random::<u64>() != scene.sibling_random)?;
+        let numbers = HashMap::from([(1, 2)]);
         works(numbers[&1] == 2)
     }),
     twin("aborts_with_a_status", |_| std::process::abort()).ends(|| Outcome::Exited(ABORTED)),
@@ -92,7 +92,7 @@ pub const ALL: &[Twin] = &[
     twin("loads_compiled_code_for_components", |_| load_code()).with(Profile::Component),
     twin("loads_no_compiled_code_for_guests", |_| load_code())
         .ends(|| Outcome::Killed(libc::SIGSYS)),
-    twin("uses_a_workspace_in_a_directory", |scene| workspace(scene)).with(Profile::Disk),
+    twin("uses_a_workspace_in_a_directory", workspace).with(Profile::Disk),
 ];
 
 pub fn named(name: &str) -> &'static Twin {

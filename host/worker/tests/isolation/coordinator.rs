@@ -106,7 +106,8 @@ pub struct Coordinator {
     folder: TempDir,
     scene: Scene,
     terminal: OwnedFd,
-    _listeners: (TcpListener, UnixListener, UnixListener, UnixDatagram),
+    packets: UnixDatagram,
+    _listeners: (TcpListener, UnixListener, UnixListener),
     leaked: File,
     shared_memory: i32,
 }
@@ -131,6 +132,7 @@ impl Coordinator {
         let by_name = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?;
         let packets = SocketAddr::from_abstract_name(format!("{name}-packets"))?;
         let packets = UnixDatagram::bind_addr(&packets)?;
+        packets.set_nonblocking(true)?;
         let leaked = File::open(path.join("secret"))?;
         let (key, shared_memory) = shared_memory()?;
         let queue = queue(&name)?;
@@ -157,13 +159,15 @@ impl Coordinator {
             coordinator: own,
             launcher: own,
             sibling: own,
+            sibling_random: 0,
             environment: (0, 0),
         };
         Ok(Self {
             folder,
             scene,
             terminal: terminal()?,
-            _listeners: (tcp, by_path, by_name, packets),
+            packets,
+            _listeners: (tcp, by_path, by_name),
             leaked,
             shared_memory,
         })
@@ -174,6 +178,8 @@ impl Coordinator {
         let path = self.folder.path();
         let _ = fs::remove_file(path.join("link"));
         let _ = fs::remove_file(path.join("written"));
+        // A queue that is full would stop whoever sends.
+        while self.packets.recv(&mut [0; 8]).is_ok() {}
         fs::write(path.join("removable"), CANARY_TEXT)?;
         everybody(path.join("removable"), 0o666)
     }
@@ -226,7 +232,8 @@ impl Coordinator {
             socket.set_read_timeout(Some(PATIENCE))?;
         }
 
-        sibling.read_exact(&mut [0])?;
+        let mut random = [0; 8];
+        sibling.read_exact(&mut random)?;
         let ready = launcher::line(&mut control)?;
         let pid: libc::pid_t = ready
             .strip_prefix("ready ")
@@ -236,7 +243,8 @@ impl Coordinator {
             launcher.kill()?;
             launcher.wait()?;
         }
-        session.write_all(b"!")?;
+        // It begins, and knows what the sibling has drawn.
+        session.write_all(&random)?;
         if event == Event::Stopped {
             stop_for_a_while(pid);
         }

@@ -111,6 +111,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
     // SAFETY: ignores a signal.
     unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
 
+    // As an engine does that has run something.
+    let _: u64 = rand::random();
     allowed::load(&orders.trial);
     let launcher = confine::launcher(orders.profile, inherited, &kept, &orders.skip);
     let launcher = launcher.expect("one thread");
@@ -212,7 +214,7 @@ fn wait_as_sibling(unconfined: Unconfined<'_>, descriptors: Descriptors) -> ! {
     // SAFETY: nobody else here has this descriptor; then the process ends.
     unsafe {
         let mut session = UnixStream::from_raw_fd(sibling);
-        let _ = session.write_all(b"!");
+        let _ = session.write_all(&rand::random::<u64>().to_ne_bytes());
         let _ = session.read(&mut [0]);
         libc::_exit(0)
     }
@@ -228,12 +230,14 @@ fn try_as_worker(unconfined: Unconfined<'_>, orders: &Orders, scene: &Scene) -> 
     let reports = confine(unconfined, session, lifeline, directory);
     // SAFETY: nobody else here has this descriptor.
     let mut session = unsafe { UnixStream::from_raw_fd(session) };
-    let mut byte = [0];
-    let _ = session.read_exact(&mut byte);
+    let mut random = [0; 8];
+    let _ = session.read_exact(&mut random);
+    let mut scene = scene.clone();
+    scene.sibling_random = u64::from_ne_bytes(random);
     let tried = match orders.trial.strip_prefix("allowed:") {
         Some("report") => Ok(text(&reports)),
-        Some(name) => (allowed::named(name).attempt)(scene),
-        None => (threats::named(&orders.trial).attempt)(scene),
+        Some(name) => (allowed::named(name).attempt)(&scene),
+        None => (threats::named(&orders.trial).attempt)(&scene),
     };
     let line = match tried {
         Ok(gained) => format!("worked {gained}"),

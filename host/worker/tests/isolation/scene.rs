@@ -56,6 +56,8 @@ pub struct Scene {
     pub launcher: Victim,
     /// Another worker of the launcher.
     pub sibling: Victim,
+    /// The first random number of the other worker.
+    pub sibling_random: u64,
     /// Where the environment was when the launcher started.
     pub environment: (usize, usize),
 }
@@ -103,6 +105,7 @@ impl Scene {
             },
             launcher: own,
             sibling: own,
+            sibling_random: 0,
             environment,
         }
     }
