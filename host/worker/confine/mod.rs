@@ -43,6 +43,7 @@ pub use self::lifeline::{ABORTED, ORPHANED};
 
 use self::descriptors::Null;
 use self::pagemap::Pagemap;
+use self::seccomp::Filters;
 
 /// What the workers of a launcher are for, which decides what is left to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -93,6 +94,8 @@ pub struct Launcher {
     /// Bytes of memory that can be written already, as far as it is known.
     writable: Option<u64>,
     pid_namespace: bool,
+    /// What the launcher has entered, and workers with it.
+    filters: Option<Filters>,
 }
 
 /// Confines the launcher: called once, before the first worker, by the only
@@ -100,6 +103,12 @@ pub struct Launcher {
 ///
 /// `own` are descriptors of the launcher that no worker gets. What else is open
 /// is the engine's, and stays open in the workers.
+///
+/// After it the launcher can fork workers, wait for them, and end them with
+/// `pidfd_send_signal` and SIGKILL; read, write, poll and close what it has;
+/// receive and send descriptors; take memory; sleep. Another system call ends it,
+/// and so does a second thread. With [`Profile::Disk`] it is not yet kept from
+/// opening files, since only its workers know which directory is theirs.
 ///
 /// # Errors
 ///
@@ -146,8 +155,12 @@ pub fn launcher(
     layers.push(enter(Layer::Landlock, skip, || {
         landlock::launcher(profile, pagemap.as_ref())
     }));
+    let mut filters = None;
     layers.push(enter(Layer::Seccomp, skip, || {
-        seccomp::launcher(profile, pagemap.as_ref())
+        let new = Filters::new(profile, pagemap.as_ref(), has_pid_namespace)?;
+        new.enter_launcher()?;
+        filters = Some(new);
+        Ok(None)
     }));
     layers.sort_by_key(|report| report.layer);
     Ok(Launcher {
@@ -159,6 +172,7 @@ pub fn launcher(
         pagemap,
         writable,
         pid_namespace: has_pid_namespace,
+        filters,
     })
 }
 
@@ -247,9 +261,9 @@ impl Unconfined<'_> {
             privileges::drop_all();
         }
         own.push(enter(Layer::NoCoreDump, skip, memory::no_dump));
-        own.push(enter(Layer::Seccomp, skip, || {
-            seccomp::worker(profile, launcher.pid_namespace)
-        }));
+        if let Some(filters) = &launcher.filters {
+            own.push(enter(Layer::Seccomp, skip, || filters.enter_worker()));
+        }
 
         let inherited = launcher.layers.iter().filter(|report| {
             let is_own = |own: &LayerReport| own.layer == report.layer;

@@ -8,10 +8,11 @@ use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule}
 
 use crate::confine::Profile;
 
-type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+/// By the number of the call: with any arguments, or with those of a rule.
+pub(super) type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// What is allowed, and what is answered as if the kernel did not know it.
-#[derive(Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct List {
     allowed: Rules,
     unknown: Rules,
@@ -21,6 +22,8 @@ pub(super) struct List {
 enum Is {
     /// It is this number of 32 bits.
     Word(u8, i64),
+    /// It is another number.
+    NotWord(u8, i64),
     /// It is this number of 64 bits.
     Long(u8, u64),
     /// Of these bits it has exactly those.
@@ -34,6 +37,12 @@ impl Is {
                 argument,
                 SeccompCmpArgLen::Dword,
                 SeccompCmpOp::Eq,
+                u64::from(value as u32),
+            ),
+            Self::NotWord(argument, value) => (
+                argument,
+                SeccompCmpArgLen::Dword,
+                SeccompCmpOp::Ne,
                 u64::from(value as u32),
             ),
             Self::Long(argument, value) => {
@@ -57,20 +66,48 @@ const NOT_EXECUTABLE: Is = Is::Bits(2, libc::PROT_EXEC as u64, 0);
 const PAGEMAP_SCAN: i64 = 0xc060_6610;
 
 impl List {
-    pub(super) fn into_rules(self) -> (Rules, Rules) {
-        (self.allowed, self.unknown)
+    pub(super) fn allowed(self) -> Rules {
+        self.allowed
+    }
+
+    pub(super) fn unknown(&self) -> Rules {
+        self.unknown.clone()
+    }
+
+    /// This list, and what the other one allows beyond it.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        for (call, rules) in other.without(self).allowed {
+            let own = both.allowed.entry(call).or_default();
+            if rules.is_empty() {
+                own.clear();
+            } else {
+                own.extend(rules);
+            }
+        }
+        both
+    }
+
+    /// What of this list another one does not allow: calls that it has not, and
+    /// arguments if it has the call with others only.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        rest.allowed.retain(|call, _| {
+            let theirs = other.allowed.get(call);
+            theirs.is_none_or(|rules| !rules.is_empty())
+        });
+        rest
     }
 
     /// Allows these with any arguments.
     fn all(&mut self, calls: &[c_long]) {
         for call in calls {
-            self.allowed.insert(i64::from(*call), Vec::new());
+            self.allowed.insert(*call, Vec::new());
         }
     }
 
     /// Allows one with these arguments, beside others that it may have.
     fn when<const N: usize>(&mut self, call: c_long, conditions: [Is; N]) {
-        let call = i64::from(call);
         let conditions = conditions.iter().map(Is::condition).collect();
         let rule = SeccompRule::new(conditions).expect("there is a condition");
         match self.allowed.get_mut(&call) {
@@ -83,11 +120,11 @@ impl List {
 
     /// Answers these as a kernel does that has not got them, which the C library
     /// or the standard library can live with.
-    fn unknown(&mut self, calls: &[c_long]) {
+    fn answer_unknown(&mut self, calls: &[c_long]) {
         // The other filter must not end the process.
         self.all(calls);
         for call in calls {
-            self.unknown.insert(i64::from(*call), Vec::new());
+            self.unknown.insert(*call, Vec::new());
         }
     }
 
@@ -211,15 +248,11 @@ impl List {
         ]);
     }
 
-    /// What an abort sends, to this process and no other.
-    pub(super) fn abort(&mut self, process: u32) {
-        self.when(
-            libc::SYS_tgkill,
-            [
-                Is::Word(0, process.into()),
-                Is::Word(2, libc::SIGABRT.into()),
-            ],
-        );
+    /// What an abort would send to another process. The launcher's list allows it
+    /// to all, since each worker has a number of its own.
+    pub(super) fn aborts_of_others(&mut self, own: u32) {
+        self.allowed.remove(&libc::SYS_tgkill);
+        self.when(libc::SYS_tgkill, [Is::NotWord(0, own.into())]);
     }
 
     /// A workspace in a directory, as cap-std and the standard library use it.
@@ -260,7 +293,7 @@ impl List {
         ]);
         self.when(libc::SYS_fcntl, [Is::Word(1, libc::F_ADD_SEALS.into())]);
         // By path they would tell what the host has.
-        self.unknown(&[libc::SYS_newfstatat, libc::SYS_statx]);
+        self.answer_unknown(&[libc::SYS_newfstatat, libc::SYS_statx]);
     }
 
     /// What the launcher does, and a worker until it is confined.

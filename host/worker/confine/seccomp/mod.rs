@@ -2,69 +2,119 @@
 //!
 //! A list of what is allowed, with conditions on the arguments that are numbers;
 //! anything else ends the process, as SIGSYS does. A call that a library can do
-//! without is answered with an error instead: see [`list::Answer`].
+//! without is answered with an error instead: see [`List::worker`].
 //!
 //! A filter is inherited and another one can be added, and the strictest answer
-//! counts. So the launcher's list has all that its workers need.
+//! counts. So the launcher's list has all that its workers need, and a worker
+//! takes out what only a launcher does.
 
 mod list;
 
-use std::io;
-
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
-use self::list::List;
+use self::list::{List, Rules};
 use super::pagemap::Pagemap;
 use super::{Entered, Profile, checked, fork};
 
-pub(super) fn launcher(profile: Profile, pagemap: Option<&Pagemap>) -> Entered {
-    let mut list = List::default();
-    list.worker(profile);
-    list.launcher(&[fork::flags(true), fork::flags(false)]);
-    if let Some(pagemap) = pagemap {
-        list.pagemap(pagemap.directory());
-    }
-    install(list)
+/// What a launcher adds to itself, and what each of its workers adds.
+#[derive(Debug)]
+pub(super) struct Filters {
+    launcher: Vec<BpfProgram>,
+    worker: Worker,
 }
 
-pub(super) fn worker(profile: Profile, is_first_of_namespace: bool) -> Entered {
-    let mut list = List::default();
-    list.worker(profile);
-    let own = if is_first_of_namespace {
-        1
-    } else {
-        std::process::id()
-    };
-    list.abort(own);
-    install(list)
+/// A filter costs time when it is added, the more the longer it is: the kernel
+/// compiles it. So a worker, which has the launcher's, takes out what is not for
+/// workers, and lists nothing again.
+#[derive(Debug)]
+enum Worker {
+    /// It is known before the fork.
+    Made(BpfProgram),
+    /// It has the number of the process in it.
+    ByNumber(List),
 }
 
-fn install(list: List) -> Entered {
-    let Some(architecture) = architecture() else {
-        return Err(format!(
-            "there is no list of system calls for {}",
-            std::env::consts::ARCH
-        ));
-    };
-    let (allowed, answered) = list.into_rules();
-    let filters = [
-        (
-            answered,
-            SeccompAction::Allow,
-            SeccompAction::Errno(libc::ENOSYS as u32),
-        ),
-        (allowed, SeccompAction::KillProcess, SeccompAction::Allow),
-    ];
-    for (rules, otherwise, action) in filters {
-        let filter = SeccompFilter::new(rules, otherwise, action, architecture);
-        let program = filter.and_then(BpfProgram::try_from);
-        let program = program.map_err(|error| format!("the list is wrong: {error}"))?;
-        apply(&program).map_err(|error| match error.raw_os_error() {
-            Some(libc::EINVAL | libc::ENOSYS) => "this kernel is built without it".to_owned(),
-            _ => format!("the system refuses it: {error}"),
+impl Filters {
+    pub(super) fn new(
+        profile: Profile,
+        pagemap: Option<&Pagemap>,
+        pid_namespace: bool,
+    ) -> Result<Self, String> {
+        let architecture = architecture().ok_or_else(|| {
+            let here = std::env::consts::ARCH;
+            format!("there is no list of system calls for {here}")
         })?;
+        let mut workers = List::default();
+        workers.worker(profile);
+        let mut launchers = List::default();
+        launchers.launcher(&[fork::flags(true), fork::flags(false)]);
+        if let Some(pagemap) = pagemap {
+            launchers.pagemap(pagemap.directory());
+        }
+        let unknown = workers.unknown();
+        let mut launcher = Vec::new();
+        if !unknown.is_empty() {
+            let answer = SeccompAction::Errno(libc::ENOSYS as u32);
+            launcher.push(program(
+                unknown,
+                SeccompAction::Allow,
+                answer,
+                architecture,
+            )?);
+        }
+        let all = workers.and(&launchers).allowed();
+        let otherwise = SeccompAction::KillProcess;
+        launcher.push(program(all, otherwise, SeccompAction::Allow, architecture)?);
+        let only_launchers = launchers.without(&workers);
+        /// The number of the first process of a namespace, in it.
+        const FIRST: u32 = 1;
+        let worker = if pid_namespace {
+            Worker::Made(takes_out(only_launchers, FIRST, architecture)?)
+        } else {
+            Worker::ByNumber(only_launchers)
+        };
+        Ok(Self { launcher, worker })
     }
-    Ok(None)
+
+    pub(super) fn enter_launcher(&self) -> Entered {
+        self.launcher.iter().try_for_each(apply)?;
+        Ok(None)
+    }
+
+    /// In a worker of a launcher that has entered its own.
+    pub(super) fn enter_worker(&self) -> Entered {
+        match &self.worker {
+            Worker::Made(program) => apply(program)?,
+            Worker::ByNumber(list) => {
+                let architecture = architecture().ok_or("no list")?;
+                apply(&takes_out(list.clone(), std::process::id(), architecture)?)?;
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What only a launcher does, and a worker of this number.
+fn takes_out(
+    mut only_launchers: List,
+    own: u32,
+    architecture: TargetArch,
+) -> Result<BpfProgram, String> {
+    only_launchers.aborts_of_others(own);
+    let rules = only_launchers.allowed();
+    let kill = SeccompAction::KillProcess;
+    program(rules, SeccompAction::Allow, kill, architecture)
+}
+
+fn program(
+    rules: Rules,
+    otherwise: SeccompAction,
+    action: SeccompAction,
+    architecture: TargetArch,
+) -> Result<BpfProgram, String> {
+    let filter = SeccompFilter::new(rules, otherwise, action, architecture);
+    let program = filter.and_then(BpfProgram::try_from);
+    program.map_err(|error| format!("the list is wrong: {error}"))
 }
 
 fn architecture() -> Option<TargetArch> {
@@ -77,8 +127,8 @@ fn architecture() -> Option<TargetArch> {
 
 /// Not the library's own function, which gives up new privileges on the way:
 /// that is a layer of its own here, with a report of its own.
-fn apply(program: &BpfProgram) -> io::Result<()> {
-    let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+fn apply(program: &BpfProgram) -> Result<(), String> {
+    let length = u16::try_from(program.len()).map_err(|_| "the list is too long")?;
     let program = libc::sock_fprog {
         len: length,
         // The same struct; the kernel only reads it.
@@ -87,6 +137,79 @@ fn apply(program: &BpfProgram) -> io::Result<()> {
     let mode = libc::SECCOMP_SET_MODE_FILTER;
     // SAFETY: the struct points to as many instructions as it says, and the
     // kernel has copied them when the call returns.
-    unsafe { checked(libc::syscall(libc::SYS_seccomp, mode, 0, &program)) }?;
-    Ok(())
+    let applied = unsafe { checked(libc::syscall(libc::SYS_seccomp, mode, 0, &program)) };
+    applied
+        .map(drop)
+        .map_err(|error| match error.raw_os_error() {
+            Some(libc::EINVAL | libc::ENOSYS) => "this kernel is built without it".to_owned(),
+            _ => format!("the system refuses it: {error}"),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const PROFILES: [Profile; 3] = [Profile::Guests, Profile::Disk, Profile::Component];
+
+    fn lists(profile: Profile) -> (List, List) {
+        let mut workers = List::default();
+        workers.worker(profile);
+        let mut launchers = List::default();
+        launchers.launcher(&[fork::flags(true), fork::flags(false)]);
+        launchers.pagemap(7);
+        (workers, launchers)
+    }
+
+    /// A worker takes out what only launchers do. It would take out too much if
+    /// that were a call with any arguments which a worker has with some.
+    #[test]
+    fn a_worker_keeps_all_of_its_own_list() {
+        for profile in PROFILES {
+            let (workers, launchers) = lists(profile);
+            let own = workers.clone().allowed();
+            for (call, taken_out) in launchers.without(&workers).allowed() {
+                let Some(kept) = own.get(&call) else { continue };
+                assert!(!taken_out.is_empty(), "{profile:?}: {call}");
+                assert!(!kept.is_empty(), "{profile:?}: {call}");
+                assert!(taken_out.iter().all(|rule| !kept.contains(rule)), "{call}");
+            }
+        }
+    }
+
+    /// What both lists have together, and nothing else, is the launcher's.
+    #[test]
+    fn a_launcher_has_what_its_workers_need() {
+        for profile in PROFILES {
+            let (workers, launchers) = lists(profile);
+            let both = workers.and(&launchers).allowed();
+            let (workers, launchers) = (workers.allowed(), launchers.allowed());
+            let calls: BTreeSet<_> = workers.keys().chain(launchers.keys()).collect();
+            assert!(both.keys().eq(calls), "{profile:?}");
+            for (call, rules) in &both {
+                let any = |list: &Rules| list.get(call).is_some_and(Vec::is_empty);
+                assert_eq!(rules.is_empty(), any(&workers) || any(&launchers), "{call}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_filters_can_be_made() {
+        for profile in PROFILES {
+            for pid_namespace in [true, false] {
+                let filters = Filters::new(profile, None, pid_namespace);
+                assert!(filters.is_ok(), "{profile:?}: {filters:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_components_get_executable_memory() {
+        let any = |profile| {
+            let (workers, _) = lists(profile);
+            workers.allowed()[&libc::SYS_mprotect].is_empty()
+        };
+        assert_eq!(PROFILES.map(any), [false, false, true]);
+    }
 }
