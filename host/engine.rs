@@ -85,7 +85,13 @@ impl Engine {
     /// When this machine cannot run WebAssembly, or there is no program that can
     /// be a launcher. A cache folder that cannot be used is only a warning in the
     /// log.
-    pub fn new(options: EngineOptions) -> Result<Self, Error> {
+    pub fn new(mut options: EngineOptions) -> Result<Self, Error> {
+        // A launcher is in another directory.
+        if let Some(cache) = &mut options.cache
+            && let Ok(absolute) = std::path::absolute(&*cache)
+        {
+            *cache = absolute;
+        }
         let here = OnceLock::new();
         match &options.isolation {
             Isolation::InProcess => {

@@ -284,6 +284,38 @@ mod tests {
         assert_eq!(frames, [1, 2, 3]);
     }
 
+    /// A value of JSON in a message, where it is one, goes as text.
+    #[test]
+    fn typed_functions_with_constants_cross() {
+        use crate::message::{ImportedTool, ToSandbox};
+        use crate::worker::ToWorker;
+        use stubs::wit::Function;
+        let function = serde_json::json!({
+            "name": "f", "tool": "f",
+            "result": { "variant": [{ "name": "one", "ty": { "constant": "1" } }] },
+            "arguments": { "fields": { "required": [], "options": { "name": "o", "record": {
+                "fields": [], "constants": [["kind", "{\"a\":[1,2.5,null]}"]], "rest": null,
+            }}}},
+        });
+        let Ok(function) = serde_json::from_value::<Function>(function) else {
+            panic!("the shape of a function changed");
+        };
+        let message = ToWorker::Answer(ToSandbox::Imported(Ok(vec![vec![ImportedTool {
+            name: "s.f".into(),
+            function: function.clone(),
+        }]])));
+        let mut frames = Vec::new();
+        encode(&message, MAX_TO_WORKER, &mut frames).unwrap();
+        let mut decoder = Decoder::new(MAX_TO_WORKER);
+        decoder.room()[..frames.len()].copy_from_slice(&frames);
+        decoder.filled(frames.len());
+        let Some(ToWorker::Answer(ToSandbox::Imported(Ok(read)))) = decoder.message().unwrap()
+        else {
+            panic!("another message");
+        };
+        assert_eq!(read[0][0].function, function);
+    }
+
     /// Whatever a worker sends, its coordinator goes on.
     #[test]
     fn bytes_of_a_stranger_are_a_message_or_an_error() {

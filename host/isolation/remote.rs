@@ -23,6 +23,7 @@ use contract::text;
 use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
 use sandbox::files::{Arrived, PathError, Replica, Workspace};
 use sandbox::{Artifact, Channel, Console, Guest, Metering};
+use worker::confine::ABORTED;
 use worker::control::End;
 
 use super::connection::{Connection, Lost};
@@ -238,7 +239,10 @@ impl Stopped {
                             meaning(signal)
                         )
                     }
-                    Ok(End::Exited(_)) | Err(_) => "its process is gone".to_owned(),
+                    Ok(End::Exited(status)) => {
+                        format!("its process ended with status {status}{}", aborted(status))
+                    }
+                    Err(_) => "its process is gone".to_owned(),
                 })
             }
         }
@@ -250,6 +254,14 @@ fn meaning(signal: i32) -> &'static str {
     match signal {
         9 => ", as when the machine has no memory left",
         31 => ": it made a system call that no program of ours makes",
+        _ => "",
+    }
+}
+
+/// What the status of a worker means that ended by itself.
+fn aborted(status: i32) -> &'static str {
+    match status {
+        ABORTED => ": it aborted",
         _ => "",
     }
 }

@@ -12,7 +12,8 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use wasm_coordinator::files::{Quota, Workspace};
 use wasm_coordinator::{
-    Files, LocalTools, Program, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox,
+    Engine, EngineOptions, Files, Isolation, LocalTools, Program, ServerLimits, ServerSpec,
+    Session, SessionOptions, Status, Toolbox,
 };
 
 use crate::harness::root;
@@ -29,6 +30,18 @@ fn session(files: Files) -> Session {
         ..Default::default()
     };
     Session::new(engine(), Toolbox::default(), options)
+}
+
+fn in_process(files: Files) -> Session {
+    let engine = Engine::new(EngineOptions {
+        isolation: Isolation::InProcess,
+        ..Default::default()
+    });
+    let options = SessionOptions {
+        files,
+        ..Default::default()
+    };
+    Session::new(&engine.unwrap(), Toolbox::default(), options)
 }
 
 /// Runs a scenario of the component and gives what it saw.
@@ -124,7 +137,9 @@ fn changed_by_others() -> Seen {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("ws");
     let workspace = Workspace::open(&directory, Quota::default()).unwrap();
-    let mut session = session(Files::Workspace(workspace));
+    // In the process that has the directory: another one sees it when a program
+    // starts.
+    let mut session = in_process(Files::Workspace(workspace));
     let mut seen = run(&mut session, "prepare", "/workspace");
     let secret = place.path().join("secret");
     fs::create_dir(&secret).unwrap();

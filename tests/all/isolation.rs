@@ -222,6 +222,41 @@ open('/tmp/t', 'w').write('temporary')";
 }
 
 #[test]
+fn what_others_put_into_a_directory_is_not_followed() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("ws");
+    let workspace = wasm_coordinator::files::Workspace::open(&directory, Quota::default()).unwrap();
+    let options = SessionOptions {
+        files: Files::Workspace(workspace),
+        ..Default::default()
+    };
+    let secret = place.path().join("secret");
+    fs::write(&secret, "secret").unwrap();
+    tokio().block_on(async {
+        let mut session = Session::new(engine(), Toolbox::default(), options);
+        ok(session
+            .run(Program::python(
+                "open('a', 'w').write('a')\nopen('b', 'w').write('b')",
+            ))
+            .await);
+        fs::remove_file(directory.join("a")).unwrap();
+        std::os::unix::fs::symlink(&secret, directory.join("a")).unwrap();
+        session.workspace().write_file("c", b"c").unwrap();
+        let program = "
+import os
+names = sorted(os.listdir('.'))
+open('a', 'w').write('written')
+names";
+        let report = session.run(Program::python(program)).await;
+        // What is known of it stays, and nothing is written through the link.
+        assert_eq!(report.result, Some(json!(["a", "b", "c"])), "{report:?}");
+        assert_eq!(report.status, Status::HostError);
+        assert!(report.error.unwrap().message.contains("not kept"));
+        assert_eq!(fs::read_to_string(&secret).unwrap(), "secret");
+    });
+}
+
+#[test]
 fn a_worker_that_is_killed_costs_one_run() {
     let place = Place::new();
     place.write(

@@ -63,6 +63,8 @@ fn machine_code_of_other_processes_comes_in_by_few_ways() {
         "host/sandbox/engine/cache.rs",
         // From a compiler, to its coordinator.
         "host/worker/compiler.rs",
+        // From its coordinator, to a worker.
+        "host/worker/session.rs",
     ];
     assert_eq!(places, expected.map(Path::new));
 }

@@ -427,7 +427,10 @@ struct Mapped {
 
 impl Mapped {
     fn new(file: &File) -> io::Result<Self> {
-        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        // Not by the standard library, which asks in a way that could name a path:
+        // a worker may not.
+        let size = rustix::fs::fstat(file)?.st_size;
+        let length = usize::try_from(size).map_err(io::Error::other)?;
         let (protection, flags) = (ProtFlags::READ, MapFlags::PRIVATE);
         // SAFETY: at an address that the system chooses, nothing else is.
         let start = unsafe { mmap(std::ptr::null_mut(), length, protection, flags, file, 0) }?;

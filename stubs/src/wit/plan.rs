@@ -78,7 +78,7 @@ pub enum Type {
     /// A `variant`: a value is the first alternative that it fits.
     Variant(Vec<Alternative>),
     /// Nothing in WIT: always this value. Only as an alternative.
-    Constant(Value),
+    Constant(#[serde(with = "json_text")] Value),
 }
 
 /// A case of an `enum`.
@@ -97,6 +97,7 @@ pub struct Record {
     pub fields: Vec<Field>,
     /// Keys that hold always the same and are no fields: what tells the
     /// alternatives of a variant apart.
+    #[serde(with = "json_texts")]
     pub constants: Vec<(String, Value)>,
     /// The field that holds all other keys.
     pub rest: Option<Box<Rest>>,
@@ -150,5 +151,51 @@ impl Record {
     /// Whether it has nothing to tell.
     pub fn is_constant(&self) -> bool {
         self.fields.is_empty() && self.rest.is_none()
+    }
+}
+
+/// A value as its JSON text: a format that does not describe itself cannot tell
+/// what kind of value comes next.
+mod json_text {
+    use serde::de::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    pub(super) fn serialize<S: Serializer>(value: &Value, to: S) -> Result<S::Ok, S::Error> {
+        value.to_string().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Value, D::Error> {
+        serde_json::from_str(&String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+/// The same for values under keys.
+mod json_texts {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use serde_json::Value;
+
+    #[derive(Serialize, Deserialize)]
+    struct Text(#[serde(with = "super::json_text")] Value);
+
+    pub(super) fn serialize<S: Serializer>(
+        values: &[(String, Value)],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let texts = values
+            .iter()
+            .cloned()
+            .map(|(key, value)| (key, Text(value)));
+        texts.collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<(String, Value)>, D::Error> {
+        let texts = Vec::<(String, Text)>::deserialize(from)?;
+        Ok(texts
+            .into_iter()
+            .map(|(key, Text(value))| (key, value))
+            .collect())
     }
 }
