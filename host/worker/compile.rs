@@ -142,14 +142,14 @@ fn run(order: &Order) -> io::Result<i32> {
     let precompiler = Precompiler::new(order.metering, order.threads > 1).map_err(|error| {
         io::Error::other(format!("{error}: {:?}", std::error::Error::source(&error)))
     })?;
-    confine::compiler(&order.limits, order.parent)?;
+    confine::compiler(&order.limits, order.parent, &[])?;
     if order.threads > 1 {
         rayon::ThreadPoolBuilder::new()
             .num_threads(order.threads)
             .build_global()
             .map_err(io::Error::other)?;
     }
-    confine::compiler_has_its_threads();
+    confine::compiler_has_its_threads(&[]);
     // SAFETY: whoever starts this process gives it the component as descriptor 0
     // and the output as descriptor 1, and nobody else here uses them.
     let (mut input, mut output) = unsafe { (File::from_raw_fd(0), File::from_raw_fd(1)) };

@@ -296,6 +296,56 @@ impl List {
         self.answer_unknown(&[libc::SYS_newfstatat, libc::SYS_statx]);
     }
 
+    /// Reads a component, computes, writes what came of it. Nothing becomes
+    /// executable, and nothing is opened.
+    pub(super) fn compiler(&mut self) {
+        self.memory(Profile::Guests);
+        self.time();
+        self.signals();
+        self.all(&[
+            libc::SYS_close,
+            libc::SYS_exit,
+            libc::SYS_exit_group,
+            libc::SYS_fstat,
+            libc::SYS_getpid,
+            libc::SYS_getrandom,
+            libc::SYS_gettid,
+            libc::SYS_lseek,
+            libc::SYS_read,
+            libc::SYS_sched_getaffinity,
+            libc::SYS_write,
+            libc::SYS_writev,
+        ]);
+        // To itself; when it has its threads, it takes out all others.
+        self.when(libc::SYS_tgkill, [Is::Word(2, libc::SIGABRT.into())]);
+        // Where it closes a file, a standard library for debugging looks at it.
+        self.when(libc::SYS_fcntl, [Is::Word(1, libc::F_GETFD.into())]);
+        // It asks for the size of what it reads to its end; and the allocator of
+        // threads, before it gives memory back, how the system promises memory.
+        self.unknown(&[libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_openat]);
+        // Its arguments are in memory, where no filter sees them.
+        self.unknown(&[libc::SYS_clone3]);
+    }
+
+    /// Starts threads, and filters what they may do.
+    pub(super) fn threads(&mut self) {
+        let flags = libc::CLONE_VM
+            | libc::CLONE_FS
+            | libc::CLONE_FILES
+            | libc::CLONE_SIGHAND
+            | libc::CLONE_THREAD
+            | libc::CLONE_SYSVSEM
+            | libc::CLONE_SETTLS
+            | libc::CLONE_PARENT_SETTID
+            | libc::CLONE_CHILD_CLEARTID;
+        self.when(libc::SYS_clone, [Is::Word(0, flags.into())]);
+        self.all(&[libc::SYS_rseq, libc::SYS_set_robust_list]);
+        self.when(libc::SYS_prctl, [Is::Word(0, libc::PR_SET_NAME.into())]);
+        self.when(libc::SYS_prlimit64, [Is::Word(0, 0)]);
+        let mode = i64::from(libc::SECCOMP_SET_MODE_FILTER);
+        self.when(libc::SYS_seccomp, [Is::Word(0, mode)]);
+    }
+
     /// What the launcher does, and a worker until it is confined.
     pub(super) fn launcher(&mut self, forks: &[u64]) {
         for flags in forks {

@@ -40,10 +40,7 @@ impl Filters {
         pagemap: Option<&Pagemap>,
         pid_namespace: bool,
     ) -> Result<Self, String> {
-        let architecture = architecture().ok_or_else(|| {
-            let here = std::env::consts::ARCH;
-            format!("there is no list of system calls for {here}")
-        })?;
+        let architecture = architecture().ok_or_else(no_list)?;
         let mut workers = List::default();
         workers.worker(profile);
         let mut launchers = List::default();
@@ -51,20 +48,7 @@ impl Filters {
         if let Some(pagemap) = pagemap {
             launchers.pagemap(pagemap.directory());
         }
-        let unknown = workers.unknown();
-        let mut launcher = Vec::new();
-        if !unknown.is_empty() {
-            let answer = SeccompAction::Errno(libc::ENOSYS as u32);
-            launcher.push(program(
-                unknown,
-                SeccompAction::Allow,
-                answer,
-                architecture,
-            )?);
-        }
-        let all = workers.and(&launchers).allowed();
-        let otherwise = SeccompAction::KillProcess;
-        launcher.push(program(all, otherwise, SeccompAction::Allow, architecture)?);
+        let launcher = keeps(&workers.and(&launchers), architecture)?;
         let only_launchers = launchers.without(&workers);
         /// The number of the first process of a namespace, in it.
         const FIRST: u32 = 1;
@@ -77,21 +61,75 @@ impl Filters {
     }
 
     pub(super) fn enter_launcher(&self) -> Entered {
-        self.launcher.iter().try_for_each(apply)?;
-        Ok(None)
+        apply_all(&self.launcher)
     }
 
     /// In a worker of a launcher that has entered its own.
     pub(super) fn enter_worker(&self) -> Entered {
         match &self.worker {
-            Worker::Made(program) => apply(program)?,
+            Worker::Made(program) => apply(program, Threads::One)?,
             Worker::ByNumber(list) => {
                 let architecture = architecture().ok_or("no list")?;
-                apply(&takes_out(list.clone(), std::process::id(), architecture)?)?;
+                let program = takes_out(list.clone(), std::process::id(), architecture)?;
+                apply(&program, Threads::One)?;
             }
         }
         Ok(None)
     }
+}
+
+/// For a compiler, which can still start threads.
+pub(super) fn compiler() -> Entered {
+    let architecture = architecture().ok_or_else(no_list)?;
+    let (compiler, starting) = compilers();
+    apply_all(&keeps(&compiler.and(&starting), architecture)?)
+}
+
+/// For all threads of a compiler that has entered its own: there are no more.
+pub(super) fn compiler_has_its_threads() -> Entered {
+    let architecture = architecture().ok_or_else(no_list)?;
+    let (compiler, starting) = compilers();
+    let only_starting = starting.without(&compiler);
+    let program = takes_out(only_starting, std::process::id(), architecture)?;
+    apply(&program, Threads::All)?;
+    Ok(None)
+}
+
+/// What a compiler does, and what it does besides to start its threads.
+fn compilers() -> (List, List) {
+    let (mut compiler, mut starting) = (List::default(), List::default());
+    compiler.compiler();
+    starting.threads();
+    (compiler, starting)
+}
+
+fn no_list() -> String {
+    let here = std::env::consts::ARCH;
+    format!("there is no list of system calls for {here}")
+}
+
+/// What a list has, and nothing else.
+fn keeps(list: &List, architecture: TargetArch) -> Result<Vec<BpfProgram>, String> {
+    let mut programs = Vec::new();
+    let unknown = list.unknown();
+    if !unknown.is_empty() {
+        let answer = SeccompAction::Errno(libc::ENOSYS as u32);
+        programs.push(program(
+            unknown,
+            SeccompAction::Allow,
+            answer,
+            architecture,
+        )?);
+    }
+    let otherwise = SeccompAction::KillProcess;
+    let allowed = list.clone().allowed();
+    programs.push(program(
+        allowed,
+        otherwise,
+        SeccompAction::Allow,
+        architecture,
+    )?);
+    Ok(programs)
 }
 
 /// What only a launcher does, and a worker of this number.
@@ -125,9 +163,24 @@ fn architecture() -> Option<TargetArch> {
     }
 }
 
+/// Whom a filter is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Threads {
+    /// The only one, and what it starts.
+    One,
+    All,
+}
+
+fn apply_all(programs: &[BpfProgram]) -> Entered {
+    programs
+        .iter()
+        .try_for_each(|program| apply(program, Threads::One))?;
+    Ok(None)
+}
+
 /// Not the library's own function, which gives up new privileges on the way:
 /// that is a layer of its own here, with a report of its own.
-fn apply(program: &BpfProgram) -> Result<(), String> {
+fn apply(program: &BpfProgram, threads: Threads) -> Result<(), String> {
     let length = u16::try_from(program.len()).map_err(|_| "the list is too long")?;
     let program = libc::sock_fprog {
         len: length,
@@ -135,15 +188,22 @@ fn apply(program: &BpfProgram) -> Result<(), String> {
         filter: program.as_ptr().cast_mut().cast(),
     };
     let mode = libc::SECCOMP_SET_MODE_FILTER;
+    let flags = match threads {
+        Threads::One => 0,
+        Threads::All => libc::SECCOMP_FILTER_FLAG_TSYNC,
+    };
     // SAFETY: the struct points to as many instructions as it says, and the
     // kernel has copied them when the call returns.
-    let applied = unsafe { checked(libc::syscall(libc::SYS_seccomp, mode, 0, &program)) };
-    applied
-        .map(drop)
-        .map_err(|error| match error.raw_os_error() {
+    let applied = unsafe { checked(libc::syscall(libc::SYS_seccomp, mode, flags, &program)) };
+    match applied {
+        Ok(0) => Ok(()),
+        // The number of one that has other filters.
+        Ok(_thread) => Err("a thread does not take it".to_owned()),
+        Err(error) => Err(match error.raw_os_error() {
             Some(libc::EINVAL | libc::ENOSYS) => "this kernel is built without it".to_owned(),
             _ => format!("the system refuses it: {error}"),
-        })
+        }),
+    }
 }
 
 #[cfg(test)]
