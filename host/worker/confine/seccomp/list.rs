@@ -322,9 +322,9 @@ impl List {
         self.when(libc::SYS_fcntl, [Is::Word(1, libc::F_GETFD.into())]);
         // It asks for the size of what it reads to its end; and the allocator of
         // threads, before it gives memory back, how the system promises memory.
-        self.unknown(&[libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_openat]);
+        self.answer_unknown(&[libc::SYS_newfstatat, libc::SYS_statx, libc::SYS_openat]);
         // Its arguments are in memory, where no filter sees them.
-        self.unknown(&[libc::SYS_clone3]);
+        self.answer_unknown(&[libc::SYS_clone3]);
     }
 
     /// Starts threads, and filters what they may do.

@@ -222,17 +222,19 @@ mod tests {
         (workers, launchers)
     }
 
-    /// A worker takes out what only launchers do. It would take out too much if
-    /// that were a call with any arguments which a worker has with some.
+    /// A worker takes out what only launchers do, and a compiler what only starts
+    /// its threads. It would take out too much if that were a call with any arguments
+    /// which it has with some.
     #[test]
-    fn a_worker_keeps_all_of_its_own_list() {
-        for profile in PROFILES {
-            let (workers, launchers) = lists(profile);
-            let own = workers.clone().allowed();
-            for (call, taken_out) in launchers.without(&workers).allowed() {
-                let Some(kept) = own.get(&call) else { continue };
-                assert!(!taken_out.is_empty(), "{profile:?}: {call}");
-                assert!(!kept.is_empty(), "{profile:?}: {call}");
+    fn a_worker_and_a_compiler_keep_all_of_their_own_lists() {
+        for (own, others) in PROFILES.map(lists).into_iter().chain([compilers()]) {
+            let kept_calls = own.clone().allowed();
+            for (call, taken_out) in others.without(&own).allowed() {
+                let Some(kept) = kept_calls.get(&call) else {
+                    continue;
+                };
+                assert!(!taken_out.is_empty(), "{call}");
+                assert!(!kept.is_empty(), "{call}");
                 assert!(taken_out.iter().all(|rule| !kept.contains(rule)), "{call}");
             }
         }
@@ -271,5 +273,8 @@ mod tests {
             workers.allowed()[&libc::SYS_mprotect].is_empty()
         };
         assert_eq!(PROFILES.map(any), [false, false, true]);
+        let compiler = compilers().0.allowed();
+        assert!(!compiler[&libc::SYS_mprotect].is_empty());
+        assert!(!compiler[&libc::SYS_mmap].is_empty());
     }
 }

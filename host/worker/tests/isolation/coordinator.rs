@@ -113,6 +113,11 @@ pub struct Coordinator {
 }
 
 impl Coordinator {
+    /// What there is to attack.
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
     /// `set_user_id` is a program of another user that root has made, if it did.
     pub fn new(set_user_id: Option<PathBuf>) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("isolation").tempdir()?;

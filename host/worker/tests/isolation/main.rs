@@ -21,6 +21,8 @@ mod allowed;
 #[cfg(target_os = "linux")]
 mod breaks;
 #[cfg(target_os = "linux")]
+mod compiler;
+#[cfg(target_os = "linux")]
 mod coordinator;
 #[cfg(target_os = "linux")]
 mod costs;

@@ -10,7 +10,7 @@ use worker::confine::Profile;
 
 use crate::coordinator::{Coordinator, Event, Outcome, Setting, System};
 use crate::threats::{self, Sign, Threat};
-use crate::{allowed, layers, user};
+use crate::{allowed, compiler, layers, user};
 
 /// A test, and what it found.
 struct Test {
@@ -154,6 +154,19 @@ fn all() -> Vec<Test> {
                 run: Box::new(move |coordinator| refused(coordinator, &setting, threat)),
             });
         }
+    }
+    for threat in threats::all().filter(|threat| compiler::can_be_tried(threat)) {
+        tests.push(Test {
+            name: format!("{who}::compiler::{}", threat.name),
+            run: Box::new(move |coordinator| {
+                let outcome = compiler::attempt(coordinator.scene(), threat)?;
+                Ok(match outcome {
+                    Ok(gained) => Verdict::Failed(format!("it worked: {gained}")),
+                    Err(reason) if reason.starts_with("not confined") => Verdict::Failed(reason),
+                    Err(_) => Verdict::Passed,
+                })
+            }),
+        });
     }
     for threat in threats::all() {
         tests.push(Test {
