@@ -181,6 +181,41 @@ fn the_index_lists_every_document() {
     }
 }
 
+/// What stands before the colons is a module of this program, or a path.
+#[test]
+fn every_security_test_that_is_listed_exists() {
+    let document = root().join("docs/security-tests.md");
+    let mut wrong = Vec::new();
+    let mut tests = 0;
+    for code in Document::read(&document).code {
+        let Some((place, name)) = code.split_once("::") else {
+            continue;
+        };
+        tests += 1;
+        let path = match place.ends_with(".rs") {
+            true => root().join(place),
+            false => root().join(format!("tests/all/{place}.rs")),
+        };
+        if !is_test(&fs::read_to_string(path).unwrap_or_default(), name) {
+            wrong.push(code);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(tests > 150, "{tests} tests are listed");
+    // And what is no test is not taken for one.
+    let text = "#[test]\nfn one() {}\n\nfn two() {}";
+    assert!(is_test(text, "one") && !is_test(text, "two") && !is_test(text, "on"));
+}
+
+/// Whether a function of this name is marked as a test.
+fn is_test(source: &str, name: &str) -> bool {
+    let Some((before, _)) = source.split_once(&format!("fn {name}(")) else {
+        return false;
+    };
+    let mut marks = before.lines().rev().take_while(|line| !line.is_empty());
+    marks.any(|line| line.trim().starts_with("#[") && line.contains("test"))
+}
+
 /// The checks above find what is wrong, and only that.
 #[test]
 fn a_broken_link_is_found() {

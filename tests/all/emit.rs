@@ -125,7 +125,7 @@ fn objects_of_notebooks_show_themselves() {
 
 #[test]
 fn a_declared_type_is_not_believed() {
-    // Hostile: K13. Each lie beside the truth.
+    // Each lie beside the truth.
     for (bytes, declared, refusal) in [
         ("<html>", "image/png", "the bytes are not `image/png`, nor"),
         (

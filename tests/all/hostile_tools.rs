@@ -1,42 +1,6 @@
 //! Names, definitions and servers that attack: what each case must come to, in
 //! Python and JavaScript alike, with a healthy server beside that goes on.
-//!
-//! The cases of the tool layer, and where each is tested; `faults` and so on are
-//! modules beside this one, paths begin in `host/` unless they say otherwise.
-//!
-//! | case | | tests |
-//! |---|---|---|
-//! | H1 | names that collide | `every_name_is_reached_under_an_identifier_of_its_own`; `coordinator/tests.rs`: `a_tool_is_found_in_every_way_people_write_it`; `stubs/src/names/tests.rs` |
-//! | H3, H4 | keywords, dunders, hooks of the languages | `every_name_is_reached_under_an_identifier_of_its_own`, `importing_calls_nothing`, `imports::every_tool_of_a_hostile_server_can_be_imported_by_its_file` |
-//! | H6 | names that are paths | `every_name_is_reached_under_an_identifier_of_its_own`, `servers_named_like_paths_are_refused_or_renamed` |
-//! | H7, H8 | text that breaks out of code | `text_of_definitions_is_data_in_programs`; generated files: `stubs/` |
-//! | H9 | parameters named like ours | `parameters_of_any_name_arrive_under_that_name` |
-//! | H10 | duplicates | `of_two_tools_of_one_name_the_first_is_kept_and_the_other_reported`; `coordinator/tests.rs`: `of_two_values_of_one_key_the_checked_one_is_sent` |
-//! | H12 | tools without end | `ten_thousand_tools_are_bounded_and_the_rest_is_reported`, `pages_without_end_are_bounded_or_a_reason`; `upstream/listing.rs` |
-//! | H13 | definitions of megabytes | `definitions_of_megabytes_are_a_reason_and_harm_nobody_else` |
-//! | H15, H18 | schemas that are bombs or nonsense | `tools_with_senseless_schemas_can_be_called_or_are_left_out`; `check/` in the tools, `hostile_limits.rs` |
-//! | H16 | schemas that refer to the network and to files | `schemas_are_never_fetched` |
-//! | H19 | a list that changes behind one's back | `a_tool_that_changed_is_checked_as_what_it_is_now` |
-//! | H21 | annotations that lie | `annotations_decide_nothing` |
-//! | H22 | instructions to the model | not in programs at all: descriptions are data (`text_of_definitions_is_data_in_programs`) |
-//! | H23 | silence, late answers | `silence_at_any_stage_ends_in_time`, `a_late_answer_is_dropped_and_not_given_to_the_next_call` |
-//! | H24 | progress and questions for ever | `progress_and_questions_do_not_extend_a_call` |
-//! | H25 | endless lines | `lines_without_end_are_cut`; `upstream/stdio.rs` |
-//! | H27 | floods on standard error | `a_flood_on_standard_error_blocks_nothing` |
-//! | H28 | wrong answers | `answers_that_break_the_rules_are_not_taken_for_the_right_one` |
-//! | H29 | death in a call | `death_in_a_call_is_an_unknown_outcome_in_both_languages` |
-//! | H30 | crashing for ever | `a_server_that_always_crashes_is_started_with_pauses` |
-//! | H31 | a server that does not read | `a_server_that_does_not_read_times_out_alone` |
-//! | H33 | HTTP that misbehaves | `http_that_misbehaves_is_an_error`, `faults::servers_over_http_that_misbehave_are_errors`; `upstream/http_client.rs` |
-//! | H34 | shell syntax in the configuration | `nothing_of_the_configuration_reaches_a_shell` |
-//! | H36 | `mcp.json` of a cloned repository | not here: `serve` does not exist yet |
-//! | H37 | a guest that edits servers | no such message: `message.rs` |
-//! | H39 | addresses to log in at | `no_address_that_a_server_names_is_opened` |
-//! | H40 | children left behind | `children_in_sessions_of_their_own_end_too`, `faults::nothing_is_left_running` |
-//! | H42 | requests to the client | `requests_to_the_client_are_refused_however_many` |
-//! | H43 | one policy on every route | `a_denied_tool_is_denied_on_every_route` |
-//! | H45 | a thousand calls at once | `a_thousand_calls_at_once_all_end` |
-//! | H46 | headers in schemas | `headers_named_by_schemas_stay_in_their_own_namespace` |
+//! `docs/security-tests.md` lists the cases.
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -166,7 +166,7 @@ async fn a_session_over_http_belongs_to_the_caller_that_opened_it() {
 }
 
 #[tokio::test]
-async fn i21_only_who_was_asked_can_answer_and_only_once() {
+async fn only_who_was_asked_can_answer_and_only_once() {
     let place = Place::with_config(json!({
         "mcpServers": { "fixture": fixture(&[]) },
         "coordinator": { "tools": { "ask": ["fixture.add"] } },

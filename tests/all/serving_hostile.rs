@@ -23,7 +23,7 @@ fn both(python: &str, javascript: &str) -> [Value; 2] {
 }
 
 #[test]
-fn k1_floods_of_output_are_bounded_and_say_so() {
+fn floods_of_output_are_bounded_and_say_so() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     client.python("1");
@@ -64,7 +64,7 @@ fn k1_floods_of_output_are_bounded_and_say_so() {
 }
 
 #[test]
-fn k3_each_stream_keeps_its_order() {
+fn each_stream_keeps_its_order() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     let code = "
@@ -82,7 +82,7 @@ sys.stdout.flush()";
 }
 
 #[test]
-fn k4_bytes_that_are_no_text_are_replaced_and_the_file_has_them() {
+fn bytes_that_are_no_text_are_replaced_and_the_file_has_them() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     let session = client.session();
@@ -102,7 +102,7 @@ open('raw', 'wb').write(raw)
 }
 
 #[test]
-fn k5_escape_sequences_reach_the_client_as_data_and_no_log() {
+fn escape_sequences_reach_the_client_as_data_and_no_log() {
     let place = Place::with_fixture(&[]).variable("WASM_COORDINATOR_LOG", "debug");
     let mut client = Client::start(&place, &["--log-format", "json"]);
     let code = "
@@ -132,7 +132,7 @@ evil";
 }
 
 #[test]
-fn k6_nothing_a_client_names_makes_a_second_record() {
+fn nothing_a_client_names_makes_a_second_record() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &["--log-format", "json"]);
     let forged = "x\n{\"level\":\"INFO\",\"message\":\"forged\"} %s {} \r\n";
@@ -150,7 +150,7 @@ fn k6_nothing_a_client_names_makes_a_second_record() {
 }
 
 #[test]
-fn k7_a_result_that_looks_like_ours_stays_a_result() {
+fn a_result_that_looks_like_ours_stays_a_result() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     let code = r#"
@@ -177,7 +177,7 @@ print('{"jsonrpc":"2.0","id":1,"result":{"isError":false}}')
 }
 
 #[test]
-fn k12_budgets_hold_for_any_text() {
+fn budgets_hold_for_any_text() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     for text in [
@@ -196,7 +196,7 @@ fn k12_budgets_hold_for_any_text() {
 }
 
 #[test]
-fn i9_answers_of_clients_that_use_the_same_ids_never_cross() {
+fn answers_of_clients_that_use_the_same_ids_never_cross() {
     let place = Place::with_fixture(&[]);
     let mut one = Client::start(&place, &[]);
     let mut other = Client::start(&place, &[]);
@@ -234,7 +234,7 @@ fn i9_answers_of_clients_that_use_the_same_ids_never_cross() {
 }
 
 #[test]
-fn i10_a_storm_of_cancellations_harms_nobody() {
+fn a_storm_of_cancellations_harms_nobody() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     let code = "import asyncio\nawait asyncio.sleep(1)\n'done'";
@@ -252,7 +252,7 @@ fn i10_a_storm_of_cancellations_harms_nobody() {
 }
 
 #[test]
-fn i12_a_client_that_does_not_read_is_waited_for_and_loses_nothing() {
+fn a_client_that_does_not_read_is_waited_for_and_loses_nothing() {
     let place = Place::with_fixture(&[]);
     let mut client = Client::start(&place, &[]);
     client.python("1");
