@@ -94,6 +94,6 @@ pub use tools::servers::{
 };
 pub use tools::{
     Answering, Approval, BadPattern, CallLog, Declined, FinishedCall, Grants, HostCallbacks,
-    LogEntry, LogLevel, Progress, RequestKind, ServerRequest, SetupError, ToolPage, Toolbox,
-    Verdict, Wit,
+    LogEntry, LogLevel, Progress, Redactor, RequestKind, ServerRequest, SetupError, ToolPage,
+    Toolbox, Verdict, Wit,
 };

@@ -145,6 +145,7 @@ impl Command {
 
 pub(crate) fn main() -> ExitCode {
     signals::survive_file_limits();
+    output::log_panics();
     let result = Cli::try_parse().map_or_else(not_parsed, run);
     // What was not delivered is worse than what was said in it.
     let result = match output::failure() {
@@ -222,7 +223,7 @@ fn log(default: Option<&str>, format: serve::LogFormat) {
     // The protocol library logs whole messages, secrets included.
     let filter = tracing_subscriber::EnvFilter::new(format!("{filter},rmcp=error"));
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(|| output::Stderr)
+        .with_writer(|| output::Log)
         .with_env_filter(filter);
     match format {
         serve::LogFormat::Text => subscriber.with_ansi(terminal::colours()).init(),

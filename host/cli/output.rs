@@ -7,7 +7,9 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
+
+use wasm_coordinator::Redactor;
 
 use super::failure::{EXIT_BROKEN_PIPE, EXIT_HOST, Failure, reason};
 use super::terminal::Message;
@@ -65,4 +67,47 @@ impl Write for Stderr {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What takes secrets out of the log: those of servers, and the tokens of
+/// clients. Filled as they become known, before anything can speak of them.
+static SECRETS: RwLock<Vec<Redactor>> = RwLock::new(Vec::new());
+
+/// From now on these secrets are not in the log.
+pub(crate) fn keep_out_of_log(secrets: Redactor) {
+    let mut known = SECRETS.write().unwrap_or_else(PoisonError::into_inner);
+    known.push(secrets);
+}
+
+/// The log, on standard error. Libraries write to it too, and some write what
+/// they send; so secrets are taken out here once more.
+pub(crate) struct Log;
+
+impl Write for Log {
+    /// Each event is one write.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let known = SECRETS.read().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let text = known.iter().fold(text, |text, secrets| secrets.text(text));
+        Stderr.write_all(text.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Messages of panics go the way of the log.
+pub(crate) fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let trace = std::backtrace::Backtrace::capture();
+        let mut text = format!("\nthread '{name}' {panic}\n");
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            text.push_str(&format!("{trace}\n"));
+        }
+        let _ = Log.write(text.as_bytes());
+    }));
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
-use wasm_coordinator::Engine;
+use wasm_coordinator::{Engine, Redactor};
 use wasm_coordinator::config::Configuration;
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
@@ -18,6 +18,7 @@ use super::failure::{Failure, reason};
 use super::grants::GrantFlags;
 use super::isolation::{self, IsolationFlags};
 use super::limits::{LimitFlags, set, time};
+use super::output;
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
 
@@ -268,6 +269,7 @@ fn listening(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn token(text: &str) -> Result<Token, Failure> {
+    output::keep_out_of_log(Redactor::new([text.trim()]));
     Token::new(text).map_err(refusal)
 }
 

@@ -10,6 +10,7 @@ use wasm_coordinator::config::{self, Configuration, Environment};
 use wasm_coordinator::{Engine, EngineOptions, ServerSpec, Stdio, Toolbox, Transport};
 
 use super::failure::{EXIT_USAGE, Failure};
+use super::output;
 use super::progress;
 use super::terminal::Message;
 use super::trust;
@@ -84,6 +85,7 @@ fn engine_of(pool: Option<u32>) -> Result<Engine, Failure> {
 /// The servers, whose definitions are kept in the cache folder.
 pub(crate) fn toolbox(configuration: &Configuration) -> Result<Toolbox, Failure> {
     let tools = configuration.toolbox()?;
+    output::keep_out_of_log(tools.redactor().clone());
     Ok(match cache_folder() {
         Some(folder) => tools.keeping_definitions(&folder.join("definitions")),
         None => tools,

@@ -11,7 +11,7 @@ use tools::servers::{Stdio, Transport};
 
 use super::{
     document::Field,
-    secret::Secret,
+    secret::{Secret, secrets_in_argument},
     servers::{Entry, OWN_NAME},
     transport::{Pairs, Reached, Secrets, without_credentials},
 };
@@ -66,7 +66,8 @@ impl Entry<'_, '_> {
             .into_iter()
             .map(|arg| self.value(arg, &what))
             .collect::<Option<Vec<_>>>()
-            .filter(|_| are_texts);
+            .filter(|_| are_texts)
+            .map(with_secrets);
         let env = match env {
             Some(field) => self.pairs(&field, Pairs::Variables),
             None => Some(Vec::new()),
@@ -145,6 +146,19 @@ impl Entry<'_, '_> {
         }
         Some(program)
     }
+}
+
+/// Arguments that know what of them is secret.
+fn with_secrets(arguments: Vec<Secret>) -> Vec<Secret> {
+    let texts: Vec<String> = arguments
+        .iter()
+        .map(|arg| arg.expose().to_owned())
+        .collect();
+    let known = |(place, argument): (usize, Secret)| {
+        let before = place.checked_sub(1).map(|before| texts[before].as_str());
+        argument.with_secrets(secrets_in_argument(before, &texts[place]))
+    };
+    arguments.into_iter().enumerate().map(known).collect()
 }
 
 /// What an entry that cannot be used would start or reach, with nothing

@@ -15,7 +15,7 @@ use tools::servers::{Http, Transport};
 
 use super::{
     document::Field,
-    secret::{Secret, sounds_secret},
+    secret::{self, MIN_SECRET, Secret, is_too_short, secrets_in},
     servers::{Entry, KEYS},
     variables::{Fault, MAX_VALUE, expand},
 };
@@ -179,7 +179,9 @@ impl Entry<'_, '_> {
         }
         let value = match pair.value {
             // Other clients take these, and what is meant is plain.
-            Value::NumberLit(number) => Secret::hidden(number.value),
+            Value::NumberLit(number) => {
+                Secret::hidden(number.value).with_secrets_of(pair.name, of.kind())
+            }
             Value::BooleanLit(flag) => Secret::hidden(flag.value.to_string()),
             value => {
                 let text = self.report.text(value, &what)?;
@@ -187,12 +189,14 @@ impl Entry<'_, '_> {
                 if of == Pairs::Headers && value.expose().contains(['\r', '\n']) {
                     return self.error(text.range, format!("{what} contains a line break"), None);
                 }
-                let value = value.hide();
-                if sounds_secret(pair.name) {
-                    value.with_whole_secret()
-                } else {
-                    value
+                if is_too_short(pair.name, value.expose()) {
+                    let message = format!(
+                        "{what} has fewer than {MIN_SECRET} bytes: too few to be recognised, so it is not removed from what the server answers"
+                    );
+                    let hint = "use a longer secret".to_owned();
+                    self.report.warning(text.range, message, Some(hint));
                 }
+                value.hide().with_secrets_of(pair.name, of.kind())
             }
         };
         Some((pair.name.to_owned(), value))
@@ -220,11 +224,9 @@ impl Entry<'_, '_> {
         }
         let mut value = Secret::new(expanded.text, text.value.as_ref());
         for (name, secret) in &expanded.used {
-            if sounds_secret(name) {
-                value = value.with_secret(secret);
-            }
+            value = value.with_secrets(secrets_in(name, secret, secret::Kind::Named));
         }
-        Some(value)
+        Some(value.with_secrets_of("", secret::Kind::Named))
     }
 
     /// What editors put in place of a name of theirs.
@@ -310,6 +312,13 @@ pub(super) enum Pairs {
 }
 
 impl Pairs {
+    fn kind(self) -> secret::Kind {
+        match self {
+            Self::Variables => secret::Kind::Named,
+            Self::Headers => secret::Kind::Header,
+        }
+    }
+
     fn check_name(self, name: &str) -> Result<(), &'static str> {
         // A token of RFC 9110; anything else could end the header and start
         // another.

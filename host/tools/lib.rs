@@ -61,7 +61,7 @@ pub use interface::Wit;
 pub use known::KnownServer;
 pub use log::CallLog;
 pub use policy::{BadPattern, Grants};
-pub use servers::{LocalTools, ServerLimits, ServerSpec};
+pub use servers::{LocalTools, Redactor, ServerLimits, ServerSpec};
 pub use stub_files::ToolPage;
 pub use toolbox::{Run, SetupError, Toolbox};
 

@@ -105,12 +105,11 @@ impl Server {
             self.consent(run, name, &shown, why).await?;
         }
         let fetched = self.fetch(reserved, arguments, run.caller(record)).await;
-        let json = fetched.map_err(|failure| match failure {
+        fetched.map_err(|failure| match failure {
             Failure::Fault(fault) => self.fault(fault, name),
             Failure::Message(message) => self.error(CallErrorKind::Failed, name, message),
             Failure::Unusable(message) => self.error(CallErrorKind::UnusableAnswer, name, message),
-        })?;
-        Ok(self.redactor.json(json))
+        })
     }
 
     async fn fetch(

@@ -176,14 +176,17 @@ impl Server {
     /// What the server says about a tool, for programs and models.
     pub(crate) fn description(&self, tool: &Tool) -> String {
         let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
-        let description = shortened(tool.definition().description.trim(), MAX_DESCRIPTION);
-        self.redactor.text(description.chars().map(plain).collect())
+        // Before it is cut, so that no half of a secret is left.
+        let description = self.redactor.text(tool.definition().description.clone());
+        let description = shortened(description.trim(), MAX_DESCRIPTION);
+        description.chars().map(plain).collect()
     }
 
     /// What a fault of the server is for a program. The details are for the
     /// log.
     pub(crate) fn fault(&self, fault: Fault, tool: &str) -> CallError {
         let server = self.name();
+        let fault = fault.redacted(&self.redactor);
         if let Some(detail) = &fault.detail {
             tracing::debug!(
                 server,

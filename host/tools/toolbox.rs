@@ -22,8 +22,8 @@ use crate::{
     search::ToolIndex,
     server::{Server, call_error},
     servers::{
-        Caller, Fault, Listing, Redactor, ServerLimits, ServerObserver, ServerSpec, ServerState,
-        SpecError, Turns, clients,
+        Answer, Caller, Fault, Listing, Redactor, ServerLimits, ServerObserver, ServerSpec,
+        ServerState, SpecError, Turns, clients,
     },
 };
 use contract::hint::{Hint, RenderHint, with_hint};
@@ -345,8 +345,11 @@ impl Toolbox {
             .call(name, arguments, run.caller(record))
             .await
             .map_err(|fault| server.fault(fault, name))?;
+        // What came over a connection holds no secret any more.
+        let is_ours = matches!(answer, Answer::Value(_));
         match results::read(answer, tool.is_wrapped, *form) {
-            Ok(json) => Ok(self.redactor.json(json)),
+            Ok(json) if is_ours => Ok(self.redactor.json(json)),
+            Ok(json) => Ok(json),
             Err(NoResult::Failed { message, data }) => {
                 let said = ServerError { code: None, data };
                 Err(CallError {
@@ -390,6 +393,11 @@ impl Toolbox {
         let server = self.find_server(name)?;
         server.check("*", grants)?;
         Ok(server)
+    }
+
+    /// What takes the secrets of all servers out of text.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Takes the secrets of all servers out of JSON text.

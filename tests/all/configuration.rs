@@ -32,7 +32,7 @@ fn an_unset_variable_names_server_field_and_variable() {
     for part in ["github", "TOKEN", "NOT_SET_ANYWHERE"] {
         assert!(ran.stderr.contains(part), "{}", ran.stderr);
     }
-    let place = place.variable("NOT_SET_ANYWHERE", "x");
+    let place = place.variable("NOT_SET_ANYWHERE", "long-enough");
     let ran = place.run(&["exec", "-c", "1"]).succeeds();
     assert_eq!(ran.stderr, "");
 }

@@ -211,6 +211,11 @@ impl Place {
         self.folder.path()
     }
 
+    /// Where the program remembers what it was told.
+    pub fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self

@@ -58,6 +58,7 @@ mod python;
 mod resources;
 mod resources_and_prompts;
 mod search;
+mod secrets;
 mod servers;
 mod serving;
 mod serving_hostile;

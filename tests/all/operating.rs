@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::client::Client;
 use crate::harness::{Place, contains, fixture, real_servers};
 
-const TOKEN: &str = "a-token-of-the-first-caller";
+pub const TOKEN: &str = "a-token-of-the-first-caller";
 const OTHER: &str = "a-token-of-another-caller";
 
 /// A server over HTTP, and a client that writes requests by hand.
-struct Server {
+pub struct Server {
     child: Child,
     url: String,
     errors: Option<JoinHandle<String>>,
@@ -24,7 +24,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(place: &Place, flags: &[&str]) -> Self {
+    pub fn start(place: &Place, flags: &[&str]) -> Self {
         place.write("tokens", format!("{TOKEN}\n{OTHER}\n"));
         let mut arguments = vec!["serve", "--config", "mcp.json", "--http", "127.0.0.1:0"];
         arguments.extend(["--token-file", "tokens", "--log-format", "json"]);
@@ -84,24 +84,24 @@ impl Server {
     }
 
     /// The structured content that a call gives.
-    async fn data(&self, token: &str, tool: &str, arguments: Value) -> Value {
+    pub async fn data(&self, token: &str, tool: &str, arguments: Value) -> Value {
         let answer = self.call(token, tool, arguments).send().await.unwrap();
         message(answer).await["result"]["structuredContent"].clone()
     }
 
-    async fn get(&self, path: &str) -> (u16, String) {
+    pub async fn get(&self, path: &str) -> (u16, String) {
         let request = self.client.get(format!("{}{path}", self.url));
         let answer = request.bearer_auth(TOKEN).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
-    fn signal(&self) {
+    pub fn signal(&self) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).expect("it runs");
     }
 
     /// Everything it wrote to stderr, once it ended.
-    fn log(&mut self) -> String {
+    pub fn log(&mut self) -> String {
         let said = self.errors.take().unwrap().join().unwrap();
         assert!(!said.contains("panicked at"), "{said}");
         said

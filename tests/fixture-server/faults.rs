@@ -135,6 +135,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("delay", "100", "answer everything VALUE ms late"),
     ("twice", "", "send every answer twice"),
     ("ignore-cancel", "", "finish and answer what was cancelled"),
+    (
+        "leak",
+        "plain",
+        "give away the variable API_TOKEN, written in the manner VALUE: see `leaks.rs`",
+    ),
     // HTTP.
     ("http-hang", "", "accept connections and never answer"),
     (
@@ -145,7 +150,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     (
         "http-call",
         "accepted",
-        "answer a call with VALUE: accepted, empty, no-type, no-id, other-id, part, page, busy or broken",
+        "answer a call with VALUE: accepted, empty, no-type, no-id, other-id, part, page, busy, broken or leak",
     ),
     ("http-html", "", "answer with a page of HTML and status 200"),
     (

@@ -17,6 +17,7 @@ use tokio::{
     sync::mpsc,
 };
 
+use crate::leaks;
 use crate::protocol::{Out, Piece, Server, read_message, written};
 
 #[derive(Default)]
@@ -348,6 +349,13 @@ async fn bad_answer(
                 "the quota is\nused up",
             )
             .await
+        }
+        "leak" => {
+            let headers =
+                leaks::told("retry-after: 7 @SECRET@\r\ncontent-type: text/plain\r\n".to_owned());
+            // What is said of it ends inside of the secret.
+            let body = leaks::told(format!("401 for @SECRET@ {} @SECRET@", "x".repeat(950)));
+            plain(output, "500 Internal Server Error", &headers, &body).await
         }
         "broken" => {
             let headers = "content-type: text/plain\r\n";

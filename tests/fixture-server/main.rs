@@ -22,10 +22,12 @@
 //!   concern starting, listing and transport. What goes wrong inside one call
 //!   is a tool, called by name: see `tools.rs`.
 //!
-//! It holds no secrets and listens on loopback only; it is never shipped.
+//! It holds no secrets but the one that it is told to leak, and listens on
+//! loopback only; it is never shipped.
 
 mod faults;
 mod http;
+mod leaks;
 mod protocol;
 mod resources;
 mod stdio;
@@ -64,6 +66,7 @@ async fn run(options: Options) {
             .open(path)
             .expect("the log file can be written")
     });
+    leaks::begin(&options.faults);
     let server = Arc::new(Server::new(
         options.name,
         options.tools,
@@ -84,6 +87,10 @@ async fn misbehave_at_start(server: &Arc<Server>) {
     let faults = &server.faults;
     if let Some(code) = faults.number("exit-at-start") {
         eprintln!("fixture-server: cannot start, by request");
+        eprintln!(
+            "{}",
+            leaks::told("the key is @SECRET@, and the rest".to_owned())
+        );
         std::process::exit(i32::try_from(code).unwrap_or(1));
     }
     for (fault, program) in [("fork", "sleep"), ("fork-detached", "setsid")] {

@@ -20,7 +20,7 @@ use tokio::{
     task::{AbortHandle, JoinHandle},
 };
 
-use crate::{faults::Faults, resources, tools};
+use crate::{faults::Faults, leaks, resources, tools};
 
 /// Reads a message. Numbers that would be rounded are marked texts, which
 /// [`written`] makes numbers again.
@@ -32,7 +32,7 @@ pub(crate) fn read_message(text: &[u8]) -> Result<Value, String> {
 
 /// A value with the digits that came in.
 pub(crate) fn written(value: &Value) -> String {
-    unmarked(value.to_string())
+    leaks::told(unmarked(value.to_string()))
 }
 
 /// Where the answers to one message go.
@@ -124,7 +124,7 @@ impl Server {
     pub(crate) fn record(&self, entry: &Value) {
         if let Some(log) = &self.log {
             // One write, so that lines of several processes stay whole.
-            let line = written(entry) + "\n";
+            let line = unmarked(entry.to_string()) + "\n";
             let mut log = log.lock().expect("no panic while logging");
             log.write_all(line.as_bytes()).expect("the log is written");
         }
@@ -305,7 +305,7 @@ impl Server {
             "resultType": "complete",
             "supportedVersions": [supported],
             "capabilities": self.capabilities(),
-            "instructions": "This server exists to be tested against.",
+            "instructions": self.instructions(),
             "_meta": { "io.modelcontextprotocol/serverInfo": self.info() },
         }))
     }
@@ -324,7 +324,7 @@ impl Server {
             "protocolVersion": version,
             "capabilities": self.capabilities(),
             "serverInfo": self.info(),
-            "instructions": "This server exists to be tested against.",
+            "instructions": self.instructions(),
         }))
     }
 
@@ -337,7 +337,17 @@ impl Server {
         capabilities
     }
 
+    fn instructions(&self) -> &str {
+        match self.faults.has("leak") {
+            true => leaks::INSTRUCTIONS,
+            false => "This server exists to be tested against.",
+        }
+    }
+
     fn info(&self) -> Value {
+        if self.faults.has("leak") {
+            return leaks::info();
+        }
         json!({ "name": self.name, "version": "1.0.0" })
     }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::leaks;
+
 /// Resources of one page.
 const PAGE: usize = 50;
 
@@ -36,7 +38,7 @@ pub(crate) fn answer(method: &str, params: &Value, count: usize) -> Option<Resul
         }
         "prompts/list" => json!({ "prompts": [{
             "name": "greet",
-            "description": "Greets somebody.",
+            "description": if leaks::is_on() { "It is @SECRET@." } else { "Greets somebody." },
             "arguments": [{ "name": "who", "required": true }],
         }] }),
         "prompts/get" if params["name"] == "greet" => {
@@ -67,6 +69,15 @@ fn resources(count: usize) -> Vec<Value> {
         resource("fixture://path", "../../etc/passwd", "text/plain"),
         resource("fixture://gone", "gone", "text/plain"),
     ];
+    if leaks::is_on() {
+        resources.push(json!({
+            "uri": "fixture://leak",
+            "name": "leak @SECRET@",
+            "title": "@SECRET@",
+            "description": "@SECRET@",
+            "mimeType": "text/plain",
+        }));
+    }
     resources.extend((1..=count).map(|number| {
         let uri = format!("fixture://notes/{number}");
         resource(&uri, &format!("note {number}"), "text/plain")
@@ -80,6 +91,7 @@ fn content(uri: &str, count: usize) -> Option<Value> {
     Some(match uri {
         "fixture://picture" => json!([blob]),
         "fixture://big" => json!([text(&"x".repeat(2 << 20))]),
+        "fixture://leak" => json!([text("it is @SECRET@, and more")]),
         "fixture://both" => json!([text("one"), blob]),
         "fixture://same/1" | "fixture://same/2" | "fixture://path" => json!([text(uri)]),
         _ => {

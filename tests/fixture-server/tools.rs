@@ -1,7 +1,7 @@
 //! The tools: some that work, some that go wrong in one call.
 //!
 //! Working: `echo`, `add`, `sleep`, `blob`, `rows`, `count`, `environment`,
-//! `descriptors`, `size`, `steps`, `log`, `question`, and one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
+//! `descriptors`, `size`, `steps`, `log`, `question`, `pieces`, `picture`, `complain`, and one for each shape a result can have. Going wrong: `fail`, `refuse`, `die`,
 //! `silent`, `flood`, `trickle`, `progress`, `ask`, `answer`, `result`,
 //! `input_required`.
 
@@ -9,10 +9,12 @@ mod faulty;
 
 use std::{os::fd::FromRawFd, process::exit, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose};
 use serde_json::{Value, json};
 
 use crate::{
     faults::Faults,
+    leaks,
     protocol::{Call, Out, Piece, Server, written},
 };
 
@@ -126,6 +128,31 @@ pub(crate) async fn call(server: &Arc<Server>, call: &Call, out: &Out) -> Answer
         }
         "answer" => return wrong_answer(string("kind"), call, out).await,
         "result" => return wrong_result(string("kind"), call, out).await,
+        // Two blocks, two items and two fields with half of the secret each.
+        "pieces" => {
+            let (one, two) = leaks::halves();
+            let block = |text: &str| json!({ "type": "text", "text": text });
+            let value = json!({ "parts": [one, two], "rows": [{ "part": one }, { "part": two }] });
+            json!({ "content": [block(&one), block(&two)], "structuredContent": value })
+        }
+        // A picture with the secret among its bytes.
+        "picture" => {
+            let (one, two) = leaks::halves();
+            let bytes = [
+                b"\x89PNG\r\n\x1a\n\0\0".as_slice(),
+                one.as_bytes(),
+                two.as_bytes(),
+                &[0; 9],
+            ]
+            .concat();
+            let data = general_purpose::STANDARD.encode(bytes);
+            json!({ "content": [{ "type": "image", "data": data, "mimeType": "image/png" }] })
+        }
+        // Says something to standard error and ends.
+        "complain" => {
+            eprintln!("{}", leaks::told(string("text").to_owned()));
+            exit(1)
+        }
         "input_required" => json!({
             "resultType": "input_required",
             "inputRequests": { "more": {
@@ -601,6 +628,9 @@ pub(crate) fn definitions(faults: &Faults, extra: usize, changed: u64) -> Vec<Va
     tools.extend((1..=extra).map(|number| plain(&format!("tool_{number:04}"))));
     tools.extend((1..=changed).map(|number| plain(&format!("changed_{number}"))));
     faulty::add(faults, &mut tools);
+    if faults.has("leak") {
+        tools.extend(leaks::definitions());
+    }
     tools
 }
 

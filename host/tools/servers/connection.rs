@@ -29,7 +29,7 @@ use rmcp::{
 use serde_json::json;
 
 use super::{
-    Fault, FaultKind, ServerLimits,
+    Fault, FaultKind, Redactor, ServerLimits,
     call::{Call, Ticket},
     client_hooks::ClientHooks,
     frame,
@@ -77,7 +77,18 @@ impl From<Handshake> for ClientLifecycleMode {
     }
 }
 
+/// What holds for a connection.
+#[derive(Clone)]
+pub(super) struct Terms {
+    pub(super) limits: ServerLimits,
+    pub(super) pass_through: PassThrough,
+    pub(super) redactor: Arc<Redactor>,
+}
+
 /// A connection that can take calls until it breaks.
+///
+/// What it gives of what the server said holds no secret of the configuration;
+/// but cursors and states of requests, which go back to the server as they came.
 pub(super) struct Connection {
     /// Ends the loop of `rmcp` when dropped. Before `process`, so that the
     /// server is told to end before it is killed.
@@ -85,8 +96,7 @@ pub(super) struct Connection {
     process: Option<Process>,
     errors: Errors,
     signals: Arc<Signals>,
-    limits: ServerLimits,
-    pass_through: PassThrough,
+    terms: Terms,
     /// Whether it was told what to log.
     log_level_set: AtomicBool,
     listing: Mutex<Option<Listed>>,
@@ -142,8 +152,7 @@ impl Connection {
         spec: &Stdio,
         handshake: Handshake,
         errors: Errors,
-        limits: ServerLimits,
-        pass_through: PassThrough,
+        terms: Terms,
     ) -> Result<Self, StartError> {
         let (process, streams) = Process::start(spec, &errors)
             .await
@@ -152,28 +161,18 @@ impl Connection {
         let transport = StdioTransport::new(
             streams,
             process.ended(),
-            limits.message,
+            terms.limits.message,
             Arc::clone(&signals),
         );
         let hooks = ClientHooks {
             signals: Arc::clone(&signals),
-            pass_through,
+            pass_through: terms.pass_through,
         };
         match hooks
             .serve_with_lifecycle(transport, handshake.into())
             .await
         {
-            Ok(service) => {
-                let process = Some(process);
-                Ok(Self::new(
-                    service,
-                    process,
-                    errors,
-                    signals,
-                    limits,
-                    pass_through,
-                ))
-            }
+            Ok(service) => Ok(Self::new(service, Some(process), errors, signals, terms)),
             Err(error) => {
                 let given_up = lock(&signals.given_up).take();
                 let ended = process.ended_by_now().await;
@@ -191,28 +190,20 @@ impl Connection {
     pub(super) async fn connect(
         endpoint: &Endpoint,
         handshake: Handshake,
-        limits: ServerLimits,
-        pass_through: PassThrough,
+        terms: Terms,
     ) -> Result<Self, StartError> {
         let signals = Arc::new(Signals::default());
-        let transport = endpoint.transport(&signals);
+        let transport = endpoint.transport(&signals, &terms.redactor);
         let hooks = ClientHooks {
             signals: Arc::clone(&signals),
-            pass_through,
+            pass_through: terms.pass_through,
         };
         let service = hooks
             .serve_with_lifecycle(transport, handshake.into())
             .await
             .map_err(|error| StartError::Handshake(Box::new(error), None))?;
-        let errors = Errors::default();
-        Ok(Self::new(
-            service,
-            None,
-            errors,
-            signals,
-            limits,
-            pass_through,
-        ))
+        let errors = Errors::new(Arc::clone(&terms.redactor));
+        Ok(Self::new(service, None, errors, signals, terms))
     }
 
     fn new(
@@ -220,16 +211,14 @@ impl Connection {
         process: Option<Process>,
         errors: Errors,
         signals: Arc<Signals>,
-        limits: ServerLimits,
-        pass_through: PassThrough,
+        terms: Terms,
     ) -> Self {
         Self {
             service,
             process,
             errors,
             signals,
-            limits,
-            pass_through,
+            terms,
             log_level_set: AtomicBool::new(false),
             listing: Mutex::new(None),
             listing_turn: tokio::sync::Mutex::new(()),
@@ -238,9 +227,13 @@ impl Connection {
         }
     }
 
-    /// What the server said about itself.
+    /// What the server said about itself, secrets included.
     pub(super) fn info(&self) -> Option<Arc<ServerPeerInfo>> {
         self.service.peer_info()
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.terms.redactor
     }
 
     pub(super) fn signals(&self) -> &Signals {
@@ -321,7 +314,7 @@ impl Connection {
         if info.is_some_and(|info| info.capabilities.tools.is_none()) {
             return Ok(Listing::default());
         }
-        let mut pages = Pages::new(self.limits);
+        let mut pages = Pages::new(self.terms.limits, &self.terms.redactor);
         let mut cursor = None;
         loop {
             let params =
@@ -355,8 +348,8 @@ impl Connection {
         }
     }
 
-    /// Makes a request on behalf of a program; the result as JSON text. `sent`
-    /// is set once it may have reached the server. `timeout` is what the clock
+    /// Makes a request on behalf of a program; the result as JSON text. Whoever
+    /// asks for a page has to take the secrets out of what is in it. `sent` is set once it may have reached the server. `timeout` is what the clock
     /// of the call was set to.
     pub(super) async fn request(
         &self,
@@ -374,7 +367,10 @@ impl Connection {
                 {
                     sent.store(false, Ordering::Relaxed);
                 }
-                result
+                match request {
+                    Request::Page(..) => result,
+                    _ => result.map(|json| self.terms.redactor.json(json)),
+                }
             }
             None if call.is_unwritten() => Err(Fault::new(
                 FaultKind::Unavailable,
@@ -406,7 +402,7 @@ impl Connection {
             match Required::read(&result)? {
                 None => return Ok(result),
                 Some(_) if round == MAX_ROUNDS => break,
-                Some(required) => input = required.answer(call, self.pass_through).await?,
+                Some(required) => input = required.answer(call, self.terms.pass_through).await?,
             }
         }
         Err(question::failed(&format!(
@@ -479,10 +475,11 @@ impl Connection {
         match answer {
             Ok(Ok(result)) => frame::text_of(result),
             Ok(Err(ServiceError::McpError(error))) => {
-                let message = error.message.clone().into_owned();
+                let redactor = &self.terms.redactor;
+                let message = redactor.text(error.message.clone().into_owned());
                 let said = ServerError {
                     code: Some(error.code.0.into()),
-                    data: frame::data_of(error),
+                    data: frame::data_of(error).map(|data| redactor.json(data)),
                 };
                 Err(Fault {
                     said: Some(Box::new(said)),
@@ -490,7 +487,8 @@ impl Connection {
                 })
             }
             Ok(Err(ServiceError::TransportSend(error))) if self.process.is_none() => {
-                Err(http::fault(error.error.as_ref()))
+                let fault = http::fault(error.error.as_ref());
+                Err(fault.redacted(&self.terms.redactor))
             }
             Ok(Err(_)) | Err(_) => {
                 // What it said last, and how it ended, is known in a moment.

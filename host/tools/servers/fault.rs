@@ -2,6 +2,8 @@
 
 use contract::message::ServerError;
 
+use super::Redactor;
+
 /// A call, a listing or a start that failed.
 ///
 /// Two texts, because two kinds of people read them: `message` may reach a
@@ -11,12 +13,12 @@ use contract::message::ServerError;
 pub struct Fault {
     /// What it means for the call.
     pub kind: FaultKind,
-    /// A sentence without paths, addresses and secrets, unless the tool itself
-    /// put them there ([`FaultKind::Failed`]).
+    /// A sentence without secrets, and without paths and addresses unless the
+    /// tool itself put them there ([`FaultKind::Failed`]).
     pub message: String,
     /// The chain of causes and what the server wrote to its standard error.
     pub detail: Option<String>,
-    /// What the server said for programs, secrets included.
+    /// What the server said for programs, without secrets.
     pub said: Option<Box<ServerError>>,
 }
 
@@ -27,6 +29,15 @@ impl Fault {
             message: message.into(),
             detail: None,
             said: None,
+        }
+    }
+
+    /// The same without secrets.
+    pub(crate) fn redacted(self, redactor: &Redactor) -> Self {
+        Self {
+            message: redactor.text(self.message),
+            detail: self.detail.map(|detail| redactor.text(detail)),
+            ..self
         }
     }
 

@@ -21,7 +21,7 @@ use rmcp::transport::{
     },
 };
 
-use super::{Fault, FaultKind, http_client::Client, spec::Http, stdio::Signals};
+use super::{Fault, FaultKind, Redactor, http_client::Client, spec::Http, stdio::Signals};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_REDIRECTS: usize = 5;
@@ -98,11 +98,13 @@ impl Endpoint {
     pub(super) fn transport(
         &self,
         signals: &Arc<Signals>,
+        redactor: &Arc<Redactor>,
     ) -> StreamableHttpClientTransport<Client> {
         let client = Client {
             http: self.client.clone(),
             longest: self.longest,
             signals: Arc::clone(signals),
+            redactor: Arc::clone(redactor),
         };
         StreamableHttpClientTransport::with_client(client, self.config.clone())
     }

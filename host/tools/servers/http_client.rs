@@ -28,6 +28,7 @@ use sse_stream::{Error as SseError, Sse, SseStream};
 use contract::text::one_line;
 
 use super::{
+    Redactor,
     call::{Call, Ticket},
     fields::fields,
     frame::{self, Asked, Frame},
@@ -55,6 +56,8 @@ pub(super) struct Client {
     pub(super) longest: usize,
     /// What is worth knowing about the connection this is for.
     pub(super) signals: Arc<Signals>,
+    /// For what is cut here.
+    pub(super) redactor: Arc<Redactor>,
 }
 
 impl StreamableHttpClient for Client {
@@ -108,7 +111,7 @@ impl StreamableHttpClient for Client {
             return Err(StreamableHttpError::SessionExpired);
         }
         if !status.is_success() {
-            return failure(response, question, has_session).await;
+            return self.failure(response, question, has_session).await;
         }
         let session = response.headers().get(SESSION);
         let session = session.and_then(|id| Some(id.to_str().ok()?.to_owned()));
@@ -151,7 +154,7 @@ impl StreamableHttpClient for Client {
                     None if response.content_length() == Some(0) => "is empty".to_owned(),
                     None => "does not say that it is JSON".to_owned(),
                     Some(kind) => {
-                        let kind = String::from_utf8_lossy(kind.as_bytes());
+                        let kind = self.redactor.bytes(kind.as_bytes());
                         let kind: String = kind.chars().take(80).collect();
                         format!("is `{}` and not JSON", kind.escape_debug())
                     }
@@ -342,37 +345,40 @@ fn is_no_message(data: &str) -> bool {
     !data.trim().is_empty() && Frame::read(data.as_bytes()).is_none()
 }
 
-/// What a status that is no success means.
-async fn failure(
-    response: Response,
-    question: Option<Question>,
-    has_session: bool,
-) -> Result<StreamableHttpPostResponse, Failure> {
-    let status = response.status();
-    let is_json = kind(&response) == Some(Kind::Json);
-    let said = Said::of(&response);
-    let body = body(response, MAX_FAILURE).await.unwrap_or_default();
-    let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    if let Some(question) = question
-        && !is_refusal
-    {
-        let error = Frame::read(&body).and_then(|frame| frame.error_data(question.asked));
-        // A server of the old era, or what stands in front of it, says to the
-        // probe that it is no request.
-        let is_old = question.is_probe && !has_session && status.is_client_error();
-        let error = match error {
-            Some(error) if is_json || is_old => Some(error),
-            None if is_old => Some(ErrorData::invalid_request(format!("HTTP {status}"), None)),
-            _ => None,
-        };
-        if let Some(error) = error {
-            let message = JsonRpcMessage::error(error, Some(question.id));
-            return Ok(StreamableHttpPostResponse::Json(message, None));
+impl Client {
+    /// What a status that is no success means.
+    async fn failure(
+        &self,
+        response: Response,
+        question: Option<Question>,
+        has_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status();
+        let is_json = kind(&response) == Some(Kind::Json);
+        let said = Said::of(&response, &self.redactor);
+        let body = body(response, MAX_FAILURE).await.unwrap_or_default();
+        let is_refusal = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if let Some(question) = question
+            && !is_refusal
+        {
+            let error = Frame::read(&body).and_then(|frame| frame.error_data(question.asked));
+            // A server of the old era, or what stands in front of it, says to the
+            // probe that it is no request.
+            let is_old = question.is_probe && !has_session && status.is_client_error();
+            let error = match error {
+                Some(error) if is_json || is_old => Some(error),
+                None if is_old => Some(ErrorData::invalid_request(format!("HTTP {status}"), None)),
+                _ => None,
+            };
+            if let Some(error) = error {
+                let message = JsonRpcMessage::error(error, Some(question.id));
+                return Ok(StreamableHttpPostResponse::Json(message, None));
+            }
         }
+        Err(StreamableHttpError::UnexpectedServerResponse(
+            format!("HTTP {status}{}", said.with(&self.redactor.bytes(&body))).into(),
+        ))
     }
-    Err(StreamableHttpError::UnexpectedServerResponse(
-        format!("HTTP {status}{}", said.with(&body)).into(),
-    ))
 }
 
 /// What a server says in words about a failure.
@@ -382,10 +388,10 @@ struct Said {
 }
 
 impl Said {
-    fn of(response: &Response) -> Self {
+    fn of(response: &Response, redactor: &Redactor) -> Self {
         let header = |name| {
-            let value = response.headers().get(name)?;
-            Some(one_line(value.to_str().ok()?, MAX_HEADER))
+            let value = response.headers().get(name)?.to_str().ok()?;
+            Some(one_line(&redactor.text(value.to_owned()), MAX_HEADER))
         };
         // A page of HTML is for people with a browser.
         let is_text = header(CONTENT_TYPE).is_none_or(|kind| {
@@ -398,12 +404,11 @@ impl Said {
     }
 
     /// In one line behind the status.
-    fn with(&self, body: &[u8]) -> String {
+    fn with(&self, body: &str) -> String {
         let mut text = String::new();
         if let Some(retry_after) = &self.retry_after {
             text.push_str(&format!(", `Retry-After: {retry_after}`"));
         }
-        let body = String::from_utf8_lossy(body);
         if self.is_text && !body.trim().is_empty() {
             text.push_str(&format!(": {}", one_line(body.trim(), MAX_SAID)));
         }

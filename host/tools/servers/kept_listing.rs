@@ -80,7 +80,7 @@ impl KeptListing {
         let read = || {
             let path = self.folder.get()?.join(self.name.as_ref()?);
             let (text, is_fresh) = read_file(&path)?;
-            let listing = Arc::new(listing(&text, self.limits)?);
+            let listing = Arc::new(listing(&text, self.limits, &self.redactor)?);
             Some(Kept { listing, is_fresh })
         };
         self.read.get_or_init(read).clone()
@@ -167,8 +167,8 @@ fn text(listing: &Listing) -> String {
     json!({ "tools": tools }).to_string()
 }
 
-fn listing(text: &str, limits: ServerLimits) -> Option<Listing> {
-    match Pages::new(limits).add(text) {
+fn listing(text: &str, limits: ServerLimits, redactor: &Redactor) -> Option<Listing> {
+    match Pages::new(limits, redactor).add(text) {
         Ok(Next::Done(listing)) => Some(listing),
         Ok(Next::Page(..)) | Err(_) => None,
     }
@@ -282,7 +282,7 @@ mod tests {
             .map(|name| json!({ "name": name, "description": description }))
             .collect();
         let text = json!({ "tools": tools }).to_string();
-        Arc::new(listing(&text, ServerLimits::default()).unwrap())
+        Arc::new(listing(&text, ServerLimits::default(), &Redactor::default()).unwrap())
     }
 
     /// Writes as `put` does, at once.

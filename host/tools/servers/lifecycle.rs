@@ -15,7 +15,7 @@ use tokio::{sync::watch, task::AbortHandle};
 
 use super::{
     DOWNLOAD_TIMEOUT, Fault, FaultKind, START_TIMEOUT, ServerEvent, Shared,
-    connection::{Connection, Handshake, with_errors},
+    connection::{Connection, Handshake, Terms, with_errors},
     http::Endpoint,
     kept_listing::KeptListing,
     listing::Listing,
@@ -373,7 +373,7 @@ impl Start {
         record: Record,
         done: watch::Sender<Option<Started>>,
     ) {
-        let errors = Errors::default();
+        let errors = Errors::new(Arc::clone(&self.shared.redactor));
         let connecting = self.telling(self.connect(&errors));
         let started = match tokio::time::timeout(self.timeout, connecting).await {
             Ok(started) => started,
@@ -383,10 +383,9 @@ impl Start {
                     .because(with_errors(LATE.to_owned(), &errors)))
             }
         };
-        let started = started.map(Arc::new).map_err(|mut fault| {
-            fault.detail = fault.detail.map(|detail| self.shared.redactor.text(detail));
-            fault
-        });
+        let started = started
+            .map(Arc::new)
+            .map_err(|fault| fault.redacted(&self.shared.redactor));
         if let Err(fault) = &started {
             let (server, cause) = (&*self.name, for_operator(fault));
             tracing::warn!(server, cause, "a tool server could not be started");
@@ -475,15 +474,14 @@ impl Start {
         handshake: Handshake,
         errors: &Errors,
     ) -> Result<Connection, super::connection::StartError> {
-        let limits = self.shared.limits;
+        let terms = Terms {
+            limits: self.shared.limits,
+            pass_through: self.pass_through,
+            redactor: Arc::clone(&self.shared.redactor),
+        };
         match &self.reach.route {
-            Route::Stdio(stdio) => {
-                let errors = errors.clone();
-                Connection::start(stdio, handshake, errors, limits, self.pass_through).await
-            }
-            Route::Http(endpoint) => {
-                Connection::connect(endpoint, handshake, limits, self.pass_through).await
-            }
+            Route::Stdio(stdio) => Connection::start(stdio, handshake, errors.clone(), terms).await,
+            Route::Http(endpoint) => Connection::connect(endpoint, handshake, terms).await,
             Route::Local(..) => unreachable!("functions of this process are not started"),
             Route::Unusable(_) => unreachable!("nobody asks for its connection"),
         }

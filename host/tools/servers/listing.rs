@@ -7,7 +7,7 @@ use std::{collections::HashSet, sync::Arc};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use super::{Fault, FaultKind, ServerLimits, fields::fields};
+use super::{Fault, FaultKind, Redactor, ServerLimits, fields::fields, redact::MARKER};
 
 /// The longest name of a tool in bytes. The protocol recommends 128.
 const MAX_NAME: usize = 256;
@@ -57,8 +57,9 @@ pub struct Excluded {
     pub reason: String,
 }
 
-/// Collects the pages of a listing within limits.
-pub(super) struct Pages {
+/// Collects the pages of a listing within limits, without secrets.
+pub(super) struct Pages<'a> {
+    redactor: &'a Redactor,
     listing: Listing,
     names: HashSet<String>,
     cursors: HashSet<String>,
@@ -67,16 +68,17 @@ pub(super) struct Pages {
 }
 
 /// What to do after a page.
-pub(super) enum Next {
+pub(super) enum Next<'a> {
     /// Ask for the page at this cursor and add it.
-    Page(Pages, String),
+    Page(Pages<'a>, String),
     /// The listing is complete.
     Done(Listing),
 }
 
-impl Pages {
-    pub(super) fn new(limits: ServerLimits) -> Self {
+impl<'a> Pages<'a> {
+    pub(super) fn new(limits: ServerLimits, redactor: &'a Redactor) -> Self {
         Self {
+            redactor,
             listing: Listing::default(),
             names: HashSet::new(),
             cursors: HashSet::new(),
@@ -86,15 +88,16 @@ impl Pages {
     }
 
     /// Adds the `result` of one `tools/list` response.
-    pub(super) fn add(mut self, result: &str) -> Result<Next, Fault> {
+    pub(super) fn add(mut self, result: &str) -> Result<Next<'a>, Fault> {
         let none = |error: &dyn std::fmt::Display| {
             broken("its list of tools is none").because(error.to_string())
         };
         let [tools, cursor] =
             fields(result.as_bytes(), ["tools", "nextCursor"]).map_err(|error| none(&error))?;
         let tools = tools.ok_or_else(|| none(&"it has no `tools`"))?;
-        let tools: Vec<&RawValue> =
-            serde_json::from_str(tools.get()).map_err(|error| none(&error))?;
+        // The cursor goes back to the server as it came.
+        let tools = self.redactor.json(tools.get().to_owned());
+        let tools: Vec<&RawValue> = serde_json::from_str(&tools).map_err(|error| none(&error))?;
         for tool in &tools {
             match serde_json::from_str(tool.get()) {
                 Ok(tool) => self.tool(tool),
@@ -131,6 +134,9 @@ impl Pages {
         if name.is_empty() || name.len() > MAX_NAME {
             let shown = name.chars().take(40).collect();
             return self.exclude(shown, "its name is empty or longer than 256 bytes");
+        }
+        if name.contains(MARKER) {
+            return self.exclude(name, "its name holds a secret of the configuration");
         }
         if name.chars().any(char::is_control) {
             return self.exclude(name, "its name contains a control character");
@@ -229,7 +235,7 @@ mod tests {
 
     use super::*;
 
-    fn done(result: Result<Next, Fault>) -> Listing {
+    fn done(result: Result<Next<'_>, Fault>) -> Listing {
         match result {
             Ok(Next::Done(listing)) => listing,
             Ok(Next::Page(_, cursor)) => panic!("there is another page at {cursor}"),
@@ -237,8 +243,15 @@ mod tests {
         }
     }
 
+    /// With a secret, of which nothing is left.
+    fn pages(limits: ServerLimits) -> Pages<'static> {
+        static REDACTOR: std::sync::LazyLock<Redactor> =
+            std::sync::LazyLock::new(|| Redactor::new(["hunter2hunter2"]));
+        Pages::new(limits, &REDACTOR)
+    }
+
     fn read(tools: Value) -> Listing {
-        done(Pages::new(ServerLimits::default()).add(&json!({ "tools": tools }).to_string()))
+        done(pages(ServerLimits::default()).add(&json!({ "tools": tools }).to_string()))
     }
 
     #[test]
@@ -273,6 +286,34 @@ mod tests {
     }
 
     #[test]
+    fn definitions_hold_no_secret_and_cursors_go_back_as_they_came() {
+        let secret = "hunter2\\u0068unter2";
+        let page = format!(
+            r#"{{"tools": [
+                {{"name": "a", "description": "{secret}", "inputSchema": {{"properties": {{"{secret}": {{"default": "{secret}"}}}}}}}},
+                {{"name": "x{secret}"}}
+            ], "nextCursor": "hunter2hunter2"}}"#
+        );
+        let Ok(Next::Page(pages, cursor)) = pages(ServerLimits::default()).add(&page) else {
+            panic!("there is a next one");
+        };
+        assert_eq!(cursor, "hunter2hunter2");
+        let listing = done(pages.add(r#"{"tools": []}"#));
+        let [tool] = &listing.tools[..] else {
+            panic!("{listing:?}");
+        };
+        assert_eq!(tool.description, "[redacted]");
+        assert_eq!(
+            *tool.input_schema,
+            json!({"properties": {"[redacted]": {"default": "[redacted]"}}})
+        );
+        assert_eq!(
+            listing.excluded[0].reason,
+            "its name holds a secret of the configuration"
+        );
+    }
+
+    #[test]
     fn a_description_falls_back_to_the_title() {
         let listing = read(json!([{"name": "a", "title": "The A", "description": " "}]));
         assert_eq!(listing.tools[0].description, "The A");
@@ -285,7 +326,7 @@ mod tests {
             ..ServerLimits::default()
         };
         let tools: Vec<_> = (0..5).map(|n| json!({"name": format!("t{n}")})).collect();
-        let listing = done(Pages::new(limits).add(&json!({ "tools": tools }).to_string()));
+        let listing = done(pages(limits).add(&json!({ "tools": tools }).to_string()));
         assert_eq!((listing.tools.len(), listing.excluded_count), (2, 3));
         assert_eq!(listing.excluded[0].reason, "there are more than 2 tools");
 
@@ -295,8 +336,7 @@ mod tests {
         };
         let long = "x".repeat(200);
         let listing = done(
-            Pages::new(limits)
-                .add(&json!({"tools": [{"name": "a", "description": long}]}).to_string()),
+            pages(limits).add(&json!({"tools": [{"name": "a", "description": long}]}).to_string()),
         );
         assert_eq!((listing.tools.len(), listing.excluded_count), (0, 1));
     }
@@ -304,26 +344,25 @@ mod tests {
     #[test]
     fn pages_end_when_they_go_in_a_circle_or_on_for_ever() {
         let page = |n: usize| json!({"tools": [{"name": format!("t{n}")}], "nextCursor": "same"});
-        let Ok(Next::Page(pages, _)) =
-            Pages::new(ServerLimits::default()).add(&page(0).to_string())
+        let Ok(Next::Page(first, _)) = pages(ServerLimits::default()).add(&page(0).to_string())
         else {
             panic!("the first page has a next one");
         };
-        let listing = done(pages.add(&page(1).to_string()));
+        let listing = done(first.add(&page(1).to_string()));
         assert_eq!(listing.tools.len(), 2, "the pages so far are kept");
         assert_eq!(
             listing.excluded[0].reason,
             "further pages were not read: the list goes in a circle"
         );
 
-        let mut pages = Pages::new(ServerLimits {
+        let mut so_far = pages(ServerLimits {
             tools: 50,
             ..ServerLimits::default()
         });
         for n in 0.. {
             let page = json!({"tools": [{"name": format!("t{n}")}], "nextCursor": n.to_string()});
-            match pages.add(&page.to_string()) {
-                Ok(Next::Page(more, _)) => pages = more,
+            match so_far.add(&page.to_string()) {
+                Ok(Next::Page(more, _)) => so_far = more,
                 Ok(Next::Done(listing)) => {
                     assert_eq!((listing.tools.len(), listing.excluded_count), (50, 1));
                     break;

@@ -44,6 +44,7 @@ pub use event::{ServerEvent, ServerObserver};
 pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
 pub use local::LocalTools;
+pub use redact::{MIN_SECRET, Redactor};
 pub use spec::{
     CALL_TIMEOUT, DOWNLOAD_TIMEOUT, Http, PassThrough, START_TIMEOUT, ServerLimits, ServerSpec,
     Stdio, Transport, Unusable,
@@ -55,7 +56,6 @@ pub(crate) use call::Caller;
 pub(crate) use client::Client;
 pub(crate) use fields::{fields, only_field, read};
 pub(crate) use kept_listing::Kept;
-pub(crate) use redact::Redactor;
 pub(crate) use request::List;
 pub(crate) use state::Profile;
 pub(crate) use turns::Turns;

@@ -30,7 +30,7 @@ use tokio::{
     task::AbortHandle,
 };
 
-use super::{lock, spec::Stdio, stragglers, watchdog};
+use super::{Redactor, lock, spec::Stdio, stragglers, watchdog};
 
 /// What a server may know of our environment: where programs, its own files
 /// and temporary files are, and how to speak to its user. No credentials.
@@ -327,14 +327,24 @@ async fn spawn(command: Command) -> io::Result<Child> {
 
 /// The end of what a server wrote to its standard error. For the operator
 /// only: it may hold anything.
-#[derive(Clone, Default)]
-pub(super) struct Errors(Arc<Mutex<VecDeque<u8>>>);
+#[derive(Clone)]
+pub(super) struct Errors {
+    kept: Arc<Mutex<VecDeque<u8>>>,
+    redactor: Arc<Redactor>,
+}
 
 impl Errors {
+    pub(super) fn new(redactor: Arc<Redactor>) -> Self {
+        Self {
+            kept: Arc::default(),
+            redactor,
+        }
+    }
+
     async fn fill(self, mut stderr: impl AsyncRead + Unpin) {
         let mut buffer = vec![0; 8 << 10];
         while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-            let mut kept = lock(&self.0);
+            let mut kept = lock(&self.kept);
             kept.extend(&buffer[..count]);
             let surplus = kept.len().saturating_sub(ERRORS_KEPT);
             kept.drain(..surplus);
@@ -343,18 +353,18 @@ impl Errors {
 
     /// Forgets what was written so far.
     pub(super) fn clear(&self) {
-        lock(&self.0).clear();
+        lock(&self.kept).clear();
     }
 
-    /// The last lines, without control characters; empty if there is nothing.
+    /// The last lines, without secrets and control characters; empty if there is
+    /// nothing.
     pub(super) fn tail(&self) -> String {
         const LINES: usize = 12;
         const BYTES: usize = 4 << 10;
-        let bytes: Vec<u8> = {
-            let kept = lock(&self.0);
-            kept.iter().rev().take(BYTES).rev().copied().collect()
-        };
-        let text = String::from_utf8_lossy(&bytes);
+        let bytes: Vec<u8> = lock(&self.kept).iter().copied().collect();
+        // Before it is cut, so that no half of a secret is left.
+        let text = self.redactor.bytes(&bytes);
+        let text = &text[text.ceil_char_boundary(text.len().saturating_sub(BYTES))..];
         let lines: Vec<_> = text
             .lines()
             .filter(|line| !line.trim().is_empty())

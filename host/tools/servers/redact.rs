@@ -1,91 +1,290 @@
-//! Takes the secrets of the configuration out of text that leaves us: errors
-//! and results for programs, error texts for logs and the operator.
+//! Takes the secrets of the configuration out of text of servers.
 //!
-//! Known values only, in the encodings in which they turn up in error texts:
-//! as they are, escaped for JSON or a URL, base64, hexadecimal, reversed. What
-//! a hostile server wants to pass on, it can encode otherwise; this stops
+//! What a connection gives on has passed through here: results, errors,
+//! definitions, progress, log entries, questions, standard error. It is
+//! looked at before anything is cut, so that no half of a secret is left.
+//!
+//! Known values only, in the forms in which they come back by themselves: as
+//! they are, in base64 (also on several lines, also inside of other bytes), in
+//! hexadecimal, reversed; in texts that are escaped for JSON, addresses or HTML,
+//! however often and in whichever way; divided over neighbouring texts of one
+//! message. What a server wants to pass on, it can encode otherwise; this stops
 //! careless ones.
 
-use std::collections::BTreeSet;
+mod json;
+mod parts;
+mod unescape;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind, nfa::contiguous::NFA};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use contract::json::is_json;
 
-/// Shorter values are left alone: `true` or `8080` are in every text.
-const MIN_SECRET: usize = 8;
+use parts::Parts;
+use unescape::{has_escapes, unescaped, unescaped_bytes, without_spaces};
 
-const MARKER: &str = "[redacted]";
+/// Shorter values are left alone: `true` or `8080` are in every text.
+pub const MIN_SECRET: usize = 8;
+
+/// What stands in place of a secret.
+pub const MARKER: &str = "[redacted]";
+
+/// How often a text may be escaped.
+const MAX_ESCAPED: usize = 3;
+
+/// Bytes of a form that are looked for first, to see whether all of it may be
+/// there, even in several pieces.
+const PART: usize = 16;
+
+/// Bytes of a text that are read without their escapes at once.
+const CHUNK: usize = 64 << 10;
 
 /// The secrets of all servers.
 #[derive(Clone, Default)]
-pub struct Redactor {
-    forms: Option<AhoCorasick>,
+pub struct Redactor(Option<Arc<Secrets>>);
+
+struct Secrets {
+    /// Every form of each.
+    forms: AhoCorasick,
+    /// The beginning, the middle and the end of every form.
+    parts: Parts,
+    /// The same as `forms`, to be fed byte by byte.
+    fed: NFA,
+    /// Bytes of the longest form.
+    longest: usize,
+    /// Whether one has characters that are escaped in JSON or HTML.
+    has_special: bool,
 }
 
 impl Redactor {
-    /// Looks for these texts. Those of less than 8 bytes are left alone.
+    /// Looks for these texts, and for what their servers read them as: without
+    /// the escapes of an address, the token of `Bearer …`, the password of
+    /// `Basic …`. Texts of less than 8
+    /// bytes are left alone.
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
-        let forms: BTreeSet<String> = secrets
+        let secrets: BTreeSet<String> = secrets
             .into_iter()
+            .flat_map(readings)
             .filter(|secret| secret.len() >= MIN_SECRET)
-            .flat_map(forms)
+            .collect();
+        let forms: BTreeSet<String> = secrets
+            .iter()
+            .flat_map(|secret| forms(secret))
             .filter(|form| form.len() >= MIN_SECRET)
             .collect();
         if forms.is_empty() {
             return Self::default();
         }
-        let forms = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(forms);
-        // Only more secrets than there is memory for can fail here.
-        Self { forms: forms.ok() }
+        let parts: BTreeSet<&[u8]> = forms.iter().flat_map(|form| parts_of(form)).collect();
+        let is_special = |c: char| c.is_control() || "\"\\/&<>'".contains(c);
+        let secrets = Secrets {
+            longest: forms.iter().map(String::len).max().unwrap_or(0),
+            has_special: secrets.iter().any(|secret| secret.contains(is_special)),
+            parts: Parts::new(parts),
+            fed: built(NFA::new(&forms)),
+            forms: built(
+                AhoCorasick::builder()
+                    .match_kind(MatchKind::LeftmostLongest)
+                    // Seldom used, so small rather than fast.
+                    .kind(Some(AhoCorasickKind::ContiguousNFA))
+                    .build(&forms),
+            ),
+        };
+        Self(Some(Arc::new(secrets)))
     }
 
     /// A sentence without secrets.
     pub fn text(&self, text: String) -> String {
-        match &self.forms {
-            Some(forms) if forms.is_match(&text) => replaced(forms, &text),
-            _ => text,
+        let Some(secrets) = &self.0 else {
+            return text;
+        };
+        match secrets.found(&text) {
+            found if found.is_empty() => text,
+            found => replaced(&text, &found),
         }
+    }
+
+    /// The same for bytes that need not be text.
+    pub fn bytes(&self, bytes: &[u8]) -> String {
+        self.text(String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// JSON text without secrets, still JSON.
     pub fn json(&self, json: String) -> String {
-        let Some(forms) = &self.forms else {
+        let Some(secrets) = &self.0 else {
             return json;
         };
-        if !forms.is_match(&json) {
+        if !secrets.may_be_in(json.as_bytes()) {
             return json;
         }
-        let redacted = replaced(forms, &json);
-        // A secret of digits may have been a number.
-        if is_json(&redacted) {
-            redacted
+        if is_json(&json) {
+            json::redacted(secrets, &json).unwrap_or(json)
         } else {
-            serde_json::Value::String(redacted).to_string()
+            self.text(json)
         }
     }
 }
 
-fn replaced(forms: &AhoCorasick, text: &str) -> String {
+/// Fails only with more than a gigabyte of secrets; a configuration has a few
+/// megabytes.
+fn built<T, E: std::fmt::Display>(automaton: Result<T, E>) -> T {
+    automaton.unwrap_or_else(|error| panic!("the secrets are too many: {error}"))
+}
+
+impl Secrets {
+    /// False if there is certainly no secret in a text, in whatever form.
+    fn may_be_in(&self, text: &[u8]) -> bool {
+        if self.parts.is_in(text) {
+            return true;
+        }
+        if !has_escapes(text, self.has_special) {
+            return false;
+        }
+        self.chunks(text).any(|(_, chunk)| {
+            let mut read = unescaped_bytes(chunk);
+            // A text in JSON is escaped once more.
+            for _ in 0..=MAX_ESCAPED {
+                let Some(bytes) = read else { return false };
+                if self.parts.is_in(&bytes) {
+                    return true;
+                }
+                read = unescaped_bytes(&bytes);
+            }
+            false
+        })
+    }
+
+    /// A text in pieces, and where each begins. They overlap by the longest form,
+    /// however it is escaped.
+    fn chunks<'t>(&self, text: &'t [u8]) -> impl Iterator<Item = (usize, &'t [u8])> {
+        let overlap = 16 * self.longest + 64;
+        let step = CHUNK.max(overlap);
+        let mut start = Some(0);
+        std::iter::from_fn(move || {
+            let begin = start?;
+            let end = (begin + step + overlap).min(text.len());
+            start = (end < text.len()).then_some(begin + step);
+            Some((begin, &text[begin..end]))
+        })
+    }
+
+    /// Where secrets are in a text, in order, without overlaps.
+    fn found(&self, text: &str) -> Vec<Range<usize>> {
+        if !self.may_be_in(text.as_bytes()) {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for (start, chunk) in self.chunks(text.as_bytes()) {
+            self.find(chunk, start, &mut found);
+        }
+        let whole = |span: &mut Range<usize>| {
+            span.start = text.floor_char_boundary(span.start);
+            span.end = text.ceil_char_boundary(span.end);
+        };
+        found.iter_mut().for_each(whole);
+        merged(found)
+    }
+
+    /// The same in a part of a text that begins at `start` of it.
+    fn find(&self, text: &[u8], start: usize, found: &mut Vec<Range<usize>>) {
+        self.find_as_it_is(text, |at| start + at, found);
+        let mut read = unescaped(text);
+        for _ in 0..MAX_ESCAPED {
+            let Some((bytes, places)) = read else {
+                return;
+            };
+            self.find_as_it_is(&bytes, |at| start + places[at], found);
+            read = unescaped(&bytes).map(|(bytes, of)| {
+                let places = of.into_iter().map(|at| places[at]).collect();
+                (bytes, places)
+            });
+        }
+    }
+
+    fn find_as_it_is(
+        &self,
+        text: &[u8],
+        place: impl Fn(usize) -> usize,
+        found: &mut Vec<Range<usize>>,
+    ) {
+        if !self.parts.is_in(text) {
+            return;
+        }
+        for form in self.forms.find_iter(text) {
+            found.push(place(form.start())..place(form.end()));
+        }
+        if let Some((bytes, places)) = without_spaces(text) {
+            for form in self.forms.find_iter(&bytes) {
+                // Not the spaces behind it.
+                let last = places[form.end() - 1];
+                found.push(place(places[form.start()])..place(last + 1));
+            }
+        }
+    }
+}
+
+/// In order, without overlaps.
+fn merged(mut spans: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    spans.sort_unstable_by_key(|span| span.start);
+    let mut merged: Vec<Range<usize>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// A text with the marker in place of these parts.
+fn replaced(text: &str, spans: &[Range<usize>]) -> String {
     let mut result = String::with_capacity(text.len());
-    forms.replace_all_with(text, &mut result, |_, _, result| {
+    let mut at = 0;
+    for span in spans {
+        result.push_str(&text[at..span.start]);
         result.push_str(MARKER);
-        true
-    });
+        at = span.end;
+    }
+    result.push_str(&text[at..]);
     result
 }
 
+/// A secret, and what it is read as where it is used.
+fn readings(secret: &str) -> Vec<String> {
+    let text = |bytes| String::from_utf8(bytes).ok();
+    let mut readings = vec![secret.to_owned()];
+    let plain = unescaped(secret.as_bytes());
+    readings.extend(plain.and_then(|(bytes, _)| text(bytes)));
+    // `Bearer TOKEN`: the token comes back alone, too.
+    let Some((scheme, rest)) = secret.split_once(' ') else {
+        return readings;
+    };
+    readings.push(rest.trim().to_owned());
+    if scheme.eq_ignore_ascii_case("basic")
+        && let Ok(bytes) = STANDARD.decode(rest.trim())
+        && let Some(pair) = text(bytes)
+    {
+        let password = pair
+            .split_once(':')
+            .map(|(_, password)| password.to_owned());
+        readings.extend(password);
+        readings.push(pair);
+    }
+    readings
+}
+
+/// The forms of a secret that no escape explains.
 fn forms(secret: &str) -> Vec<String> {
     let bytes = secret.as_bytes();
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let json = serde_json::Value::from(secret).to_string();
     let mut forms = vec![
         secret.to_owned(),
         secret.chars().rev().collect(),
-        json[1..json.len() - 1].to_owned(),
-        percent_encoded(bytes),
-        percent_encoded(bytes).to_lowercase(),
+        // As forms of the web write spaces.
+        secret.replace(' ', "+"),
+        // As it is found where spaces are not looked at.
+        secret.split_ascii_whitespace().collect(),
         hex.to_uppercase(),
         hex,
     ];
@@ -98,14 +297,14 @@ fn forms(secret: &str) -> Vec<String> {
     forms
 }
 
-fn percent_encoded(bytes: &[u8]) -> String {
-    let encode = |&byte: &u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    bytes.iter().map(encode).collect()
+/// Pieces of a form, of which one is whole however it is divided in two.
+fn parts_of(form: &str) -> impl Iterator<Item = &[u8]> {
+    let bytes = form.as_bytes();
+    let length = PART.min(bytes.len() / 2);
+    let last = bytes.len() - length;
+    [0, last / 2, last]
+        .into_iter()
+        .map(move |start| &bytes[start..start + length])
 }
 
 /// The digits of base64 that depend on the secret alone, when `offset` other
@@ -128,59 +327,4 @@ fn base64_core(bytes: &[u8], offset: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SECRET: &str = "ghp_\"0123/456+789";
-
-    fn redacted(text: &str) -> String {
-        Redactor::new([SECRET]).text(text.to_owned())
-    }
-
-    #[test]
-    fn a_secret_is_removed_in_every_common_encoding() {
-        assert_eq!(
-            redacted(&format!("401 for {SECRET}!")),
-            "401 for [redacted]!"
-        );
-        assert_eq!(
-            redacted(r#"{"t":"ghp_\"0123/456+789"}"#),
-            r#"{"t":"[redacted]"}"#
-        );
-        assert_eq!(redacted("?t=ghp_%220123%2F456%2B789&x"), "?t=[redacted]&x");
-        assert_eq!(redacted("6768705f22303132332f3435362b373839"), MARKER);
-        assert_eq!(redacted(&SECRET.chars().rev().collect::<String>()), MARKER);
-    }
-
-    #[test]
-    fn base64_is_found_wherever_the_secret_starts() {
-        // base64 of `SECRET`, of `x` + SECRET and of `xx` + SECRET.
-        for encoded in [
-            "Z2hwXyIwMTIzLzQ1Nis3ODk=",
-            "eGdocF8iMDEyMy80NTYrNzg5",
-            "eHhnaHBfIjAxMjMvNDU2Kzc4OQ==",
-        ] {
-            let left = redacted(encoded).replace(MARKER, "");
-            assert!(left.len() <= 8, "{encoded} left {left}");
-        }
-    }
-
-    #[test]
-    fn short_secrets_are_left_alone() {
-        let redactor = Redactor::new(["null", "", "12345"]);
-        assert_eq!(redactor.text("null 12345".to_owned()), "null 12345");
-    }
-
-    #[test]
-    fn json_stays_json_when_a_number_was_the_secret() {
-        let redactor = Redactor::new(["12345678"]);
-        assert_eq!(
-            redactor.json(r#"{"a":"12345678"}"#.to_owned()),
-            r#"{"a":"[redacted]"}"#
-        );
-        assert_eq!(
-            redactor.json(r#"{"a":12345678}"#.to_owned()),
-            r#""{\"a\":[redacted]}""#
-        );
-    }
-}
+mod tests;

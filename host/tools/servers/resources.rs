@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    Client, Fault, FaultKind,
+    Client, Fault, FaultKind, Redactor,
     call::{Call, Caller},
     fields::fields,
     request::{List, Request},
@@ -66,7 +66,7 @@ impl Client {
             let result = connection
                 .request(&request, &call, timeout, caller.sent)
                 .await?;
-            let page = Page::read(list, &result)?;
+            let page = Page::read(list, &result, &self.shared.redactor)?;
             for item in page.items {
                 bytes += item.get().len();
                 if items.len() >= self.shared.limits.tools || bytes > self.shared.limits.listing {
@@ -149,14 +149,16 @@ struct Page {
 }
 
 impl Page {
-    fn read(list: List, result: &str) -> Result<Self, Fault> {
+    /// Without secrets, but the cursor, which goes back to the server.
+    fn read(list: List, result: &str, redactor: &Redactor) -> Result<Self, Fault> {
         let [items, next] =
             fields(result.as_bytes(), [list.key(), "nextCursor"]).map_err(nonsense)?;
         fn text(field: Option<&RawValue>) -> &str {
             field.map_or("null", RawValue::get)
         }
         Ok(Self {
-            items: serde_json::from_str(text(items)).map_err(nonsense)?,
+            items: serde_json::from_str(&redactor.json(text(items).to_owned()))
+                .map_err(nonsense)?,
             next: serde_json::from_str(text(next)).map_err(nonsense)?,
         })
     }

@@ -81,13 +81,11 @@ impl ServerState {
         let Some(info) = connection.info() else {
             return;
         };
-        self.protocol = Some(one_line(info.protocol_version.as_str(), MAX_NAME));
+        let line = |text: &str| name_of(connection, text);
+        self.protocol = Some(line(info.protocol_version.as_str()));
         if let Some(server) = &info.server_info {
-            self.title = Some(one_line(
-                server.title.as_deref().unwrap_or(&server.name),
-                MAX_NAME,
-            ));
-            self.version = Some(one_line(&server.version, MAX_NAME));
+            self.title = Some(line(server.title.as_deref().unwrap_or(&server.name)));
+            self.version = Some(line(&server.version));
         }
     }
 }
@@ -111,15 +109,20 @@ impl Profile {
         let Some(info) = connection.info() else {
             return Self::default();
         };
-        let instructions = info.instructions.as_deref().unwrap_or_default();
-        let instructions = cut(instructions, MAX_INSTRUCTIONS).to_owned();
+        let instructions = info.instructions.clone().unwrap_or_default();
+        let instructions = connection.redactor().text(instructions);
         let server = info.server_info.as_ref();
         Self {
             title: server.map_or(String::new(), |server| {
-                one_line(server.title.as_deref().unwrap_or(&server.name), MAX_NAME)
+                name_of(connection, server.title.as_deref().unwrap_or(&server.name))
             }),
-            version: server.map_or(String::new(), |server| one_line(&server.version, MAX_NAME)),
-            instructions,
+            version: server.map_or(String::new(), |server| name_of(connection, &server.version)),
+            instructions: cut(&instructions, MAX_INSTRUCTIONS).to_owned(),
         }
     }
+}
+
+/// A name that a server gives itself, on one line and without secrets.
+fn name_of(connection: &Connection, text: &str) -> String {
+    one_line(&connection.redactor().text(text.to_owned()), MAX_NAME)
 }
