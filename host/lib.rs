@@ -36,11 +36,16 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let engine = Engine::new(EngineOptions::default())?;
-//! let configuration = config::load(None, &Environment::of_process()?)?; // $MCP_JSON or ./mcp.json
+//! # use std::path::Path;
+//! let configuration = config::load(Some(Path::new("mcp.json")), &Environment::of_process()?)?;
 //! let options = configuration.session_options()?;
 //! let session = Session::new(&engine, configuration.toolbox()?, options);
 //! # Ok(()) }
 //! ```
+//!
+//! A file that nobody named, as `config::load(None, ..)` may find one, can come from
+//! a repository that was cloned: there are no tools of it until
+//! [`Configuration::agree`](config::Configuration::agree).
 //!
 //! `configuration.serve_options()` makes the options of a service (feature
 //! `serve`).

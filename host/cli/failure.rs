@@ -1,6 +1,6 @@
 //! Why a subcommand could not do its work, and the exit codes.
 
-use wasm_coordinator::{BadPattern, SetupError};
+use wasm_coordinator::BadPattern;
 
 use super::terminal::Message;
 
@@ -49,12 +49,6 @@ impl Failure {
 
 impl From<BadPattern> for Failure {
     fn from(error: BadPattern) -> Self {
-        Self::usage(error.to_string(), "")
-    }
-}
-
-impl From<SetupError> for Failure {
-    fn from(error: SetupError) -> Self {
         Self::usage(error.to_string(), "")
     }
 }

@@ -67,7 +67,7 @@ const NEXT_STEPS: &str = "  wasm-coordinator servers    see which servers answer
 impl Init {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let is_new = self.write()?;
-        if is_new && let Err(failure) = trust::agree(&self.folder.join("mcp.json")) {
+        if is_new && let Err(failure) = trust::agree(&self.folder) {
             failure.message.print();
         }
         Ok(ExitCode::SUCCESS)

@@ -28,16 +28,11 @@ impl ConfigFlag {
         self.config.get_or_insert(file);
     }
 
-    /// Whether the user named a file here.
-    pub(crate) fn is_given(&self) -> bool {
-        self.config.is_some()
-    }
-
     /// Reads a configuration that may be used; shows its warnings if asked to.
     /// Where there is none, the one server is the demo server.
     pub(crate) fn load(&self, warn: bool) -> Result<Configuration, Failure> {
         let mut configuration = self.read(warn)?;
-        trust::check(self, &configuration)?;
+        trust::check(&mut configuration)?;
         if configuration.origin.is_none() {
             configuration.servers.extend(demo().map(Into::into));
         }
@@ -48,17 +43,21 @@ impl ConfigFlag {
     pub(crate) fn read(&self, warn: bool) -> Result<Configuration, Failure> {
         let mut environment = Environment::of_process().map_err(Failure::host)?;
         environment.own_program = std::env::current_exe().ok();
-        let configuration =
-            config::load(self.config.as_deref(), &environment).map_err(|error| Failure {
-                message: Message::error(error.to_string()),
-                exit_code: EXIT_USAGE,
-            })?;
+        let configuration = config::load(self.config.as_deref(), &environment).map_err(wrong)?;
         if warn {
             for warning in &configuration.warnings {
                 Message::warning(warning.to_string()).print();
             }
         }
         Ok(configuration)
+    }
+}
+
+/// Something is wrong with the configuration.
+pub(super) fn wrong(error: config::Error) -> Failure {
+    Failure {
+        message: Message::error(error.to_string()),
+        exit_code: EXIT_USAGE,
     }
 }
 
@@ -84,7 +83,7 @@ fn engine_of(pool: Option<u32>) -> Result<Engine, Failure> {
 
 /// The servers, whose definitions are kept in the cache folder.
 pub(crate) fn toolbox(configuration: &Configuration) -> Result<Toolbox, Failure> {
-    let tools = configuration.toolbox()?;
+    let tools = configuration.toolbox().map_err(wrong)?;
     output::keep_out_of_log(tools.redactor().clone());
     Ok(match cache_folder() {
         Some(folder) => tools.keeping_definitions(&folder.join("definitions")),

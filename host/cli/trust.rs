@@ -5,6 +5,7 @@
 //! agreed to exactly this content: with `trust`, with `init` that wrote it, or
 //! when asked at the terminal.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read as _, Write as _};
@@ -13,11 +14,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use contract::text::visible;
-use wasm_coordinator::config::Configuration;
+use wasm_coordinator::config::{self, Configuration, Environment};
 
 use super::failure::Failure;
 use super::output::Stderr;
-use super::setup::ConfigFlag;
+use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
 
 /// Agree that the mcp.json of this folder is used.
@@ -25,8 +26,8 @@ use super::terminal::Message;
 /// A configuration names programs that are started. If you name it with --config
 /// or $MCP_JSON, it is used as it is. A ./mcp.json that you did not name may come
 /// from a repository that you cloned, so all commands refuse it until you run
-/// this one; at a terminal they ask. Agree again after each change of that file,
-/// or of the .env beside it.
+/// this one; at a terminal they ask. So may a .env, unless it is beside the
+/// configuration that you named. Agree again after each change of what is used.
 #[derive(Args)]
 pub(crate) struct Trust {
     #[command(flatten)]
@@ -43,7 +44,7 @@ impl Trust {
                 "`wasm-coordinator init` writes a first `mcp.json`",
             ));
         };
-        agree(origin)?;
+        remember(Agreement::to(&configuration).map_err(Failure::host)?)?;
         let text = format!("{} is used from now on:", origin.display());
         Message::note(text + &commands(&configuration)).print();
         Ok(ExitCode::SUCCESS)
@@ -56,34 +57,61 @@ const MAX_KNOWN: usize = 1_000;
 /// Bytes of an answer at the terminal.
 const MAX_ANSWER: u64 = 100;
 
-/// Refuses a configuration that nobody asked for or agreed to.
-pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<(), Failure> {
-    let is_asked_for =
-        flag.is_given() || std::env::var_os("MCP_JSON").is_some_and(|path| !path.is_empty());
-    let Some(origin) = &configuration.origin else {
-        return Ok(());
-    };
-    if is_asked_for || configuration.servers.is_empty() {
+/// What somebody agreed to: the content of files, and where the first of them is.
+#[derive(Clone, PartialEq, Eq)]
+struct Agreement {
+    digest: String,
+    path: String,
+}
+
+impl Agreement {
+    /// To what was read, whatever is in the files by now.
+    fn to(configuration: &Configuration) -> io::Result<Self> {
+        let mut hasher = blake3::Hasher::new();
+        for file in &configuration.files {
+            hasher.update(&(file.content.len() as u64).to_le_bytes());
+            hasher.update(&file.content);
+        }
+        let first = configuration.found().next();
+        let path = match first.or(configuration.files.first()) {
+            Some(file) => fs::canonicalize(&file.path)?,
+            None => PathBuf::new(),
+        };
+        Ok(Self {
+            digest: hasher.finalize().to_hex().to_string(),
+            path: path.to_string_lossy().into_owned(),
+        })
+    }
+}
+
+/// Refuses a configuration that nobody asked for or agreed to. This is the one
+/// rule of all commands: without it, the configuration gives no tools.
+pub(crate) fn check(configuration: &mut Configuration) -> Result<(), Failure> {
+    if configuration.found().next().is_none() || configuration.is_plain() {
         return Ok(());
     }
-    let digest = digest(origin).map_err(Failure::host)?;
+    let agreement = Agreement::to(configuration).map_err(Failure::host)?;
     let known = known();
-    if known.contains(&digest) {
+    if known.contains(&agreement) {
+        configuration.agree();
         return Ok(());
     }
-    let what = if known.iter().any(|line| line.1 == digest.1) {
+    let what = if known.iter().any(|known| known.path == agreement.path) {
         "was changed since you agreed to it"
     } else {
         "was found here and you have not agreed to it"
     };
+    let file = shown(configuration);
     let message = format!(
-        "{} {what}; it starts or reaches:{}",
-        origin.display(),
+        "{file} {what}; it starts or reaches:{}",
         commands(configuration)
     );
     let message = match is_agreed_at_terminal(&message) {
-        Some(true) => return remember(digest),
-        Some(false) => format!("{} is not used: you did not agree", origin.display()),
+        Some(true) => {
+            configuration.agree();
+            return remember(agreement);
+        }
+        Some(false) => format!("{file} is not used: you did not agree"),
         None => message,
     };
     Err(Failure::usage(
@@ -92,16 +120,40 @@ pub(crate) fn check(flag: &ConfigFlag, configuration: &Configuration) -> Result<
     ))
 }
 
-/// Remembers that this content may be used.
-pub(crate) fn agree(origin: &Path) -> Result<(), Failure> {
-    remember(digest(origin).map_err(Failure::host)?)
+/// The file that is spoken of: the configuration, or what gave it variables.
+fn shown(configuration: &Configuration) -> String {
+    let found = configuration.found().next().map(|file| file.path.as_path());
+    let origin = configuration.origin.as_deref();
+    match (found, origin) {
+        (Some(found), Some(origin)) if !found.ends_with(origin) => format!(
+            "{}, which gives variables to {},",
+            found.display(),
+            origin.display()
+        ),
+        (found, origin) => origin
+            .or(found)
+            .map_or_else(String::new, |file| file.display().to_string()),
+    }
 }
 
-/// What was shown is what is agreed to: the digest is from before the question.
-fn remember(digest: (String, String)) -> Result<(), Failure> {
+/// Remembers that the `mcp.json` of a folder may be used.
+pub(crate) fn agree(folder: &Path) -> Result<(), Failure> {
+    let mut environment = Environment::of_process().map_err(Failure::host)?;
+    environment.directory.push(folder);
+    environment.variables.remove(OsStr::new("MCP_JSON"));
+    let configuration = config::load(None, &environment).map_err(setup::wrong)?;
+    // A `.env` that was there before may name another one.
+    if configuration.origin.as_deref() != Some(Path::new("mcp.json")) {
+        return Ok(());
+    }
+    remember(Agreement::to(&configuration).map_err(Failure::host)?)
+}
+
+/// What was shown is what is agreed to: the content is from before the question.
+fn remember(agreement: Agreement) -> Result<(), Failure> {
     let mut known = known();
-    known.retain(|line| line.1 != digest.1);
-    known.push(digest);
+    known.retain(|known| known.path != agreement.path);
+    known.push(agreement);
     let surplus = known.len().saturating_sub(MAX_KNOWN);
     write(&known[surplus..])
 }
@@ -131,20 +183,6 @@ fn commands(configuration: &Configuration) -> String {
     text
 }
 
-/// What the file and the variables beside it are, and where the file is.
-fn digest(origin: &Path) -> std::io::Result<(String, String)> {
-    let path = fs::canonicalize(origin)?;
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&fs::read(origin)?);
-    // Of the two files that may give variables, the one that does: beside the
-    // configuration as it is named, also where that is a link.
-    let variables = fs::read(origin.with_file_name(".env")).or_else(|_| fs::read(".env"));
-    hasher.update(&[0]);
-    hasher.update(&variables.unwrap_or_default());
-    let digest = hasher.finalize().to_hex().to_string();
-    Ok((digest, path.to_string_lossy().into_owned()))
-}
-
 /// `$XDG_STATE_HOME`, else `~/.local/state`.
 fn file() -> Option<PathBuf> {
     let variable = |name| {
@@ -157,17 +195,20 @@ fn file() -> Option<PathBuf> {
     Some(state.join("wasm-coordinator").join("trusted"))
 }
 
-/// The digests and paths that were agreed to.
-fn known() -> Vec<(String, String)> {
+/// What was agreed to.
+fn known() -> Vec<Agreement> {
     let text = file().and_then(|file| fs::read_to_string(file).ok());
     let text = text.unwrap_or_default();
     let lines = text.lines().filter_map(|line| line.split_once(' '));
     lines
-        .map(|(digest, path)| (digest.to_owned(), path.to_owned()))
+        .map(|(digest, path)| Agreement {
+            digest: digest.to_owned(),
+            path: path.to_owned(),
+        })
         .collect()
 }
 
-fn write(known: &[(String, String)]) -> Result<(), Failure> {
+fn write(known: &[Agreement]) -> Result<(), Failure> {
     let file = file().ok_or_else(|| {
         Failure::usage(
             "there is no folder to remember this in",
@@ -176,7 +217,7 @@ fn write(known: &[(String, String)]) -> Result<(), Failure> {
     })?;
     let folder = file.parent().unwrap_or(Path::new("/"));
     let mut text = String::new();
-    for (digest, path) in known {
+    for Agreement { digest, path } in known {
         let _ = writeln!(text, "{digest} {path}");
     }
     // Whole or not at all.

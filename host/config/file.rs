@@ -150,6 +150,7 @@ pub(crate) fn parse(
         serve: settings.serve,
         require_isolation: settings.require_isolation,
         warnings: report.warnings,
+        files: Vec::new(),
     })
 }
 

@@ -6,6 +6,7 @@
 //! is in it is inherited by every server.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     env::{self, VarError},
     ffi::OsString,
@@ -62,10 +63,24 @@ impl Environment {
     }
 }
 
+/// A file that a configuration was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SourceFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What was read of it.
+    pub content: Vec<u8>,
+    /// Whether somebody named it, or the configuration that it stands beside.
+    /// Others were just there.
+    pub is_named: bool,
+}
+
 /// Finds and reads the configuration.
 ///
 /// A file that was asked for must be there. When none was, and there is no
-/// `./mcp.json` either, the result is empty and its `origin` is `None`.
+/// `./mcp.json` either, the result is empty and its `origin` is `None`. Files that
+/// nobody asked for have to be [agreed](Configuration::agree) to.
 ///
 /// # Errors
 ///
@@ -75,21 +90,19 @@ pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Config
     let here = &environment.directory;
     let here_dotenv = match explicit {
         Some(_) => None,
-        None => read_dotenv(here)?,
+        None => Dotenv::read(here)?,
     };
-    let (file, asked_by) = match explicit {
-        Some(path) => (path.to_owned(), Some("`--config`")),
-        None => {
-            let named = environment
-                .variables
-                .get(&OsString::from(VARIABLE))
-                .cloned();
-            let named = named.or_else(|| Some(here_dotenv.as_ref()?.get(VARIABLE)?.into()));
-            match named.filter(|path| !path.is_empty()) {
-                Some(path) => (path.into(), Some("the variable `MCP_JSON`")),
-                None => (PathBuf::from("mcp.json"), None),
-            }
-        }
+    let name = environment.variables.get(&OsString::from(VARIABLE));
+    let name = name.filter(|path| !path.is_empty()).map(PathBuf::from);
+    let is_named = explicit.is_some() || name.is_some();
+    let (file, asked_by) = match (explicit, name) {
+        (Some(path), _) => (path.to_owned(), Some("`--config`")),
+        (None, Some(path)) => (path, Some("the variable `MCP_JSON`")),
+        // A file that was found may name another one.
+        (None, None) => match here_dotenv.as_ref().and_then(|found| found.get(VARIABLE)) {
+            Some(path) if !path.is_empty() => (path.into(), Some("the variable `MCP_JSON`")),
+            _ => (PathBuf::from("mcp.json"), None),
+        },
     };
     let Some(text) = read_text(here, &file, asked_by)? else {
         return Ok(Configuration::default());
@@ -97,15 +110,17 @@ pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Config
 
     let full = here.join(&file);
     let folder = full.parent().unwrap_or(here);
-    let dotenv = match read_dotenv(folder)? {
+    let beside = Dotenv::read(folder)?;
+    let is_beside = beside.is_some();
+    let dotenv = match beside {
         Some(variables) => Some(variables),
-        None if explicit.is_some() => read_dotenv(here)?,
+        None if explicit.is_some() => Dotenv::read(here)?,
         None => here_dotenv,
     };
     let variables = |name: &str| match environment.variable(name) {
         Err(VarError::NotPresent) => dotenv
             .as_ref()
-            .and_then(|variables| variables.get(name).cloned())
+            .and_then(|variables| variables.get(name))
             .ok_or(VarError::NotPresent),
         found => found,
     };
@@ -114,7 +129,24 @@ pub fn load(explicit: Option<&Path>, environment: &Environment) -> Result<Config
         variables: &variables,
         own_program: environment.own_program.as_deref(),
     };
-    parse(&file, &text, &context)
+    let mut configuration = parse(&file, &text, &context)?;
+    configuration.files.push(SourceFile {
+        path: full,
+        content: text.into_bytes(),
+        is_named,
+    });
+    if let Some(dotenv) = dotenv
+        && dotenv.is_used.get()
+    {
+        configuration.files.push(SourceFile {
+            path: dotenv.path,
+            content: dotenv.content,
+            // Whoever names a file trusts the variables beside it, and not those
+            // of whichever folder they are in.
+            is_named: is_named && is_beside,
+        });
+    }
+    Ok(configuration)
 }
 
 /// The text of the configuration file; `None` when it is not there and nobody
@@ -184,9 +216,29 @@ fn read_text(here: &Path, file: &Path, asked_by: Option<&str>) -> Result<Option<
     }
 }
 
-/// The variables of the file `.env` in `folder`, if there is one.
-fn read_dotenv(folder: &Path) -> Result<Option<HashMap<String, String>>, Error> {
-    let file = folder.join(".env");
+/// A file `.env`.
+struct Dotenv {
+    path: PathBuf,
+    content: Vec<u8>,
+    variables: HashMap<String, String>,
+    /// A variable of it was taken.
+    is_used: Cell<bool>,
+}
+
+impl Dotenv {
+    fn get(&self, name: &str) -> Option<String> {
+        let value = self.variables.get(name).cloned();
+        self.is_used.set(self.is_used.get() || value.is_some());
+        value
+    }
+
+    /// That of a folder, if there is one.
+    fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        read_dotenv(folder.join(".env"))
+    }
+}
+
+fn read_dotenv(file: PathBuf) -> Result<Option<Dotenv>, Error> {
     let fail = |reason: &str| {
         let message = format!("cannot read `{}`: {reason}", shown_path(&file));
         Error::from(Diagnostic::new(message).in_file(&file))
@@ -205,8 +257,9 @@ fn read_dotenv(folder: &Path) -> Result<Option<HashMap<String, String>>, Error> 
         }
         Err(error) => return Err(fail(&reason(&error))),
     };
-    let text = String::from_utf8(bytes).map_err(|_| fail("it is not valid UTF-8"))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let content = bytes;
+    let text = str::from_utf8(&content).map_err(|_| fail("it is not valid UTF-8"))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // dotenvy takes a blank before the end of the file for an open value.
     let complete = format!("{text}\n");
 
@@ -223,7 +276,12 @@ fn read_dotenv(folder: &Path) -> Result<Option<HashMap<String, String>>, Error> 
             Err(_) => return Err(fail("it is not a list of `NAME=value` lines")),
         }
     }
-    Ok(Some(variables))
+    Ok(Some(Dotenv {
+        path: file,
+        content,
+        variables,
+        is_used: Cell::new(false),
+    }))
 }
 
 /// Shows a line that does not parse, but not what follows its `=`.
@@ -372,6 +430,47 @@ mod tests {
             world.with("MCP_JSON", "in/mcp.json").command(None),
             "outside"
         );
+    }
+
+    #[test]
+    fn what_nobody_named_is_told_from_what_was_named() {
+        let found = |world: &World, explicit: Option<&str>| {
+            let configuration = world.load(explicit).unwrap();
+            let paths = configuration.found().map(|file| {
+                let path = file.path.strip_prefix(world.folder.path()).unwrap();
+                path.to_str().unwrap().to_owned()
+            });
+            paths.collect::<Vec<_>>()
+        };
+        let files: &[(&str, &[u8])] = &[
+            ("mcp.json", WHO),
+            (".env", b"WHO=here"),
+            ("in/mcp.json", WHO),
+            ("in/.env", b"WHO=inside"),
+            ("bare/mcp.json", WHO),
+            ("plain/mcp.json", HERE),
+        ];
+        let world = World::new(files);
+        assert_eq!(found(&world, None), ["mcp.json", ".env"]);
+        assert!(found(&world, Some("mcp.json")).is_empty());
+        assert!(found(&world, Some("in/mcp.json")).is_empty());
+        // Variables of the folder that one happens to be in.
+        assert_eq!(found(&world, Some("bare/mcp.json")), [".env"]);
+        assert!(found(&world, Some("plain/mcp.json")).is_empty());
+        let world = World::new(files).with("MCP_JSON", "bare/mcp.json");
+        assert_eq!(found(&world, None), [".env"]);
+        let world = World::new(files)
+            .with("MCP_JSON", "bare/mcp.json")
+            .with("WHO", "me");
+        assert!(found(&world, None).is_empty());
+        // What was found names another one.
+        let world = World::new(&[
+            ("bare/mcp.json", HERE),
+            (".env", b"MCP_JSON=bare/mcp.json\n"),
+        ]);
+        assert_eq!(found(&world, None), ["bare/mcp.json", ".env"]);
+        let world = World::new(&[("mcp.json", HERE), (".env", b"WHO=here")]);
+        assert_eq!(found(&world, None), ["mcp.json"]);
     }
 
     #[test]

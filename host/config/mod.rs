@@ -37,7 +37,9 @@ mod transport;
 mod variables;
 
 pub use diagnostic::{Diagnostic, Error, Place};
-pub use load::{Environment, load};
+pub use load::{Environment, SourceFile, load};
+
+use diagnostic::shown_path;
 pub use quantity::{Bytes, NotAnAmount, Span};
 
 /// Everything the operator decided, ready to be used.
@@ -66,6 +68,8 @@ pub struct Configuration {
     pub require_isolation: bool,
     /// What is odd but not wrong; to be shown once.
     pub warnings: Vec<Diagnostic>,
+    /// What it was read from: the file, and a `.env` if it gave a variable.
+    pub files: Vec<SourceFile>,
 }
 
 /// One server.
@@ -139,13 +143,65 @@ impl From<ServerSpec> for Server {
 }
 
 impl Configuration {
+    /// Files that count here and that nobody named: a `./mcp.json` that was just
+    /// there, a `.env` that is not beside a configuration that was named. A
+    /// repository that was cloned can bring them, and they say which programs are
+    /// started. Until somebody [agreed](Self::agree) to them, there is no
+    /// [`toolbox`](Self::toolbox).
+    pub fn found(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter().filter(|file| !file.is_named)
+    }
+
+    /// The user wants what was [found](Self::found) to be used, having seen what it
+    /// starts ([`Server::written`]).
+    pub fn agree(&mut self) {
+        for file in &mut self.files {
+            file.is_named = true;
+        }
+    }
+
+    /// Whether it has nothing that anybody would have to agree to: no server, and
+    /// every setting as it is by default.
+    pub fn is_plain(&self) -> bool {
+        let Self {
+            origin: _,
+            servers,
+            disabled: _,
+            limits,
+            quota,
+            server_limits,
+            tools,
+            serve,
+            warnings: _,
+            files: _,
+        } = self;
+        let plain = Self::default();
+        servers.is_empty()
+            && *limits == plain.limits
+            && *quota == plain.quota
+            && *server_limits == plain.server_limits
+            && *tools == plain.tools
+            && *serve == plain.serve
+    }
+
     /// The tools of all servers. Starts none.
     ///
     /// # Errors
     ///
-    /// A server that cannot work as it is declared, or two that programs could
-    /// not tell apart.
-    pub fn toolbox(&self) -> Result<Toolbox, SetupError> {
+    /// Nobody [agreed](Self::agree) to what was found. A server that cannot work
+    /// as it is declared, or two that programs could not tell apart.
+    pub fn toolbox(&self) -> Result<Toolbox, Error> {
+        if let Some(found) = self.found().find(|_| !self.is_plain()) {
+            return Err(Error::from(Diagnostic::new(format!(
+                "`{}` was found and nobody named it or agreed to it",
+                shown_path(&found.path)
+            ))));
+        }
+        let setup = |error: SetupError| Error::from(Diagnostic::new(error.to_string()));
+        self.tools_of_servers().map_err(setup)
+    }
+
+    fn tools_of_servers(&self) -> Result<Toolbox, SetupError> {
         let servers = self.servers.iter().map(|server| server.spec.clone());
         let toolbox = Toolbox::new(servers.collect(), self.server_limits)?;
         Ok(match self.tools.changes {

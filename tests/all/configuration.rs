@@ -127,7 +127,7 @@ const MARKING: &str = "touch started; exit 1";
 
 #[test]
 fn no_command_starts_what_a_cloned_repository_declares() {
-    let marking = json!({ "command": "sh", "args": ["-c", MARKING] });
+    let marking = json!({ "command": "sh", "args": ["-c", MARKING, "${MARKED:-0}"] });
     let place = Place::with_servers(json!({ "mark": marking })).untrusted();
     let started = place.path().join("started");
     let commands: [&[&str]; 10] = [
@@ -164,8 +164,11 @@ fn no_command_starts_what_a_cloned_repository_declares() {
     place.run(&["servers"]).fails_with(1);
     assert!(started.exists());
     std::fs::remove_file(&started).unwrap();
-    // The variables beside it count, too.
-    place.write(".env", "X=1\n");
+    // The variables beside it count, too, where they are used.
+    place.write(".env", "OF_ANOTHER_PROGRAM=1\n");
+    place.run(&["servers"]).fails_with(1);
+    std::fs::remove_file(&started).unwrap();
+    place.write(".env", "MARKED=1\n");
     let ran = place.run(&["servers"]).fails_with(2);
     assert!(
         ran.stderr.contains("was changed since you agreed to it"),

@@ -70,6 +70,7 @@ mod tidy;
 mod token_economy;
 mod tools;
 mod tree;
+mod trust;
 mod typed;
 mod values;
 mod walls;
