@@ -71,6 +71,23 @@ pub mod files {
     };
 }
 
+/// The record of what happened: runs, calls, denials, consents, servers.
+///
+/// ```no_run
+/// use wasm_coordinator::{ServerLimits, Toolbox, audit};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let options = audit::Options::new("/var/lib/agents/audit", "/var/lib/agents/audit.key");
+/// let recorder = audit::Recorder::open(options)?;
+/// let tools = Toolbox::new(Vec::new(), ServerLimits::default())?.audited(recorder.clone());
+/// // … sessions with these tools …
+/// recorder.close();
+/// # Ok(()) }
+/// ```
+pub mod audit {
+    pub use audit::*;
+}
+
 /// Finding tools by what they do.
 pub mod search {
     pub use tools::search::{Document, Found, Hit, Index, MAX_HITS, Query};

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audit::Origin;
 use contract::caller::Caller;
 use contract::hint::RenderHint;
 use contract::limits::Limits;
 use contract::outcome::RunOutcome;
 use contract::program::Program;
-use contract::report::Report;
+use contract::report::{Report, Status};
 use sandbox::files::{Mounts, Quota, Workspace};
 use sandbox::{Channel, Console, ContentWatcher, Sandbox, Watcher};
 use tokio::sync::mpsc::unbounded_channel;
@@ -92,6 +93,7 @@ pub struct Session {
     tools: Arc<Toolbox>,
     options: SessionOptions,
     callbacks: Option<Arc<dyn HostCallbacks>>,
+    origin: Origin,
 }
 
 impl Session {
@@ -122,6 +124,7 @@ impl Session {
             tools,
             options,
             callbacks: None,
+            origin: Origin::default(),
         }
     }
 
@@ -164,6 +167,12 @@ impl Session {
         self.callbacks = callbacks;
     }
 
+    /// Sets whose the next runs are, for the audit record of the toolbox. By
+    /// default nobody's in particular.
+    pub fn set_origin(&mut self, origin: Origin) {
+        self.origin = origin;
+    }
+
     /// Runs a program to its end or to a limit.
     ///
     /// Dropping the future stops the program and its calls at once. The files
@@ -171,7 +180,13 @@ impl Session {
     /// the next report has a warning that says so.
     pub async fn run(&mut self, program: Program) -> Report {
         let started = Instant::now();
-        let log = CallLog::default();
+        let recorded = match self.tools.recorder().run(self.origin, &program) {
+            Ok(recorded) => recorded,
+            Err(error) => {
+                return Report::not_run(Status::HostError, "HostError", &error.to_string(), None);
+            }
+        };
+        let log = CallLog::of(recorded.origin());
         let grants = &self.options.grants;
         let callbacks = self.callbacks.as_ref();
         let (requests, to_coordinator) = unbounded_channel();
@@ -205,7 +220,9 @@ impl Session {
         };
         let output = self.place.console().take();
         let calls = log.take();
-        report(outcome, output, &self.options.limits, started, calls)
+        let report = report(outcome, output, &self.options.limits, started, calls);
+        recorded.ended(&report);
+        report
     }
 }
 

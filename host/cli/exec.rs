@@ -23,12 +23,13 @@ use super::grants::GrantFlags;
 use super::isolation::{self, IsolationFlags};
 use super::limits::LimitFlags;
 use super::outputs::{Copied, Refusal, Taken};
+use super::recording::AuditFlags;
 use super::script::Script;
 use super::setup::{self, ConfigFlag};
 use super::shown::Shown;
 use super::terminal::Message;
 use super::watch::watched;
-use super::{consent, emitted, hints, missing_files, output, script};
+use super::{consent, emitted, hints, missing_files, output, recording, script};
 
 /// Run a program in the sandbox.
 ///
@@ -64,6 +65,8 @@ pub(crate) struct Exec {
     /// Print the whole report of the run as one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    audit: AuditFlags,
     #[command(flatten)]
     files: FileFlags,
     #[command(flatten)]
@@ -151,14 +154,16 @@ impl Exec {
         self.isolation.overlay(&mut configuration);
         self.grants.overlay(&mut configuration.tools);
         self.limits.overlay(&mut configuration);
+        self.audit.overlay(&mut configuration);
         let options = configuration.session_options()?;
         let origin = configuration.origin.as_deref();
         let (workspace, outputs) = self.files.open(configuration.quota, origin, !self.json)?;
+        let recorder = recording::of_exec(&configuration)?;
         setup::block_on(async {
             if configuration.require_isolation {
                 isolation::check(&engine, &configuration).await?;
             }
-            let tools = setup::toolbox(&configuration)?;
+            let tools = setup::toolbox(&configuration)?.audited(recorder.clone());
             let tools = if self.json { tools } else { watched(tools) };
             let tools = Arc::new(tools);
             let options = SessionOptions {
@@ -186,6 +191,7 @@ impl Exec {
             };
             drop(session);
             tools.shutdown().await;
+            recorder.close();
             let Some(mut report) = report else {
                 return Ok(None);
             };

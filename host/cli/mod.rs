@@ -3,6 +3,7 @@
 // Printing panics when nobody reads; `output` writes.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod audit;
 mod completions;
 mod consent;
 mod demo_server;
@@ -22,6 +23,7 @@ mod notebook;
 mod output;
 mod outputs;
 mod progress;
+mod recording;
 mod script;
 mod serve;
 mod servers;
@@ -85,8 +87,9 @@ Environment:
   WASM_COORDINATOR_TOKEN    the bearer token of `serve --http`
   NO_COLOR                  no colours
 
-Exit codes: 0 success, 1 the script failed, 2 wrong usage or configuration, 3 an action was
-refused or a limit was reached, 4 the host failed, 130 interrupted, 141 nobody reads the output.";
+Exit codes: 0 success, 1 the script failed or a check found something, 2 wrong usage or
+configuration, 3 an action was refused or a limit was reached, 4 the host failed, 130 interrupted,
+141 nobody reads the output.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -99,6 +102,7 @@ enum Command {
     Init(init::Init),
     Trust(trust::Trust),
     Doctor(doctor::Doctor),
+    Audit(Box<audit::Audit>),
     Warm(warm::Warm),
     Completions(completions::Completions),
     DemoServer(demo_server::DemoServer),
@@ -115,6 +119,7 @@ impl Command {
             Self::Stubs(stubs) => &mut stubs.config,
             Self::Wit(wit) => &mut wit.config,
             Self::Trust(trust) => &mut trust.config,
+            Self::Audit(audit) => audit.config(),
             Self::Init(_)
             | Self::Doctor(_)
             | Self::Warm(_)
@@ -136,6 +141,7 @@ impl Command {
             Self::Init(init) => init.run(),
             Self::Trust(trust) => trust.run(),
             Self::Doctor(doctor) => doctor.run(),
+            Self::Audit(audit) => audit.run(),
             Self::Warm(warm) => warm.run(),
             Self::Completions(completions) => completions.run(),
             Self::DemoServer(demo_server) => demo_server.run(),

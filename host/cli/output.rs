@@ -33,6 +33,11 @@ pub(crate) fn write(bytes: &[u8]) {
     }
 }
 
+/// Whether nothing more can arrive.
+pub(crate) fn is_broken() -> bool {
+    BROKEN.get().is_some()
+}
+
 /// What is to be said of the command because its output did not arrive. Nobody
 /// needs to be told that a pipe was closed: whoever did it has seen enough.
 pub(crate) fn failure() -> Option<Failure> {

@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::net::TcpListener;
-use wasm_coordinator::{Engine, Redactor};
 use wasm_coordinator::config::Configuration;
 use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
+use wasm_coordinator::{Engine, Redactor};
 
 use super::failure::{Failure, reason};
 use super::grants::GrantFlags;
 use super::isolation::{self, IsolationFlags};
 use super::limits::{LimitFlags, set, time};
 use super::output;
+use super::recording::{self, AuditFlags};
 use super::setup::{self, ConfigFlag};
 use super::terminal::Message;
 
@@ -52,6 +53,8 @@ pub(crate) struct Serve {
     /// How logs are written to stderr
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
+    #[command(flatten)]
+    audit: AuditFlags,
     #[command(flatten)]
     http: HttpFlags,
     #[command(flatten)]
@@ -125,6 +128,7 @@ impl Serve {
         };
         let sandboxes = 2 * (options.sessions.max_open + options.runs);
         let engine = setup::engine_with_pool(sandboxes)?;
+        let recorder = recording::of_serve(&configuration)?;
         setup::block_on_all(async {
             let http = match http {
                 Some((address, options)) => Some((listen(address).await?, options)),
@@ -135,7 +139,8 @@ impl Serve {
             } else {
                 tokio::spawn(say_isolation(engine.clone()));
             }
-            let toolbox = Arc::new(setup::toolbox(&configuration)?);
+            let toolbox = setup::toolbox(&configuration)?.audited(recorder.clone());
+            let toolbox = Arc::new(toolbox);
             let service = Service::new(engine, Arc::clone(&toolbox), options);
             let warming = Arc::clone(&service);
             tokio::task::spawn_blocking(move || {
@@ -153,6 +158,7 @@ impl Serve {
                 Some((listener, options)) => over_http(listener, options, &service).await,
             };
             toolbox.shutdown().await;
+            recorder.close();
             served.map(|()| ExitCode::SUCCESS).map_err(Failure::host)
         })
     }
@@ -160,6 +166,7 @@ impl Serve {
     fn overlay(&self, configuration: &mut Configuration) {
         self.grants.overlay(&mut configuration.tools);
         self.limits.overlay(configuration);
+        self.audit.overlay(configuration);
         let serve = &mut configuration.serve;
         set(&mut serve.max_tokens, self.max_tokens.map(Some));
         set(&mut serve.sessions, self.sessions.map(Some));

@@ -107,6 +107,19 @@ fn cache_folder() -> Option<PathBuf> {
     })
 }
 
+/// Where this program remembers things: `$XDG_STATE_HOME`, else
+/// `~/.local/state`, and a folder of ours in it.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    let state = variable("XDG_STATE_HOME")
+        .or_else(|| Some(variable("HOME")?.join(".local").join("state")))?;
+    Some(state.join("wasm-coordinator"))
+}
+
 /// This program's own demo server, so that a first script needs no
 /// configuration.
 fn demo() -> Option<ServerSpec> {

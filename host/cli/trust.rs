@@ -180,19 +180,23 @@ fn commands(configuration: &Configuration) -> String {
         let (name, written) = (visible(&server.spec.name), visible(&server.written));
         let _ = write!(text, "\n  {name}: {written}");
     }
+    if let Some(directory) = &configuration.audit.directory {
+        let directory = directory.to_string_lossy();
+        let _ = write!(
+            text,
+            "\n  the audit record is written to {}",
+            visible(&directory)
+        );
+    }
+    if configuration.audit.enabled == Some(false) {
+        let _ = write!(text, "\n  there is no audit record");
+    }
     text
 }
 
-/// `$XDG_STATE_HOME`, else `~/.local/state`.
+/// `$XDG_STATE_HOME/wasm-coordinator`, else `~/.local/state/wasm-coordinator`.
 fn file() -> Option<PathBuf> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    let state = variable("XDG_STATE_HOME")
-        .or_else(|| Some(variable("HOME")?.join(".local").join("state")))?;
-    Some(state.join("wasm-coordinator").join("trusted"))
+    Some(setup::state_folder()?.join("trusted"))
 }
 
 /// What was agreed to.

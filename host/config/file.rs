@@ -1,6 +1,9 @@
 //! The whole file: its sections, and what they mean together.
 
-use std::{env::VarError, path::Path};
+use std::{
+    env::VarError,
+    path::{Path, PathBuf},
+};
 
 use contract::text::quoted;
 use jsonc_parser::{ast::Value, common::Ranged};
@@ -33,6 +36,15 @@ impl Context<'_> {
         match self.folder.parent() {
             Some(parent) if is_editors(self.folder) => parent,
             _ => self.folder,
+        }
+    }
+
+    /// A path that stands in the file: relative to it, or to the home directory
+    /// after `~/`.
+    fn path(&self, written: &Path) -> PathBuf {
+        match (written.strip_prefix("~"), self.home()) {
+            (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+            _ => self.folder.join(written),
         }
     }
 
@@ -139,6 +151,8 @@ pub(crate) fn parse(
     }
     report.warnings.append(&mut report.faults);
     settings.tools.deny.extend(servers.denied);
+    let directory = settings.audit.directory.as_deref();
+    settings.audit.directory = directory.map(|directory| context.path(directory));
     Ok(Configuration {
         origin: Some(file.to_owned()),
         servers: servers.enabled,
@@ -149,6 +163,7 @@ pub(crate) fn parse(
         tools: settings.tools,
         serve: settings.serve,
         require_isolation: settings.require_isolation,
+        audit: settings.audit,
         warnings: report.warnings,
         files: Vec::new(),
     })

@@ -9,8 +9,12 @@
 //! [options](Configuration::session_options). [`load()`] alone touches the disk
 //! and the environment, and it changes neither.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use ::audit::Arguments;
 use contract::limits::Limits;
 use sandbox::files::Quota;
 use tools::{
@@ -66,6 +70,8 @@ pub struct Configuration {
     pub serve: Serve,
     /// Whether programs only run with every layer of isolation.
     pub require_isolation: bool,
+    /// What is recorded of what happens, and where.
+    pub audit: Audit,
     /// What is odd but not wrong; to be shown once.
     pub warnings: Vec<Diagnostic>,
     /// What it was read from: the file, and a `.env` if it gave a variable.
@@ -132,6 +138,25 @@ pub struct Serve {
     pub session_age: Option<Duration>,
 }
 
+/// What is recorded of what happens; what is absent has its default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Audit {
+    /// Whether anything is. By default `serve` records, and other commands do
+    /// if a directory is named.
+    pub enabled: Option<bool>,
+    /// The directory of the record; absolute, or relative to that of the file.
+    pub directory: Option<PathBuf>,
+    /// What is kept of the arguments of calls.
+    pub arguments: Arguments,
+    /// Bytes after which a file is full.
+    pub max_size: Option<u64>,
+    /// Full files that are kept.
+    pub keep: Option<u32>,
+    /// Whether what cannot be recorded is refused.
+    pub required: bool,
+}
+
 impl From<ServerSpec> for Server {
     /// A server that no file declares.
     fn from(spec: ServerSpec) -> Self {
@@ -172,6 +197,8 @@ impl Configuration {
             server_limits,
             tools,
             serve,
+            require_isolation,
+            audit,
             warnings: _,
             files: _,
         } = self;
@@ -182,6 +209,9 @@ impl Configuration {
             && *server_limits == plain.server_limits
             && *tools == plain.tools
             && *serve == plain.serve
+            && *require_isolation == plain.require_isolation
+            // A folder of anybody's choice is written to, or nothing is.
+            && *audit == plain.audit
     }
 
     /// The tools of all servers. Starts none.
@@ -229,6 +259,27 @@ impl Configuration {
             None => Grants::all_but(deny),
         };
         grants?.asking(ask)?.trusting(trust)
+    }
+
+    /// The options of an audit record, in a folder below `state` where none is
+    /// named. The key of the record is in `state` always.
+    pub fn audit_options(&self, state: &Path) -> audit::Options {
+        let Audit {
+            directory,
+            arguments,
+            max_size,
+            keep,
+            required,
+            ..
+        } = &self.audit;
+        let folder = directory.clone().unwrap_or_else(|| state.join("audit"));
+        let mut options = audit::Options::new(folder, state.join("audit.key"));
+        options.arguments = *arguments;
+        options.max_size = max_size.unwrap_or(options.max_size);
+        options.keep = keep.unwrap_or(options.keep);
+        options.required = *required;
+        options.configuration = self.origin.clone();
+        options
     }
 
     /// The options of a session with these grants and limits, whose files are

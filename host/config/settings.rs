@@ -8,8 +8,9 @@
 // CONTRIBUTING.md, "To add a limit".
 // CONTRIBUTING.md, "To add a flag".
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
+use ::audit::Arguments;
 use contract::limits::Limits;
 use contract::text::quoted;
 use globset::Glob;
@@ -20,7 +21,7 @@ use jsonc_parser::{
 use sandbox::files::Quota;
 use tools::servers::{CALL_TIMEOUT, ServerLimits};
 
-use super::{Bytes, Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
+use super::{Audit, Bytes, Changes, Serve, Tools, document::Report, servers::MAX_IN_FLIGHT};
 
 /// What the section says; the defaults for what it does not say.
 pub(super) struct Settings {
@@ -30,6 +31,8 @@ pub(super) struct Settings {
     pub(super) server_limits: ServerLimits,
     pub(super) serve: Serve,
     pub(super) require_isolation: bool,
+    /// Its directory is still as it was written.
+    pub(super) audit: Audit,
     /// For servers that do not say otherwise.
     pub(super) call_timeout: Duration,
     pub(super) start_timeout: Option<Duration>,
@@ -48,6 +51,7 @@ impl Default for Settings {
             server_limits: ServerLimits::default(),
             serve: Serve::default(),
             require_isolation: false,
+            audit: Audit::default(),
             call_timeout: CALL_TIMEOUT,
             start_timeout: None,
             sampling: Vec::new(),
@@ -67,6 +71,7 @@ const COORDINATOR: &[Key] = &[
     ("requireIsolation", |to, value| {
         value.flag().set(&mut to.require_isolation);
     }),
+    ("audit", |to, value| value.section(AUDIT, to)),
     ("callTimeout", |to, value| {
         value.span().set(&mut to.call_timeout)
     }),
@@ -158,6 +163,33 @@ const SERVE: &[Key] = &[
     }),
 ];
 
+const AUDIT: &[Key] = &[
+    ("enabled", |to, value| {
+        value.flag().set(&mut to.audit.enabled)
+    }),
+    ("directory", |to, value| {
+        value.path().set(&mut to.audit.directory)
+    }),
+    ("arguments", |to, value| {
+        value.arguments().set(&mut to.audit.arguments)
+    }),
+    ("maxSize", |to, value| {
+        value.size(MIN_AUDIT_FILE).set(&mut to.audit.max_size)
+    }),
+    ("keep", |to, value| {
+        value.at_least(2, MAX_AUDIT_FILES).set(&mut to.audit.keep)
+    }),
+    ("required", |to, value| {
+        value.flag().set(&mut to.audit.required)
+    }),
+];
+
+/// A smaller file holds a few runs, and there would be thousands of them.
+const MIN_AUDIT_FILE: u64 = 64 << 10;
+
+/// More files of one chain are slow to list.
+const MAX_AUDIT_FILES: u32 = 10_000;
+
 /// Tokens of one answer that can be asked for: more than any model reads.
 const MAX_TOKENS: u32 = 1_000_000;
 
@@ -244,6 +276,55 @@ impl Setting<'_, '_, '_> {
         let what = self.what();
         let count = self.report.count(self.value, &what, max.into())?;
         count.try_into().ok()
+    }
+
+    fn at_least(&mut self, least: u32, most: u32) -> Option<u32> {
+        let count = self.count(most)?;
+        if count < least {
+            let message = format!("{} must be at least {least}", self.what());
+            self.report.error(self.value.range(), message, None);
+            return None;
+        }
+        Some(count)
+    }
+
+    fn size(&mut self, least: u64) -> Option<u64> {
+        let bytes = self.bytes()?;
+        if bytes < least {
+            let message = format!("{} must be at least {}", self.what(), Bytes(least));
+            self.report.error(self.value.range(), message, None);
+            return None;
+        }
+        Some(bytes)
+    }
+
+    /// A path as it is written.
+    fn path(&mut self) -> Option<PathBuf> {
+        let what = self.what();
+        let text = self.report.text(self.value, &what)?;
+        let wrong = match text.value.as_ref() {
+            "" => "is empty",
+            text if text.contains('\0') => "contains a NUL character",
+            // In a path somebody might mean them.
+            text if text.contains("${") => "is a path, in which variables are not replaced",
+            text => return Some(text.into()),
+        };
+        self.report
+            .error(text.range, format!("{what} {wrong}"), None);
+        None
+    }
+
+    fn arguments(&mut self) -> Option<Arguments> {
+        match self.value {
+            Value::StringLit(text) if text.value == "shapes" => Some(Arguments::Shapes),
+            Value::StringLit(text) if text.value == "full" => Some(Arguments::Full),
+            value => {
+                let what = self.what();
+                self.report
+                    .wrong_type(value, &what, "`\"shapes\"` or `\"full\"`");
+                None
+            }
+        }
     }
 
     fn in_flight(&mut self) -> Option<usize> {

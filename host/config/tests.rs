@@ -606,6 +606,42 @@ fn each_wrong_setting_is_refused_with_the_reason() {
             "`coordinator.tools.allow`: `{a` is not a pattern: unclosed alternate group; missing '}' (maybe escape '{' with '[{]'?)",
         ),
         (
+            r#"{ "audit": true }"#,
+            "`coordinator.audit` must be an object, found `true` or `false`",
+        ),
+        (
+            r#"{ "audit": { "dir": "x" } }"#,
+            "`coordinator.audit` has the unknown key `dir`",
+        ),
+        (
+            r#"{ "audit": { "enabled": "yes" } }"#,
+            "`coordinator.audit.enabled` must be `true` or `false`, found text",
+        ),
+        (
+            r#"{ "audit": { "directory": "" } }"#,
+            "`coordinator.audit.directory` is empty",
+        ),
+        (
+            r#"{ "audit": { "directory": "${HOME}/audit" } }"#,
+            "`coordinator.audit.directory` is a path, in which variables are not replaced",
+        ),
+        (
+            r#"{ "audit": { "arguments": "values" } }"#,
+            "`coordinator.audit.arguments` must be `\"shapes\"` or `\"full\"`, found text",
+        ),
+        (
+            r#"{ "audit": { "maxSize": "1KiB" } }"#,
+            "`coordinator.audit.maxSize` must be at least 64KiB",
+        ),
+        (
+            r#"{ "audit": { "keep": 1 } }"#,
+            "`coordinator.audit.keep` must be at least 2",
+        ),
+        (
+            r#"{ "audit": { "keep": 100000 } }"#,
+            "`coordinator.audit.keep` must be a whole number from 1 to 10000, found `100000`",
+        ),
+        (
             r#"{ "maxInFlight": 1e9 }"#,
             "`coordinator.maxInFlight` must be a whole number from 1 to 10000, found `1e9`",
         ),
@@ -616,6 +652,53 @@ fn each_wrong_setting_is_refused_with_the_reason() {
     let printed = refused(r#"{ "coordinator": { "limits": { "max_calls": 5 } } }"#);
     assert!(
         printed.ends_with("= hint: did you mean `maxCalls`?"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn an_audit_record_is_where_the_file_says() {
+    let audit = |section: &str| {
+        let text = format!(r#"{{ "coordinator": {{ "audit": {section} }} }}"#);
+        accepted(&text)
+    };
+    let state = Path::new("/state");
+    let none = accepted("{}").audit_options(state);
+    assert_eq!(none.folder, Path::new("/state/audit"));
+    assert_eq!(none.key, Path::new("/state/audit.key"));
+    assert_eq!((none.max_size, none.keep), (32 << 20, 16));
+    assert_eq!((none.arguments, none.required), (Arguments::Shapes, false));
+    let all = audit(
+        r#"{ "enabled": true, "directory": "rec", "arguments": "full", "maxSize": "1MiB", "keep": 2, "required": true }"#,
+    );
+    let options = all.audit_options(state);
+    assert_eq!(options.folder, Path::new("/project/rec"));
+    assert_eq!(
+        options.key,
+        Path::new("/state/audit.key"),
+        "never beside the record"
+    );
+    assert_eq!((options.max_size, options.keep), (1 << 20, 2));
+    assert_eq!(
+        (options.arguments, options.required),
+        (Arguments::Full, true)
+    );
+    assert_eq!(
+        options.configuration.as_deref(),
+        Some(Path::new("mcp.json"))
+    );
+    for (written, expected) in [
+        ("/var/audit", "/var/audit"),
+        ("~/audit", "/home/ada/audit"),
+        ("../a", "/project/../a"),
+    ] {
+        let options = audit(&format!(r#"{{ "directory": "{written}" }}"#)).audit_options(state);
+        assert_eq!(options.folder, Path::new(expected));
+    }
+    let printed = refused("{ \"coordinator\": {\n  \"audit\": { \"kep\": 3 } } }");
+    assert!(printed.contains("mcp.json:2:14"), "{printed}");
+    assert!(
+        printed.ends_with("= hint: did you mean `keep`?"),
         "{printed}"
     );
 }

@@ -5,9 +5,11 @@
 
 use std::{
     collections::HashSet,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
+use audit::{Anomaly, Counts};
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -31,6 +33,8 @@ pub(super) struct Metrics {
     calls: Family<Labels, Counter>,
     limits: Family<Labels, Counter>,
     questions: Family<Labels, Counter>,
+    lost_records: Counter,
+    anomalies: Family<Labels, Counter>,
     gauges: Gauges,
     started: Instant,
 }
@@ -54,6 +58,7 @@ pub(super) struct Snapshot {
     pub(super) running: usize,
     pub(super) suspended: usize,
     pub(super) saved: i64,
+    pub(super) audit: Counts,
 }
 
 impl Metrics {
@@ -66,6 +71,8 @@ impl Metrics {
             calls: Family::default(),
             limits: Family::default(),
             questions: Family::default(),
+            lost_records: Counter::default(),
+            anomalies: Family::default(),
             gauges: Gauges::default(),
             started: Instant::now(),
             registry: Registry::default(),
@@ -95,6 +102,16 @@ impl Metrics {
             "questions",
             "Questions to people, by what came of them",
             metrics.questions.clone(),
+        );
+        registry.register(
+            "lost_audit_records",
+            "Records of the audit that could not be written",
+            metrics.lost_records.clone(),
+        );
+        registry.register(
+            "anomalies",
+            "What is unusual in the audit record, by kind",
+            metrics.anomalies.clone(),
         );
         let gauges = &metrics.gauges;
         for (name, help, gauge) in [
@@ -200,6 +217,16 @@ impl Metrics {
         self.questions.get_or_create(&labels).inc();
     }
 
+    /// The counts of the audit record, zeros included.
+    fn audited(&self, counts: &Counts) {
+        let set = |counter: &Counter, count| counter.inner().store(count, Ordering::Relaxed);
+        set(&self.lost_records, counts.lost);
+        for (anomaly, count) in Anomaly::ALL.into_iter().zip(counts.anomalies) {
+            let labels = vec![("anomaly", anomaly.name().to_owned())];
+            set(&self.anomalies.get_or_create(&labels), count);
+        }
+    }
+
     /// All of it as text.
     pub(super) fn text(&self, now: &Snapshot) -> String {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
@@ -212,6 +239,7 @@ impl Metrics {
         gauges.suspended.set(count(now.suspended));
         gauges.saved.set(now.saved);
         gauges.resident.set(resident());
+        self.audited(&now.audit);
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -246,6 +274,7 @@ mod tests {
             running: 2,
             suspended: 0,
             saved: -5,
+            audit: Counts::default(),
         });
         for line in [
             "wasm_coordinator_executions_total{status=\"error\"} 1",
@@ -253,6 +282,8 @@ mod tests {
             "wasm_coordinator_tool_calls_total{server=\"\",status=\"failed\"} 1",
             "wasm_coordinator_execution_duration_seconds_count 1",
             "wasm_coordinator_questions_total{outcome=\"approved\"} 1",
+            "wasm_coordinator_lost_audit_records_total 0",
+            "wasm_coordinator_anomalies_total{anomaly=\"session_probing\"} 0",
             "wasm_coordinator_sessions 3",
             "wasm_coordinator_tokens_saved -5",
         ] {

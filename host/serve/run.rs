@@ -102,6 +102,7 @@ impl Run {
         let caller = self.request.caller;
         let Some(queued) = service.queue.join(caller) else {
             service.metrics.ended("busy");
+            service.limited(caller, "queue");
             let waiting = service.queue.waiting(caller);
             let message =
                 format!("{waiting} programs of yours wait already; try again in a moment");
@@ -113,6 +114,7 @@ impl Run {
         let started = Instant::now();
         session.limits_mut().timeout = self.timeout();
         session.set_callbacks(Some(Arc::clone(&self.hooks) as Arc<dyn HostCallbacks>));
+        session.set_origin(service.origin(caller, self.request.handle.as_deref()));
         let program = Program::new(self.request.language, self.request.code.clone());
         let report = session.run(program).await;
         session.set_callbacks(None);

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::engine::Engine;
 use crate::session::{Files, Session, SessionOptions};
+use ::audit::{Origin, Recorder};
 use ::tools::Toolbox;
 use contract::message;
 use sandbox::{Guest, Metering};
@@ -57,7 +58,7 @@ impl Service {
     /// Takes over the tools. Starts no server and compiles nothing.
     pub fn new(engine: Engine, toolbox: Arc<Toolbox>, options: ServeOptions) -> Arc<Self> {
         Arc::new(Self {
-            sessions: Sessions::new(options.sessions),
+            sessions: Sessions::new(options.sessions, toolbox.recorder().clone()),
             suspended: SuspendedRuns::new(options.runs),
             queue: RunQueue::new(options.runs, options.waiting),
             counter: Arc::new(Counter::new()),
@@ -114,7 +115,28 @@ impl Service {
             running,
             suspended: self.suspended.len(),
             saved: self.totals().0.cost().saved,
+            audit: self.recorder().counts(),
         })
+    }
+
+    /// The audit record.
+    pub(super) fn recorder(&self) -> &Recorder {
+        self.toolbox.recorder()
+    }
+
+    /// Whose something is, for the audit record.
+    pub(super) fn origin(&self, caller: Caller, handle: Option<&str>) -> Origin {
+        let recorder = self.recorder();
+        Origin {
+            run: None,
+            session: handle.and_then(|handle| recorder.session(handle)),
+            caller: recorder.caller(caller),
+        }
+    }
+
+    /// A bound was reached by a caller that is not one of a run.
+    pub(super) fn limited(&self, caller: Caller, bound: &'static str) {
+        self.recorder().limit(self.origin(caller, None), bound);
     }
 
     /// The names of the servers of which something may be called.
@@ -229,5 +251,10 @@ impl http::Operator for Service {
 
     fn limited(&self, bound: &'static str) {
         self.metrics.limited(bound);
+        self.recorder().limit(Origin::default(), bound);
+    }
+
+    fn refused(&self, why: &'static str) {
+        self.recorder().access_refused(why);
     }
 }

@@ -11,6 +11,7 @@ use crate::callbacks::{
     Answering, Approval, Declined, FinishedCall, HostCallbacks, LogEntry, Progress, ServerRequest,
     Verdict,
 };
+use crate::log::Recording;
 use crate::server::Server;
 use contract::message::{CallError, CallErrorKind, ToSandbox};
 
@@ -20,6 +21,7 @@ impl Server {
     pub(super) async fn consent(
         &self,
         run: &Run<'_>,
+        record: &Recording,
         tool: &str,
         arguments: &str,
         why: String,
@@ -38,6 +40,12 @@ impl Server {
             }
         };
         tracing::info!(server, tool, ?verdict, "somebody was asked about a call");
+        let said = match verdict {
+            Verdict::Approved => "approved",
+            Verdict::Refused => "refused",
+            Verdict::Unanswered(_) => "unanswered",
+        };
+        record.audit.consent(said, &why);
         let name = format!("{server}.{tool}");
         let name = name.escape_debug();
         let refused = verdict == Verdict::Refused;

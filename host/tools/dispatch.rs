@@ -17,11 +17,14 @@ use futures_util::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use crate::callbacks::{FinishedCall, HostCallbacks};
-use crate::{Run, Toolbox, consent::PausingCallbacks, log::Recording};
-use contract::call_record::CallStatus;
+use crate::{
+    Run, Toolbox,
+    consent::PausingCallbacks,
+    log::{Recording, denied},
+};
 use contract::message::{
-    AnswerForm, CallError, CallErrorKind, CallId, Completion, MIN_COUNTED, Question, ToCoordinator,
-    ToSandbox,
+    AnswerForm, CallError, CallErrorKind, CallId, Completion, ImportErrorKind, MIN_COUNTED,
+    Question, ToCoordinator, ToSandbox,
 };
 
 /// Bytes of results that may wait for a program. One that makes calls and does
@@ -141,7 +144,7 @@ impl Toolbox {
         run: &Run<'_>,
     ) -> (Option<CallId>, ToSandbox) {
         let tool = &request.tool;
-        let record = run.log.begin(tool);
+        let record = run.log.begin(tool, &self.recorder);
         let call = self.recorded_call(run, &request, &record);
         let result = match Abortable::new(call, registration).await {
             Ok(result) => result,
@@ -164,10 +167,15 @@ impl Toolbox {
     async fn answer(&self, question: Question, run: &Run<'_>) -> (Option<CallId>, ToSandbox) {
         let grants = run.grants;
         let told = |error| run.told(error);
+        // Who imports a tool that is denied comes no further than this.
+        let asked = |error| {
+            self.note_denial(run, &error);
+            run.told(error)
+        };
         let answer = match question {
             Question::Describe { server, language } => {
                 let described = self.describe(&server, language, grants);
-                ToSandbox::Described(described.await.map_err(told))
+                ToSandbox::Described(described.await.map_err(asked))
             }
             Question::Search {
                 query,
@@ -176,7 +184,7 @@ impl Toolbox {
                 limit,
             } => {
                 let found = self.search(&query, detail, server.as_deref(), limit, grants);
-                ToSandbox::Found(found.await.map_err(told))
+                ToSandbox::Found(found.await.map_err(asked))
             }
             Question::Stubs { server, known } => {
                 let files = self.stubs_unless(&server, grants, known);
@@ -187,10 +195,28 @@ impl Toolbox {
                 ToSandbox::Stubs(files.await.map_err(told))
             }
             Question::Import { packages } => {
-                ToSandbox::Imported(self.import(&packages, grants).await)
+                let imported = self.import(&packages, grants).await;
+                if let Err(error) = &imported
+                    && error.kind == ImportErrorKind::Denied
+                {
+                    self.recorder
+                        .import_denied(run.log.origin(), &error.message);
+                }
+                ToSandbox::Imported(imported)
             }
         };
         (None, answer)
+    }
+
+    /// Adds to the audit record that the tools of a server are denied, once for
+    /// each run: a program may ask as often as it likes.
+    fn note_denial(&self, run: &Run<'_>, error: &CallError) {
+        let is_new = || run.log.is_first_denial(&error.server);
+        if error.kind == CallErrorKind::Denied && self.recorder.is_on() && is_new() {
+            let call = self.recorder.call(run.log.origin());
+            call.target(&error.server, &error.tool);
+            denied(&call, error);
+        }
     }
 
     pub(super) async fn recorded_call(
@@ -214,14 +240,7 @@ impl Toolbox {
                 "a call was denied"
             );
         }
-        record.end(match &result {
-            Ok(_) => CallStatus::Finished,
-            Err(error) => match error.kind {
-                CallErrorKind::UnusableAnswer => CallStatus::Finished,
-                CallErrorKind::TimedOut | CallErrorKind::OutcomeUnknown => CallStatus::Unknown,
-                _ => CallStatus::Failed,
-            },
-        });
+        record.end(result.as_deref());
         if let Some(callbacks) = run.callbacks {
             let (server, tool) = record.found();
             callbacks.finished(&FinishedCall {

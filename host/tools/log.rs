@@ -1,7 +1,8 @@
 //! What became of the calls of one run.
 //!
 //! Shared between the run and whoever reports on it, so that it can be read
-//! when the run was dropped half-way.
+//! when the run was dropped half-way. What becomes of each call is also in the
+//! audit record, from here and once.
 
 use std::{
     sync::{
@@ -11,7 +12,10 @@ use std::{
     time::Instant,
 };
 
+use audit::{Ending, Origin, Recorder};
 use contract::call_record::{CallRecord, CallStatus};
+use contract::hint::Hint;
+use contract::message::{CallError, CallErrorKind};
 
 /// Calls that are recorded. Beyond it, a run has a limit of its own.
 const MAX_RECORDS: usize = 10_000;
@@ -21,6 +25,9 @@ const MAX_RECORDS: usize = 10_000;
 pub struct CallLog {
     entries: Arc<Mutex<Vec<Entry>>>,
     id: u64,
+    origin: Origin,
+    /// Servers of which it is recorded that their tools are denied.
+    denied: Arc<Mutex<Vec<String>>>,
 }
 
 impl Default for CallLog {
@@ -29,6 +36,8 @@ impl Default for CallLog {
         Self {
             entries: Arc::default(),
             id: IDS.fetch_add(1, Ordering::Relaxed),
+            origin: Origin::default(),
+            denied: Arc::default(),
         }
     }
 }
@@ -42,6 +51,30 @@ struct Entry {
 }
 
 impl CallLog {
+    /// Of calls that the audit record has under this origin.
+    pub fn of(origin: Origin) -> Self {
+        Self {
+            origin,
+            ..Self::default()
+        }
+    }
+
+    /// Whose calls these are.
+    pub(super) fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Whether it is said for the first time that the tools of a server are
+    /// denied. There are as many servers as the configuration has.
+    pub(super) fn is_first_denial(&self, server: &str) -> bool {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = !denied.iter().any(|known| known == server);
+        if is_first {
+            denied.push(server.to_owned());
+        }
+        is_first
+    }
+
     /// Empties the log. Calls in flight count as unknown if they may have
     /// reached their tool, and as failed otherwise.
     pub fn take(&self) -> Vec<CallRecord> {
@@ -50,7 +83,9 @@ impl CallLog {
     }
 
     /// Begins the record of a call.
-    pub(super) fn begin(&self, written: &str) -> Recording {
+    pub(super) fn begin(&self, written: &str, recorder: &Recorder) -> Recording {
+        let audit = recorder.call(self.origin);
+        audit.target("", written);
         let sent = Arc::new(AtomicBool::new(false));
         let mut entries = self.entries();
         let index = entries.len();
@@ -67,6 +102,7 @@ impl CallLog {
             log: self.clone(),
             index,
             sent,
+            audit,
         }
     }
 
@@ -105,6 +141,8 @@ pub(super) struct Recording {
     index: usize,
     /// Set while the call may have reached its tool.
     pub(super) sent: Arc<AtomicBool>,
+    /// The call in the audit record.
+    pub(super) audit: audit::Call,
 }
 
 impl Recording {
@@ -114,6 +152,7 @@ impl Recording {
             entry.server = server.to_owned();
             entry.tool = tool.to_owned();
         }
+        self.audit.target(server, tool);
     }
 
     /// The server and the tool, as far as they are known.
@@ -125,8 +164,27 @@ impl Recording {
         })
     }
 
-    /// The call ended.
-    pub(super) fn end(&self, status: CallStatus) {
+    /// The call ended with this result.
+    pub(super) fn end(&self, result: Result<&str, &CallError>) {
+        let status = match result {
+            Ok(_) => CallStatus::Finished,
+            Err(error) => match error.kind {
+                CallErrorKind::UnusableAnswer => CallStatus::Finished,
+                CallErrorKind::TimedOut | CallErrorKind::OutcomeUnknown => CallStatus::Unknown,
+                _ => CallStatus::Failed,
+            },
+        };
+        self.set(status);
+        match result {
+            Ok(answer) => self.audit.ended(self.ending(status), "", Some(answer)),
+            Err(error) if error.kind == CallErrorKind::Denied => denied(&self.audit, error),
+            Err(error) => self
+                .audit
+                .ended(self.ending(status), name(&error.kind), None),
+        }
+    }
+
+    fn set(&self, status: CallStatus) {
         if let Some(entry) = self.log.entries().get_mut(self.index) {
             entry.done = Some((status, milliseconds(entry.started)));
         }
@@ -134,11 +192,59 @@ impl Recording {
 
     /// The call ended before its answer came.
     pub(super) fn abandon(&self) {
-        self.end(if self.sent.load(Ordering::Relaxed) {
+        let status = if self.sent.load(Ordering::Relaxed) {
             CallStatus::Unknown
         } else {
             CallStatus::Failed
-        });
+        };
+        self.set(status);
+        self.audit.ended(self.ending(status), "cancelled", None);
+    }
+
+    /// The same for the audit record, which tells a tool that failed from one
+    /// that was not reached.
+    fn ending(&self, status: CallStatus) -> Ending {
+        match status {
+            CallStatus::Finished => Ending::Finished,
+            CallStatus::Unknown => Ending::Unknown,
+            CallStatus::Failed if self.sent.load(Ordering::Relaxed) => Ending::Failed,
+            CallStatus::Failed => Ending::NotSent,
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        // The run was dropped half-way.
+        if !self.audit.is_done() {
+            self.abandon();
+        }
+    }
+}
+
+/// Says what denied a call, and the pattern that did, if one did.
+pub(super) fn denied(call: &audit::Call, error: &CallError) {
+    let (by, pattern) = match error.hint.as_deref() {
+        Some(Hint::RemoveDenial { pattern, .. }) => ("policy", Some(&**pattern)),
+        Some(Hint::AcceptChanges) => ("change", None),
+        _ => ("policy", None),
+    };
+    call.denied(by, pattern);
+}
+
+/// The name of a kind of error, as programs know it.
+fn name(kind: &CallErrorKind) -> &'static str {
+    match kind {
+        CallErrorKind::Failed => "failed",
+        CallErrorKind::InvalidArguments(_) => "invalid_arguments",
+        CallErrorKind::UnknownTool(_) => "unknown_tool",
+        CallErrorKind::Denied => "denied",
+        CallErrorKind::Unavailable => "unavailable",
+        CallErrorKind::TimedOut => "timed_out",
+        CallErrorKind::OutcomeUnknown => "outcome_unknown",
+        CallErrorKind::Cancelled => "cancelled",
+        CallErrorKind::Limit => "limit",
+        CallErrorKind::UnusableAnswer => "unusable_answer",
     }
 }
 
@@ -153,12 +259,13 @@ mod tests {
     #[test]
     fn calls_in_flight_are_unknown_once_they_were_sent() {
         let log = CallLog::default();
-        let done = log.begin("a.b");
+        let off = Recorder::off();
+        let done = log.begin("a.b", &off);
         done.target("a", "b");
-        done.end(CallStatus::Finished);
-        let sent = log.begin("a.sent");
+        done.end(Ok("1"));
+        let sent = log.begin("a.sent", &off);
         sent.sent.store(true, Ordering::Relaxed);
-        let _queued = log.begin("a.queued");
+        let _queued = log.begin("a.queued", &off);
         let statuses: Vec<_> = log
             .take()
             .into_iter()
@@ -174,6 +281,6 @@ mod tests {
             expected.map(|(s, t, status)| (s.into(), t.into(), status))
         );
         assert!(log.take().is_empty());
-        sent.end(CallStatus::Finished);
+        sent.end(Ok("1"));
     }
 }

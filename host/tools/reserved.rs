@@ -100,10 +100,16 @@ impl Server {
             let kind = CallErrorKind::InvalidArguments(parameters);
             self.error(kind, name, format!("`{server}.{name}`: {message}"))
         })?;
+        let arguments = Value::Object(arguments);
+        self.note(record, &arguments, || arguments.to_string());
         if let Permission::Ask(why) = permission {
-            let shown = Value::Object(arguments.clone()).to_string();
-            self.consent(run, name, &shown, why).await?;
+            let shown = arguments.to_string();
+            self.consent(run, record, name, &shown, why).await?;
         }
+        let arguments = match arguments {
+            Value::Object(arguments) => arguments,
+            _ => Map::new(),
+        };
         let fetched = self.fetch(reserved, arguments, run.caller(record)).await;
         fetched.map_err(|failure| match failure {
             Failure::Fault(fault) => self.fault(fault, name),

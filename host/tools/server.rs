@@ -6,12 +6,14 @@
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use serde_json::Value;
 use stubs::names::folded;
 
 use crate::{
     catalog::{Catalog, Tool},
     definition_pins::{Checked, DefinitionPins},
     lock,
+    log::Recording,
     policy::{Denial, Grants, Permission, Target},
     resource_files::Folder,
     servers::{Client, Fault, FaultKind, Kept, Redactor},
@@ -39,8 +41,7 @@ pub(crate) struct Server {
     catalog: Mutex<Option<Arc<Catalog>>>,
     /// Of an earlier run.
     kept_catalog: OnceLock<Option<Arc<Catalog>>>,
-    /// `None` takes every change of a definition.
-    pins: Option<DefinitionPins>,
+    pins: DefinitionPins,
 }
 
 impl Server {
@@ -54,13 +55,13 @@ impl Server {
             resources: Folder::default(),
             catalog: Mutex::new(None),
             kept_catalog: OnceLock::new(),
-            pins: Some(DefinitionPins::default()),
+            pins: DefinitionPins::default(),
         }
     }
 
     /// From now on tools are called as what they are, changed or not.
     pub(crate) fn accept_changes(&mut self) {
-        self.pins = None;
+        self.pins.accept_changes();
     }
 
     /// The name in the configuration.
@@ -122,10 +123,8 @@ impl Server {
         match &*catalog {
             Some(catalog) if Arc::ptr_eq(&catalog.listing, &listing) => Ok(Arc::clone(catalog)),
             _ => {
-                let checked = match &self.pins {
-                    None => Checked::accepted(Arc::clone(&listing)),
-                    Some(pins) => pins.check(self.name(), &listing),
-                };
+                let recorder = self.client.recorder();
+                let checked = self.pins.check(self.name(), &listing, recorder);
                 let new = Arc::new(Catalog::new(Arc::clone(&self.names), listing, checked));
                 Ok(Arc::clone(catalog.insert(new)))
             }
@@ -180,6 +179,22 @@ impl Server {
         let description = self.redactor.text(tool.definition().description.clone());
         let description = shortened(description.trim(), MAX_DESCRIPTION);
         description.chars().map(plain).collect()
+    }
+
+    /// Tells the audit record what is about to be sent: its shape, and all of it
+    /// if that is wanted.
+    pub(crate) fn note(
+        &self,
+        record: &Recording,
+        arguments: &Value,
+        text: impl FnOnce() -> String,
+    ) {
+        let call = &record.audit;
+        if call.is_on() {
+            let shape = self.redactor.text(audit::shape::describe(arguments));
+            let text = call.keeps_arguments().then(|| self.redactor.json(text()));
+            call.arguments(shape, text);
+        }
     }
 
     /// What a fault of the server is for a program. The details are for the

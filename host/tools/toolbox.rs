@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use audit::Recorder;
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use serde_json::json;
 use stubs::names::{Collision, server_identifiers};
@@ -53,6 +54,7 @@ use contract::text::{MAX_NAME, one_line};
 pub struct Toolbox {
     pub(crate) servers: Vec<Server>,
     pub(crate) index: Mutex<Option<Arc<ToolIndex>>>,
+    pub(crate) recorder: Recorder,
     redactor: Arc<Redactor>,
     /// Checks of arguments that take long, at once.
     long_checks: Turns,
@@ -81,6 +83,7 @@ impl Run<'_> {
             id: self.log.id(),
             callbacks: self.callbacks,
             sent: &record.sent,
+            audit: Some(&record.audit),
         }
     }
 
@@ -124,6 +127,7 @@ impl Toolbox {
         Ok(Self {
             servers,
             index: Mutex::new(None),
+            recorder: Recorder::off(),
             redactor,
             long_checks: Turns::new(MAX_LONG_CHECKS, usize::MAX),
         })
@@ -145,6 +149,21 @@ impl Toolbox {
             server.client.watch(observer);
         }
         self
+    }
+
+    /// The same, with an audit record of all calls, denials, consents and servers.
+    /// Sessions that are given this toolbox add their runs to it.
+    pub fn audited(mut self, recorder: Recorder) -> Self {
+        if let Some(server) = self.servers.first() {
+            server.client.audit(recorder.clone());
+        }
+        self.recorder = recorder;
+        self
+    }
+
+    /// The audit record; one that is off, if there is none.
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
 
     /// The same, with what servers say of their tools kept in a folder for later
@@ -214,8 +233,8 @@ impl Toolbox {
             render_hint: None,
         };
         let request = Request::new(tool, arguments);
-        self.recorded_call(&run, &request, &run.log.begin(tool))
-            .await
+        let record = run.log.begin(tool, &self.recorder);
+        self.recorded_call(&run, &request, &record).await
     }
 
     /// The same with callbacks: somebody can be asked, and hears what happens. The
@@ -239,7 +258,8 @@ impl Toolbox {
             render_hint: None,
         };
         let request = Request::new(tool, arguments);
-        self.recorded_call(&run, &request, &log.begin(tool)).await
+        let record = log.begin(tool, &self.recorder);
+        self.recorded_call(&run, &request, &record).await
     }
 
     /// What each server is doing, in the order of the configuration: for the
@@ -337,8 +357,11 @@ impl Toolbox {
             let kind = CallErrorKind::InvalidArguments(parameters);
             server.error(kind, name, unfit.message)
         })?;
+        server.note(record, &arguments.value, || arguments.text.to_string());
         if let Permission::Ask(why) = permission {
-            server.consent(run, name, &arguments.text, why).await?;
+            server
+                .consent(run, record, name, &arguments.text, why)
+                .await?;
         }
         let answer = server
             .client

@@ -216,6 +216,11 @@ impl Place {
         self.state.path()
     }
 
+    /// The folder of its own there.
+    pub fn own_state(&self) -> PathBuf {
+        self.state.path().join("wasm-coordinator")
+    }
+
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self

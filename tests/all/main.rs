@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod audit;
 mod cli;
 mod client;
 mod clients;
@@ -27,6 +28,7 @@ mod finding;
 mod first_attempts;
 mod guests;
 mod hostile_answers;
+mod hostile_audit;
 mod hostile_compiler;
 mod hostile_components;
 mod hostile_files;

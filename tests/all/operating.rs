@@ -13,12 +13,12 @@ use crate::client::Client;
 use crate::harness::{Place, contains, fixture, real_servers};
 
 pub const TOKEN: &str = "a-token-of-the-first-caller";
-const OTHER: &str = "a-token-of-another-caller";
+pub const OTHER: &str = "a-token-of-another-caller";
 
 /// A server over HTTP, and a client that writes requests by hand.
 pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
     errors: Option<JoinHandle<String>>,
     client: reqwest::Client,
 }
@@ -93,6 +93,17 @@ impl Server {
         let request = self.client.get(format!("{}{path}", self.url));
         let answer = request.bearer_auth(TOKEN).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// From now on no file that it writes can be larger, as on a full disk.
+    pub fn limit_files(&self, bytes: u64) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let pid = Pid::from_child(&self.child);
+        let limit = Rlimit {
+            current: (bytes < u64::MAX).then_some(bytes),
+            maximum: None,
+        };
+        prlimit(Some(pid), Resource::Fsize, limit).expect("it is ours");
     }
 
     pub fn signal(&self) {

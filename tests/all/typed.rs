@@ -223,7 +223,7 @@ fn a_tool_that_is_not_granted_is_refused_before_anything_runs() {
 
 /// A command that imports a function of a package and calls it if `call` says
 /// how, with types and core functions for that.
-fn importing(package: &str, types: &str, function: &str) -> Vec<u8> {
+pub fn importing(package: &str, types: &str, function: &str) -> Vec<u8> {
     let text = format!(
         r#"(component
             (import "mcp:{package}/tools" (instance

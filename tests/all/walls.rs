@@ -92,6 +92,14 @@ fn the_tools_see_no_engine_or_front_end() {
 }
 
 #[test]
+fn the_audit_record_sees_no_tools_engine_or_front_end() {
+    let audit = "wasm-coordinator-audit";
+    none_of(audit, &[], &FRONT);
+    none_of(audit, &[], &NETWORK);
+    none_of(audit, &[], &["wasmtime", "wasm-coordinator-sandbox"]);
+}
+
+#[test]
 fn the_contract_is_plain_data() {
     let contract = "wasm-coordinator-contract";
     none_of(contract, &[], &FRONT);

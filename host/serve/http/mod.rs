@@ -194,9 +194,13 @@ async fn admit(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
             .ok_or_else(Refusal::internal)
             .and_then(|connection| {
                 let headers = request.headers();
+                let refused = |why| gate.operator.refused(why);
                 gate.access
-                    .host(request.uri(), headers, connection.local())?;
-                gate.access.origin(headers)
+                    .host(request.uri(), headers, connection.local())
+                    .inspect_err(|_| refused("host"))?;
+                gate.access
+                    .origin(headers)
+                    .inspect_err(|_| refused("origin"))
             }),
     };
     request.extensions_mut().insert(trace);
@@ -263,6 +267,7 @@ async fn authenticate(
         return refuse(request, &Refusal::too_often(retry));
     }
     if known.is_none() {
+        gate.operator.refused("token");
         return refuse(request, &Refusal::unauthorized());
     }
     request.extensions_mut().insert(caller);

@@ -28,6 +28,12 @@ pub trait Operator: Send + Sync + 'static {
     fn limited(&self, bound: &'static str) {
         let _ = bound;
     }
+
+    /// A request was refused because of where it comes from: `host`, `origin`
+    /// or `token`. Does nothing by default.
+    fn refused(&self, why: &'static str) {
+        let _ = why;
+    }
 }
 
 /// Longer texts are cut: a probe shows them on one line.

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use audit::{Origin, Recorder};
 use tokio::runtime::Handle;
 
 use super::Caller;
@@ -57,8 +58,8 @@ pub(super) struct Sessions {
     inner: Arc<Mutex<Inner>>,
 }
 
-#[derive(Default)]
 struct Inner {
+    recorder: Recorder,
     open: HashMap<Key, Entry>,
     /// The latest last.
     ended: VecDeque<(Key, Caller, End)>,
@@ -68,6 +69,8 @@ struct Entry {
     /// How the handle begins: enough to tell one's sessions apart.
     name: String,
     caller: Caller,
+    /// The session in the audit record.
+    origin: Origin,
     slot: Arc<SessionSlot>,
     opened: Instant,
     used: Instant,
@@ -87,6 +90,18 @@ enum End {
     Idle(Duration),
     Old(Duration),
     Evicted,
+}
+
+impl End {
+    /// For the audit record.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Idle(_) => "idle",
+            Self::Old(_) => "old",
+            Self::Evicted => "evicted",
+        }
+    }
 }
 
 impl fmt::Display for End {
@@ -146,10 +161,14 @@ pub(super) struct Listed {
 }
 
 impl Sessions {
-    pub(super) fn new(bounds: SessionBounds) -> Self {
+    pub(super) fn new(bounds: SessionBounds, recorder: Recorder) -> Self {
         Self {
             bounds,
-            inner: Arc::default(),
+            inner: Arc::new(Mutex::new(Inner {
+                recorder,
+                open: HashMap::new(),
+                ended: VecDeque::new(),
+            })),
         }
     }
 
@@ -166,9 +185,12 @@ impl Sessions {
             let mut inner = self.settled();
             let evicted = self.make_room(&mut inner, caller)?;
             let now = Instant::now();
+            let origin = inner.origin(caller, &handle);
+            inner.recorder.session_opened(origin);
             let entry = Entry {
                 name: handle[..6].to_owned(),
                 caller,
+                origin,
                 slot: Arc::clone(&slot),
                 opened: now,
                 used: now,
@@ -198,7 +220,7 @@ impl Sessions {
             entry.used = Instant::now();
             return Ok(Arc::clone(&entry.slot));
         }
-        Err(inner.why_gone(&key, caller))
+        Err(inner.refused(&key, caller, handle))
     }
 
     /// Notes that a session was used until now.
@@ -217,7 +239,7 @@ impl Sessions {
                 inner.end(key, End::Closed);
                 Ok(())
             }
-            _ => Err(inner.why_gone(&key, caller)),
+            _ => Err(inner.refused(&key, caller, handle)),
         }
     }
 
@@ -340,6 +362,7 @@ impl Inner {
             return;
         };
         let caller = entry.caller;
+        self.recorder.session_ended(entry.origin, end.name());
         // Ending a sandbox takes a while, and the lock is held here.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(move || drop(entry))),
@@ -349,6 +372,27 @@ impl Inner {
             self.ended.pop_front();
         }
         self.ended.push_back((key, caller, end));
+    }
+
+    fn origin(&self, caller: Caller, handle: &str) -> Origin {
+        Origin {
+            run: None,
+            session: self.recorder.session(handle),
+            caller: self.recorder.caller(caller),
+        }
+    }
+
+    /// Why a caller cannot have the session of a handle. The audit record knows
+    /// more than the caller, and takes as long for a handle of nobody.
+    fn refused(&self, key: &Key, caller: Caller, handle: &str) -> SessionError {
+        let why = self.why_gone(key, caller);
+        if why == SessionError::Unknown {
+            let is_known = |known: &(Key, Caller, End)| known.0 == *key;
+            let of_another = self.open.contains_key(key) || self.ended.iter().any(is_known);
+            let origin = self.origin(caller, handle);
+            self.recorder.session_refused(origin, of_another);
+        }
+        why
     }
 
     fn why_gone(&self, key: &Key, caller: Caller) -> SessionError {

@@ -17,7 +17,7 @@ fn slot() -> Arc<SessionSlot> {
 }
 
 fn sessions(bounds: SessionBounds) -> Sessions {
-    Sessions::new(bounds)
+    Sessions::new(bounds, Recorder::off())
 }
 
 #[test]

@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use super::{Outcome, ServeTool, ToolCall, arguments::BadArguments, result::success, schema};
 use crate::serve::{
-    Service, Strategy,
+    Caller, Service, Strategy,
     client::running::Running,
     meter::Tally,
     output::{fit_text, fit_value},
@@ -68,16 +68,20 @@ impl ServeTool for CallTool {
     }
 
     async fn run(call: ToolCall, arguments: Arguments) -> Result<Outcome, BadArguments> {
-        Ok(Outcome::Running(start(call.service, arguments)))
+        Ok(Outcome::Running(start(
+            call.service,
+            call.caller,
+            arguments,
+        )))
     }
 }
 
 /// Calls the tool in a task of its own, by the same policy as programs.
-fn start(service: Arc<Service>, arguments: Arguments) -> Running {
+fn start(service: Arc<Service>, caller: Caller, arguments: Arguments) -> Running {
     let (hooks, events) = service.client_hooks(Arc::default(), Arc::new(Tally::default()));
     let call = async move {
         let hooks: Arc<dyn HostCallbacks> = Arc::new(hooks);
-        let log = CallLog::default();
+        let log = CallLog::of(service.origin(caller, None));
         let written = Value::Object(arguments.arguments.clone()).to_string();
         let called = service.toolbox.call_with_callbacks(
             &service.options.grants,

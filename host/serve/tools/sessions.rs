@@ -86,7 +86,10 @@ impl ServeTool for Sessions {
 fn open(service: &Service, caller: Caller) -> CallToolResult {
     let opened = match service.sessions.open(caller, service.fresh_slot(caller)) {
         Ok(opened) => opened,
-        Err(error) => return failure("sessions_busy", &error.to_string()),
+        Err(error) => {
+            service.limited(caller, "sessions");
+            return failure("sessions_busy", &error.to_string());
+        }
     };
     let mut text = format!("session: {}\n", opened.handle);
     let mut structured = json!({ "session": opened.handle });

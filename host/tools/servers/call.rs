@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::sync::{Notify, watch};
 
-use super::{Redactor, lock, turns::CallerId};
+use super::{Fault, FaultKind, Redactor, lock, turns::CallerId};
 use crate::callbacks::{HostCallbacks, LogEntry, LogLevel, Progress, RequestKind, ServerRequest};
 use contract::clock::{Clock, Stopped};
 use contract::rate::TokenBucket;
@@ -58,6 +58,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) callbacks: Option<&'a Arc<dyn HostCallbacks>>,
     /// Set while the request may have reached the server.
     pub(crate) sent: &'a AtomicBool,
+    /// The call in the audit record, if it is one of a program.
+    pub(crate) audit: Option<&'a audit::Call>,
 }
 
 impl<'a> Caller<'a> {
@@ -67,7 +69,18 @@ impl<'a> Caller<'a> {
             id: 0,
             callbacks: None,
             sent,
+            audit: None,
         }
+    }
+
+    /// The request is about to be sent: the audit record says so before it is.
+    ///
+    /// # Errors
+    ///
+    /// It has to, and cannot. Nothing is to be sent.
+    pub(super) fn sending(&self) -> Result<(), Fault> {
+        let recorded = self.audit.map_or(Ok(()), audit::Call::sending);
+        recorded.map_err(|error| Fault::new(FaultKind::Unavailable, error.to_string()))
     }
 }
 

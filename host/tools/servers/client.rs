@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use ::audit::Recorder;
 use serde_json::Value;
 
 use super::{
@@ -142,6 +143,7 @@ impl Client {
     ) -> Result<Answer, Fault> {
         let _turns = self.turns(caller.id, weight_of(&arguments.value)).await;
         if let Some((tools, _)) = self.lifecycle.local() {
+            caller.sending()?;
             caller.sent.store(true, Ordering::Relaxed);
             let call = tools.call(tool, arguments.value);
             return match tokio::time::timeout(self.call_timeout, call).await {
@@ -168,6 +170,7 @@ impl Client {
         let timeout = self.call_timeout;
         let sent = caller.sent;
         let call = Call::new(&self.name, tool, caller, &self.shared.redactor, timeout);
+        caller.sending()?;
         let result = connection.request(&request, &call, timeout, sent).await;
         if result.is_err() && !connection.is_alive() {
             self.lifecycle.tell_of_loss(&connection);
@@ -178,6 +181,16 @@ impl Client {
     /// From now on `observer` hears of all servers.
     pub(crate) fn watch(&self, observer: ServerObserver) {
         let _ = self.shared.observer.set(observer);
+    }
+
+    /// From now on what becomes of all servers is in the audit record.
+    pub(crate) fn audit(&self, recorder: Recorder) {
+        let _ = self.shared.recorder.set(recorder);
+    }
+
+    /// The audit record; one that is off, if there is none.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.shared.recorder()
     }
 
     /// Waits for a turn at the server, and then for one of all.

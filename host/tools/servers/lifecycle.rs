@@ -77,6 +77,25 @@ enum Route {
     Unusable(Unusable),
 }
 
+impl Route {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Stdio(_) => "stdio",
+            Self::Http(_) => "http",
+            Self::Local(..) => "local",
+            Self::Unusable(_) => "unusable",
+        }
+    }
+
+    /// The program that is started, if one is.
+    fn command(&self) -> &str {
+        match self {
+            Self::Stdio(stdio) => &stdio.command,
+            Self::Http(_) | Self::Local(..) | Self::Unusable(_) => "",
+        }
+    }
+}
+
 enum State {
     Idle,
     Starting(watch::Receiver<Option<Started>>, AbortHandle),
@@ -282,7 +301,11 @@ impl Lifecycle {
     pub(super) async fn stop(&self) {
         let before = std::mem::replace(&mut *lock(&self.state), State::Stopped);
         match before {
-            State::Running(connection, _) => connection.stop().await,
+            State::Running(connection, _) => {
+                connection.stop().await;
+                let server = &*self.name;
+                self.shared.tell(&ServerEvent::Stopped { server });
+            }
             // Dropping what was started kills it.
             State::Starting(_, task) => task.abort(),
             State::Idle | State::Broken { .. } | State::Stopped => {}
@@ -292,12 +315,7 @@ impl Lifecycle {
     pub(super) fn report(&self) -> ServerState {
         let mut report = ServerState {
             name: self.name.clone(),
-            transport: match &self.reach.route {
-                Route::Stdio(_) => "stdio",
-                Route::Http(_) => "http",
-                Route::Local(..) => "local",
-                Route::Unusable(_) => "unusable",
-            },
+            transport: self.reach.route.name(),
             status: ServerStatus::Idle,
             tools: None,
             excluded: Vec::new(),
@@ -373,6 +391,7 @@ impl Start {
         record: Record,
         done: watch::Sender<Option<Started>>,
     ) {
+        let began = Instant::now();
         let errors = Errors::new(Arc::clone(&self.shared.redactor));
         let connecting = self.telling(self.connect(&errors));
         let started = match tokio::time::timeout(self.timeout, connecting).await {
@@ -386,11 +405,23 @@ impl Start {
         let started = started
             .map(Arc::new)
             .map_err(|fault| fault.redacted(&self.shared.redactor));
-        if let Err(fault) = &started {
-            let (server, cause) = (&*self.name, for_operator(fault));
-            tracing::warn!(server, cause, "a tool server could not be started");
-            let cause = &*cause;
-            self.shared.tell(&ServerEvent::Failed { server, cause });
+        let server = &*self.name;
+        match &started {
+            Err(fault) => {
+                let cause = for_operator(fault);
+                tracing::warn!(server, cause, "a tool server could not be started");
+                let cause = &*cause;
+                self.shared.tell(&ServerEvent::Failed { server, cause });
+            }
+            Ok(_) => {
+                let command = self.reach.route.command().to_owned();
+                self.shared.tell(&ServerEvent::Started {
+                    server,
+                    transport: self.reach.route.name(),
+                    command: &self.shared.redactor.text(command),
+                    took: began.elapsed(),
+                });
+            }
         }
         let is_wanted = {
             let mut state = lock(&state);
@@ -401,6 +432,10 @@ impl Start {
             is_wanted
         };
         if !is_wanted {
+            // Dropping it ends it.
+            if started.is_ok() {
+                self.shared.tell(&ServerEvent::Stopped { server });
+            }
             return;
         }
         done.send_replace(Some(started.clone()));
@@ -433,9 +468,10 @@ impl Start {
             if let Ok(started) = tokio::time::timeout(LONG, &mut starting).await {
                 return started;
             }
-            let (command, downloads) = match &self.reach.route {
-                Route::Stdio(stdio) => (&*stdio.command, stdio.downloads()),
-                Route::Http(_) | Route::Local(..) | Route::Unusable(_) => ("", false),
+            let command = self.reach.route.command();
+            let downloads = match &self.reach.route {
+                Route::Stdio(stdio) => stdio.downloads(),
+                Route::Http(_) | Route::Local(..) | Route::Unusable(_) => false,
             };
             let (server, so_far) = (&*self.name, began.elapsed());
             tracing::info!(server, command, ?so_far, "a tool server is still starting");

@@ -40,6 +40,8 @@ mod watchdog;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use audit::Recorder;
+
 pub use event::{ServerEvent, ServerObserver};
 pub use fault::{Fault, FaultKind};
 pub use listing::{Definition, Excluded, Listing};
@@ -74,10 +76,17 @@ pub(crate) struct Shared {
     limits: ServerLimits,
     redactor: Arc<Redactor>,
     observer: OnceLock<ServerObserver>,
+    recorder: OnceLock<Recorder>,
 }
 
 impl Shared {
+    fn recorder(&self) -> &Recorder {
+        static OFF: Recorder = Recorder::off();
+        self.recorder.get().unwrap_or(&OFF)
+    }
+
     fn tell(&self, event: &ServerEvent<'_>) {
+        event.record(self.recorder());
         if let Some(observer) = self.observer.get() {
             observer(event);
         }
@@ -101,6 +110,7 @@ pub(crate) fn clients(
         limits,
         redactor: Arc::clone(&redactor),
         observer: OnceLock::new(),
+        recorder: OnceLock::new(),
     });
     let mut clients: Vec<Client> = Vec::with_capacity(specs.len());
     for spec in specs {
