@@ -33,6 +33,8 @@ pub fn main() -> ! {
     // SAFETY: whoever starts a launcher gives it the socket as descriptor 0, and
     // nobody else here uses it.
     let control = unsafe { OwnedFd::from_raw_fd(0) };
+    // SAFETY: the name is a text with its end.
+    unsafe { libc::prctl(libc::PR_SET_NAME, c"wasm-launcher".as_ptr()) };
     let status = i32::from(serve(&control).is_err());
     exit(status)
 }

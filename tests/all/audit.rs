@@ -12,7 +12,7 @@ use wasm_coordinator::{
 };
 
 use crate::client::Client;
-use crate::harness::{Place, Ran, error, fixture, guest_cache, ok};
+use crate::harness::{Place, Ran, error, fixture, guest_cache, isolation, ok};
 
 /// All records, as they are in the files, in the order of their numbers.
 pub fn records_in(folder: &Path) -> Vec<Value> {
@@ -453,6 +453,7 @@ fn session(tools: LocalTools, folder: &Path) -> Session {
     let tools = Toolbox::new(specs, ServerLimits::default()).unwrap();
     let engine = Engine::new(EngineOptions {
         cache: Some(guest_cache()),
+        isolation: isolation(),
         ..EngineOptions::default()
     });
     let options = SessionOptions::default();

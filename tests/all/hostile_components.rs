@@ -265,7 +265,10 @@ fn waits_for_many_or_for_ever_end_at_the_limit() {
             (call $poll (i32.const 2097152) (i32.const 1000000) (i32.const 64)) (i32.const 0)"
         )
     };
-    run(&command(&same("0")), &[End::Ok, Error, Limit("transfer")]);
+    run(
+        &command(&same("0")),
+        &[End::Ok, TIMEOUT, Error, Limit("transfer")],
+    );
     run(&command(&same("-1")), &[TIMEOUT, Error, Limit("transfer")]);
     for when in ["-1", "9223372036854775807", "1000000000000"] {
         let block = format!("(call $block (call $duration (i64.const {when}))) (i32.const 0)");

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use wasm_coordinator::{
-    Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerLimits, ServerSpec,
-    Session, SessionOptions, Status, Toolbox,
+    Engine, EngineOptions, Guest, Isolation, Limits, LocalTools, Metering, Program, ServerLimits,
+    ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
 use crate::client::{Client, text};
@@ -55,6 +55,7 @@ fn memory_of_an_earlier_session_is_not_found() {
     let options = EngineOptions {
         cache: Some(guest_cache()),
         pool: Some(1),
+        isolation: Isolation::InProcess,
         ..Default::default()
     };
     let pooled = Engine::new(options).unwrap();

@@ -194,6 +194,8 @@ pub fn ends_as_with(
         "{most:?}, and {honest:?} for an honest program"
     );
     let mut expected = honest.programs();
+    // Where it is a component.
+    expected.insert("compiler");
     if place.path().join("mcp.json").exists() {
         // A server, and what ends it if we are killed.
         expected.extend(["fixture-server", "sh"]);

@@ -29,6 +29,7 @@ const COMMANDS: &[&[&str]] = &[
 const OTHERS: &[&str] = &[
     "init",
     "trust",
+    "doctor",
     "warm",
     "completions",
     "demo-server",
