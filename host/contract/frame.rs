@@ -250,7 +250,7 @@ mod tests {
         };
         assert_eq!(read(&nested(4)).unwrap(), nested(4));
         assert!(read(&nested(5)).is_err());
-        let mut deep = vec![11, 1].repeat(1_000_000);
+        let mut deep = [11, 1].repeat(1_000_000);
         deep.push(5);
         assert!(postcard::from_bytes::<Hint>(&deep).is_err());
         // After a refusal the next one is read as the first was.

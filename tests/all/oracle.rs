@@ -196,6 +196,8 @@ pub fn ends_as_with(
     let mut expected = honest.programs();
     // Where it is a component.
     expected.insert("compiler");
+    // Before they have their names.
+    expected.insert("exe");
     if place.path().join("mcp.json").exists() {
         // A server, and what ends it if we are killed.
         expected.extend(["fixture-server", "sh"]);

@@ -25,10 +25,11 @@ const COMMANDS: &[&[&str]] = &[
     &["wit", "mark"],
 ];
 
-/// Those that read none.
+/// Those that read none, or only look at it.
 const OTHERS: &[&str] = &[
     "init",
     "trust",
+    "audit",
     "doctor",
     "warm",
     "completions",

@@ -96,7 +96,7 @@ pub fn compiler_has_its_threads(skip: &[Layer]) {
         maximum: Some(0),
     };
     // The first does not count for root.
-    let _ = setrlimit(Resource::Nproc, none.clone());
+    let _ = setrlimit(Resource::Nproc, none);
     let _ = setrlimit(Resource::Nofile, none);
     // The first filter was entered, or is missing and reported as such.
     let _ = enter(Layer::Seccomp, skip, seccomp::compiler_has_its_threads);
