@@ -249,9 +249,7 @@ impl<'v> Chain<'v> {
         // Bytes since the last record.
         let mut garbage = 0_u64;
         loop {
-            let start = lines.at();
-            let text = lines.next()?;
-            let (line, bytes) = match text {
+            let (line, bytes) = match lines.next()? {
                 None => break,
                 Some(Text::Torn(bytes)) => {
                     garbage += bytes;
@@ -277,7 +275,6 @@ impl<'v> Chain<'v> {
                 garbage += bytes + 1;
                 continue;
             };
-            debug_assert!(start < lines.at());
             self.check_garbage(&file, lines.number(), garbage, &line);
             garbage = 0;
             self.check_record(&file, lines.number(), &line, is_authentic);
