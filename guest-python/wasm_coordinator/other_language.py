@@ -13,15 +13,18 @@ _SIGNS = re.compile(
     r"""
     ^\s*(?:export\s+)?(?:const|let|var)\s+[\w$\[{]   # const x = 1
     | ^\s*(?:export\s+)?(?:async\s+)?function\b\s*\*?\s*[\w$]*\s*\(
+    | ^\s*export\s+[\w{*]
     | ^\s*import\s+(?:[\w$*{][^"']*\sfrom\s+)?["']       # import x from "y"
     | ^\s*(?:if|for|while|switch)\s*\(.*\)\s*\{\s*$
     | ^\s*(?:interface\s+\w+|enum\s+\w+|type\s+\w+\s*=)\s*\{
     | ^\s*\}\s*(?:else\b.*|catch\b.*|finally\s*)\{\s*$
+    | ^\s*\}\);
     | ^\s*//
     | (?:\([\w\s,]*\)|[(=,]\s*\w+)\s*=>\s*[\w$({\[]
     | \bconsole\.(?:log|error|warn|info)\s*\(
     | \bnew\s+[A-Z]\w*\s*\(
     | \bawait\s+import\s*\(
+    | `[^`\n]*\$\{
     | [\w)\]]\s(?:===|!==)\s[\w("'\[-]
     """,
     re.VERBOSE | re.MULTILINE,

@@ -15,7 +15,7 @@ from types import CodeType
 
 from wit_world.imports import types as wit
 
-from .values import result_to_json
+from .values import result_to_json, shown
 
 # The names that the rewritten program uses. They are built in, so that the
 # program's own variables stay what the author wrote.
@@ -254,13 +254,7 @@ def value_of(value):
     text = result_to_json(value)
     if text is not None:
         return wit.Value_Json(text)
-    try:
-        text = repr(value)
-    except Exception as error:
-        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    if len(text) > _MAX_TEXT:
-        text = f"{text[:_MAX_TEXT]}... ({len(text) - _MAX_TEXT} more characters)"
-    return wit.Value_Text(clean(text))
+    return wit.Value_Text(clean(shown(value, _MAX_TEXT)))
 
 
 def clean(text):

@@ -49,6 +49,25 @@ class Steps:
         return b"".join(parts)
 
 
+class Compressor:
+    """What both compressors are."""
+
+    def __init__(self, steps):
+        self._steps = steps
+        self._flushed = False
+
+    def compress(self, data, /):
+        if self._flushed:
+            raise ValueError("Compressor has been flushed")
+        return self._steps.all(data, ends=False)
+
+    def flush(self):
+        if self._flushed:
+            raise ValueError("Repeated call to flush()")
+        self._flushed = True
+        return self._steps.all(b"", ends=True)
+
+
 class Decompressor:
     """What both decompressors are."""
 

@@ -253,12 +253,17 @@ def _place(path):
 
 
 def _show(value, _path):
+    return shown(value, _MAX_SHOWN)
+
+
+def shown(value, most):
+    """A value as `repr` shows it, cut to so many characters."""
     try:
         text = repr(value)
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    if len(text) > _MAX_SHOWN:
-        text = f"{text[:_MAX_SHOWN]}... ({len(text) - _MAX_SHOWN} more characters)"
+    if len(text) > most:
+        text = f"{text[:most]}... ({len(text) - most} more characters)"
     return text
 
 

@@ -25,13 +25,10 @@ impl Failed<'_> {
     pub(super) fn advice(&self, servers: impl FnOnce() -> Vec<KnownServer>) -> Option<String> {
         let is_python = self.language == Language::Python;
         let missing = self.missing_name();
-        if (missing.is_some() || self.error.kind == "SyntaxError") && self.is_other_language() {
-            return Some(if is_python {
-                "this looks like JavaScript: pass `language`: \"javascript\" (or \"typescript\")"
-                    .to_owned()
-            } else {
-                "this looks like Python: pass `language`: \"python\"".to_owned()
-            });
+        let cannot_be_read = missing.is_some() || self.error.kind == "SyntaxError";
+        // The Python guest knows JavaScript when it sees it, and says so.
+        if !is_python && cannot_be_read && self.looks_like_python() {
+            return Some("this looks like Python: pass `language`: \"python\"".to_owned());
         }
         if let Some(advice) = self.missing_file().or_else(|| self.missing_network()) {
             return Some(advice);
@@ -105,55 +102,24 @@ impl Failed<'_> {
         is_url.then(|| "there is no network here: call a tool of a server for it".to_owned())
     }
 
-    /// Whether the program seems to be written in the other language.
-    fn is_other_language(&self) -> bool {
+    /// Whether the program seems to be written in Python.
+    fn looks_like_python(&self) -> bool {
+        let starts = [
+            "def ",
+            "from ",
+            "elif ",
+            "except",
+            "async def ",
+            "print(",
+            "# ",
+        ];
+        let is_python = |line: &str| {
+            starts.iter().any(|start| line.starts_with(start))
+                || (line.starts_with("import ") && !line.contains(['"', '\'', '{']))
+                || (line.ends_with(':') && !line.starts_with(['c', 'd']))
+        };
         let code = cut(self.code, MAX_CODE);
-        let lines = || code.lines().map(str::trim);
-        if self.language == Language::Python {
-            let starts = [
-                "const ",
-                "let ",
-                "var ",
-                "function ",
-                "async function ",
-                "export ",
-                "import {",
-                "import * as ",
-                "console.",
-                "//",
-                "for (",
-                "if (",
-                "} ",
-                "});",
-            ];
-            let parts = [
-                "=> ",
-                "console.log(",
-                " === ",
-                " !== ",
-                "} from \"",
-                "} from '",
-                "${",
-            ];
-            lines().any(|line| starts.iter().any(|start| line.starts_with(start)))
-                || parts.iter().any(|part| code.contains(part))
-        } else {
-            let starts = [
-                "def ",
-                "from ",
-                "elif ",
-                "except",
-                "async def ",
-                "print(",
-                "# ",
-            ];
-            let is_python = |line: &str| {
-                starts.iter().any(|start| line.starts_with(start))
-                    || (line.starts_with("import ") && !line.contains(['"', '\'', '{']))
-                    || (line.ends_with(':') && !line.starts_with(['c', 'd']))
-            };
-            lines().any(is_python)
-        }
+        code.lines().map(str::trim).any(is_python)
     }
 }
 
@@ -177,56 +143,37 @@ mod tests {
     }
 
     #[test]
-    fn a_program_in_the_other_language_is_told_how_to_say_so() {
+    fn python_that_was_run_as_javascript_is_told_how_to_say_so() {
         let syntax = ("SyntaxError", "invalid syntax");
-        for (language, code, (kind, message), told) in [
-            (Language::Python, "const x = 1;\nx", syntax, "JavaScript"),
-            (Language::Python, "[1].map(n => n)", syntax, "JavaScript"),
-            (
-                Language::Python,
-                "console.log(1)",
-                ("NameError", "name 'console' is not defined"),
-                "JavaScript",
-            ),
-            (
-                Language::JavaScript,
-                "def f():\n  return 1",
-                syntax,
-                "Python",
-            ),
-            (
-                Language::TypeScript,
-                "from servers.a import b",
-                syntax,
-                "Python",
-            ),
-            (
-                Language::JavaScript,
-                "print(1)",
-                ("ReferenceError", "print is not defined"),
-                "Python",
-            ),
+        let undefined = ("ReferenceError", "print is not defined");
+        for (language, code, (kind, message)) in [
+            (Language::JavaScript, "def f():\n  return 1", syntax),
+            (Language::TypeScript, "from servers.a import b", syntax),
+            (Language::JavaScript, "print(1)", undefined),
         ] {
             let advice = advice(language, code, kind, message).unwrap_or_default();
             assert!(
-                advice.starts_with(&format!("this looks like {told}")),
+                advice.starts_with("this looks like Python"),
                 "{code}: {advice}"
             );
         }
-        assert_eq!(
-            advice(
-                Language::Python,
-                "f(",
-                "SyntaxError",
-                "'(' was never closed"
+    }
+
+    #[test]
+    fn what_the_guest_says_of_another_language_is_not_said_again() {
+        let hint = "\nhint: this looks like JavaScript and was run as Python";
+        for (code, kind, message) in [
+            ("const x = 1;", "SyntaxError", "invalid syntax"),
+            (
+                "console.log(1)",
+                "NameError",
+                "name 'console' is not defined",
             ),
-            None
-        );
-        let plain = ("TypeError", "console.log");
-        assert_eq!(
-            advice(Language::Python, "const x = 1", plain.0, plain.1),
-            None
-        );
+            ("f(", "SyntaxError", "'(' was never closed"),
+        ] {
+            let message = format!("{message}{hint}");
+            assert_eq!(advice(Language::Python, code, kind, &message), None);
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
 # fails: SyntaxError
-# hint: pass `language`: "javascript"
+# hint: say that its language is `javascript`
 const { orders } = await listOrders();
 console.log(orders.length);

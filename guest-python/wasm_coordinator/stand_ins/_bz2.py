@@ -1,7 +1,7 @@
 """`_bz2` on the bzip2 of `_streams`."""
 
 from wasm_coordinator import _streams
-from wasm_coordinator.steps import Decompressor, Steps
+from wasm_coordinator.steps import Compressor, Decompressor, Steps
 
 
 def _failure(code):
@@ -15,7 +15,7 @@ def _failure(code):
     return SystemError(f"bzip2: error {code}")
 
 
-class BZ2Compressor:
+class BZ2Compressor(Compressor):
     """Compresses data bit by bit."""
 
     __module__ = "_bz2"
@@ -24,21 +24,9 @@ class BZ2Compressor:
         if not 1 <= compresslevel <= 9:
             raise ValueError("compresslevel must be between 1 and 9")
         handle = _streams.bzip2_open(compresslevel)
-        self._steps = Steps(
-            handle, _streams.bzip2_step, _streams.bzip2_close, {1}, _failure
+        super().__init__(
+            Steps(handle, _streams.bzip2_step, _streams.bzip2_close, {1}, _failure)
         )
-        self._flushed = False
-
-    def compress(self, data, /):
-        if self._flushed:
-            raise ValueError("Compressor has been flushed")
-        return self._steps.all(data, ends=False)
-
-    def flush(self):
-        if self._flushed:
-            raise ValueError("Repeated call to flush()")
-        self._flushed = True
-        return self._steps.all(b"", ends=True)
 
 
 class BZ2Decompressor(Decompressor):

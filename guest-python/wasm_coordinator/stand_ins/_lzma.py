@@ -4,7 +4,7 @@ import struct
 from operator import index
 
 from wasm_coordinator import _streams
-from wasm_coordinator.steps import Decompressor, Steps
+from wasm_coordinator.steps import Compressor, Decompressor, Steps
 
 FORMAT_AUTO, FORMAT_XZ, FORMAT_ALONE, FORMAT_RAW = range(4)
 
@@ -122,7 +122,7 @@ def _open(compresses, format, check, preset, memory, filters):
     return handle, Steps(handle, _streams.xz_step, _streams.xz_close, {_END}, _failure)
 
 
-class LZMACompressor:
+class LZMACompressor(Compressor):
     """Compresses data bit by bit."""
 
     __module__ = "_lzma"
@@ -139,19 +139,8 @@ class LZMACompressor:
             raise ValueError("Must specify filters for FORMAT_RAW")
         preset = _preset(preset)
         check = CHECK_CRC64 if check == -1 else check
-        _, self._steps = _open(1, format, check, preset, 0, filters)
-        self._flushed = False
-
-    def compress(self, data, /):
-        if self._flushed:
-            raise ValueError("Compressor has been flushed")
-        return self._steps.all(data, ends=False)
-
-    def flush(self):
-        if self._flushed:
-            raise ValueError("Repeated call to flush()")
-        self._flushed = True
-        return self._steps.all(b"", ends=True)
+        _, steps = _open(1, format, check, preset, 0, filters)
+        super().__init__(steps)
 
 
 class LZMADecompressor(Decompressor):
