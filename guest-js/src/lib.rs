@@ -12,8 +12,8 @@
 //! 1. `address`, `edits`, `random`, `reserve`, `text`: texts, numbers, memory;
 //!    they know nothing of each other.
 //! 2. `frames`: positions in the texts that `edits` changed.
-//!    `erase`, then `source`: from a program's text to a script. Neither knows
-//!    the engine.
+//!    `erase`, `references`, then `source`: from a program's text to a script,
+//!    and to what it refers to. None knows the engine.
 //! 3. `engine`: the runtime and its context. It is given the loader of modules
 //!    and the native functions; it knows neither.
 //! 4. `json`: JSON of strangers, read with the engine.
@@ -34,6 +34,7 @@ mod json;
 mod modules;
 mod natives;
 mod random;
+mod references;
 mod reserve;
 mod session;
 mod source;
@@ -42,7 +43,7 @@ mod tools;
 mod zones;
 
 mod bindings {
-    wit_bindgen::generate!({ path: "../wit", world: "guest", pub_export_macro: true });
+    wit_bindgen::generate!({ path: "../wit", world: "reading-guest", pub_export_macro: true });
 }
 
 use bindings::wasm_coordinator::sandbox::types;
@@ -52,6 +53,10 @@ struct Component;
 impl bindings::Guest for Component {
     fn run(program: types::Program) -> types::Step {
         session::run(program)
+    }
+
+    fn references(program: types::Program) -> Vec<types::Reference> {
+        session::references(&program)
     }
 
     fn resume(completions: Vec<types::Completion>) -> types::Step {

@@ -2,10 +2,10 @@
 //! loop between them.
 
 use crate::bindings::wasm_coordinator::sandbox::types::{
-    Completion, Exception, Failure, Language, Outcome, Position, Program, Refusal, Step,
+    Completion, Exception, Failure, Language, Outcome, Position, Program, Reference, Refusal, Step,
     Value as Shown,
 };
-use crate::source::{self, Prepared, Tail};
+use crate::source::{self, Places, Prepared, Tail};
 use crate::text::Text;
 use crate::{engine, frames, json, modules, natives, reserve, tools};
 use rquickjs::promise::PromiseState;
@@ -37,6 +37,23 @@ pub(crate) fn run(program: Program) -> Step {
         }
         pump(ctx)
     })
+}
+
+/// What a program refers to. Neither the engine nor the session hears of it.
+pub(crate) fn references(program: &Program) -> Vec<Reference> {
+    let typescript = matches!(program.language, Language::Typescript);
+    let mut places = Places::new(&program.source);
+    let found = source::references(&program.source, typescript).into_iter();
+    let located = found.map(|found| {
+        let (line, column) = places.next(found.at);
+        Reference {
+            kind: found.kind,
+            name: found.name,
+            line,
+            column,
+        }
+    });
+    located.collect()
 }
 
 /// Goes on with the program.

@@ -14,6 +14,7 @@ mod top_level;
 
 use crate::edits::{Edits, Shifts};
 use crate::erase::{self, Found};
+use crate::references::{self, Reference};
 use oxc_allocator::Allocator;
 use oxc_ast::ast::Program;
 use oxc_parser::{ParseOptions, Parser};
@@ -114,6 +115,23 @@ pub(crate) fn program(source: &str, typescript: bool) -> Result<Prepared, Syntax
             }
         }
     }
+}
+
+/// What a program refers to; nothing if it is none. `run` parses it again, which
+/// takes less time than to keep all that it made of it.
+pub(crate) fn references(source: &str, typescript: bool) -> Vec<Reference> {
+    let (source, fenced_typescript) = without_fence(source);
+    let source = source.as_ref();
+    if check_depth(source).is_err() {
+        return Vec::new();
+    }
+    for typescript in [typescript || fenced_typescript, true] {
+        let allocator = Allocator::default();
+        if let Ok((program, _)) = parse(&allocator, source, typescript) {
+            return references::of(&program);
+        }
+    }
+    Vec::new()
 }
 
 /// A file that a program imports, ready to run.
@@ -393,6 +411,37 @@ fn check(source: &str, found: &Found<'_>) -> Result<(), SyntaxError> {
         line,
         column,
     })
+}
+
+/// Lines and columns of bytes, of which none comes before the one in front of it.
+pub(crate) struct Places<'a> {
+    rest: std::str::CharIndices<'a>,
+    line: u32,
+    column: u32,
+}
+
+impl<'a> Places<'a> {
+    pub(crate) fn new(source: &'a str) -> Self {
+        Self {
+            rest: source.char_indices(),
+            line: 1,
+            column: 1,
+        }
+    }
+
+    /// Line and column of the next byte, both from 1, columns in characters.
+    pub(crate) fn next(&mut self, at: u32) -> (u32, u32) {
+        while self.rest.offset() < at as usize
+            && let Some((_, character)) = self.rest.next()
+        {
+            if character == '\n' {
+                (self.line, self.column) = (self.line + 1, 1);
+            } else {
+                self.column += 1;
+            }
+        }
+        (self.line, self.column)
+    }
 }
 
 /// Line and column of a byte, both from 1, columns in characters.

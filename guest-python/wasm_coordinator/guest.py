@@ -47,6 +47,16 @@ _MAX_ROUNDS = 100
 # Warnings that a program can cause.
 _MAX_WARNINGS = 20
 
+# What `references` calls them, and the contract.
+_KINDS = {
+    "module": wit.ReferenceKind.MODULE,
+    "name": wit.ReferenceKind.NAME,
+    "dynamic-code": wit.ReferenceKind.DYNAMIC_CODE,
+    "dynamic-import": wit.ReferenceKind.DYNAMIC_IMPORT,
+    "servers-write": wit.ReferenceKind.SERVERS_WRITE,
+    "endless-loop": wit.ReferenceKind.ENDLESS_LOOP,
+}
+
 
 class _Running:
     """The program that runs."""
@@ -105,6 +115,17 @@ class Guest:
             return self._pump()
         except BaseException as error:
             return self._broken(error)
+
+    def references(self, given):
+        try:
+            found = program.references(given.source, given.name)
+            return [
+                wit.Reference(_KINDS[kind], program.clean(name), line, column)
+                for kind, name, line, column in found
+            ]
+        except BaseException:
+            # Not a program, or too much for what memory is left: `run` says so.
+            return []
 
     def _run(self, given):
         name = given.name
@@ -389,6 +410,9 @@ def _left_behind(task):
 
 class WitWorld(wit_world.WitWorld):
     """The exports of the world, as componentize-py finds them."""
+
+    def references(self, program):
+        return _guest.references(program)
 
     def run(self, program):
         return _guest.run(program)

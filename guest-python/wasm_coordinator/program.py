@@ -15,6 +15,7 @@ from types import CodeType
 
 from wit_world.imports import types as wit
 
+from .references import of
 from .values import result_to_json, shown
 
 # The names that the rewritten program uses. They are built in, so that the
@@ -33,6 +34,9 @@ _FENCES = ("```", "~~~")
 _MAX_REMEMBERED = 50
 
 _codes = []
+
+# The program whose references were asked for, until the next one is read.
+_ahead = []
 
 _STORE = ast.Store()
 
@@ -77,19 +81,22 @@ def raise_signal(signalnum, /):
     _raise_signal(signalnum)
 
 
+def references(source, name):
+    """What the text of a program refers to. The program is likely to be read
+    next, so its syntax tree is kept for that."""
+    text, tree = _text_and_tree(source, name)
+    _ahead[:] = [(source, name, text, tree)]
+    return of(tree, _lines(text))
+
+
 def read(source, name):
     """The code of a program, and whether it has to be awaited."""
-    source = _unfence(source)
-    remember(name, source)
-    try:
-        tree = _parse(source, name)
-    except SyntaxError:
-        inner = _fenced_block(source)
-        if inner is None:
-            raise
-        source = inner
+    ahead = _ahead.pop() if _ahead else (None,) * 4
+    if ahead[:2] == (source, name):
+        source, tree = ahead[2:]
         remember(name, source)
-        tree = _parse(source, name)
+    else:
+        source, tree = _text_and_tree(source, name)
     if (
         "return" in source
         or "asyncio.run(" in source
@@ -101,6 +108,20 @@ def read(source, name):
     _codes.append((code, source, name))
     del _codes[:-_MAX_REMEMBERED]
     return code, bool(code.co_flags & CO_COROUTINE)
+
+
+def _text_and_tree(source, name):
+    """The text of a program without what is around it, and its syntax tree."""
+    source = _unfence(source)
+    remember(name, source)
+    try:
+        return source, _parse(source, name)
+    except SyntaxError:
+        inner = _fenced_block(source)
+        if inner is None:
+            raise
+        remember(name, inner)
+        return inner, _parse(inner, name)
 
 
 def _parse(source, name):
@@ -126,6 +147,7 @@ def _lines(source):
 def forget():
     """Forgets all programs."""
     _codes.clear()
+    _ahead.clear()
     linecache.clearcache()
 
 

@@ -32,6 +32,7 @@ def warm(guest):
     for _ in range(_ROUNDS):
         for source in _PROGRAMS:
             program = wit.Program(source, "warm.py", wit.Language.PYTHON, [])
+            guest.references(program)
             step = guest.run(program)
             while isinstance(step, wit.Step_Waiting):
                 step = guest.resume([])
