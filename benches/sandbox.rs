@@ -11,8 +11,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasm_coordinator::{
-    Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerLimits, ServerSpec,
-    Session, SessionOptions, Status, Toolbox,
+    AdviceMode, Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerLimits,
+    ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
 /// The same work in both languages.
@@ -173,5 +173,71 @@ fn live(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, fresh, live);
+/// A program of 200 lines that does nothing: functions as models write them.
+fn long() -> [(&'static str, Program); 2] {
+    const PYTHON: &str = "\
+async def report_N(rows, limit=10):
+    by_name = {}
+    for row in rows:
+        if not row.get('name') or row['value'] < 0:
+            continue
+        key = re.sub(r'\\W+', '-', row['name'].strip().lower())
+        by_name.setdefault(key, []).append(row['value'] * 100 / max(row['total'], 1))
+    found = sorted(by_name.items(), key=lambda item: -statistics.mean(item[1]))[:limit]
+    return json.dumps([{'name': name, 'mean': f'{sum(v) / len(v):.2f}'} for name, v in found])
+
+";
+    const JAVASCRIPT: &str = "\
+async function report_N(rows, limit = 10) {
+  const byName = {};
+  for (const row of rows) {
+    if (!row.name || row.value < 0) continue;
+    const key = row.name.trim().toLowerCase().replace(/\\W+/g, '-');
+    (byName[key] ??= []).push((row.value * 100) / Math.max(row.total, 1));
+  }
+  const found = Object.entries(byName).sort((a, b) => b[1].length - a[1].length).slice(0, limit);
+  return JSON.stringify(found.map(([name, v]) => ({ name, mean: `${v.reduce((a, b) => a + b) / v.length}` })));
+}
+";
+    let of = |function: &str| {
+        let functions = (0..20).map(|number| function.replace('N', &number.to_string()));
+        functions.collect::<String>()
+    };
+    [
+        (
+            "python",
+            Program::python(format!("import json, re, statistics\n{}", of(PYTHON))),
+        ),
+        ("javascript", Program::javascript(of(JAVASCRIPT))),
+    ]
+}
+
+fn advice(c: &mut Criterion) {
+    let (engine, runtime) = (engine(), runtime());
+    let mut group = c.benchmark_group("200 lines");
+    for (language, program) in long() {
+        for (name, mode) in [("off", AdviceMode::Off), ("warn", AdviceMode::Warn)] {
+            let options = || {
+                let mut options = SessionOptions::default();
+                options.advice.mode = mode;
+                options.advice.denied_modules = vec!["ctypes".parse().expect("it is a name")];
+                options
+            };
+            let mut session = Session::new(&engine, toolbox(), options());
+            group.bench_function(format!("{language}/session, advice {name}"), |b| {
+                b.iter(|| runtime.block_on(run(&mut session, program.clone())));
+            });
+            let tools = std::sync::Arc::new(toolbox());
+            group.bench_function(format!("{language}/new sandbox, advice {name}"), |b| {
+                b.iter(|| {
+                    let tools = std::sync::Arc::clone(&tools);
+                    let mut session = Session::new(&engine, tools, options());
+                    runtime.block_on(run(&mut session, program.clone()));
+                });
+            });
+        }
+    }
+}
+
+criterion_group!(benches, fresh, live, advice);
 criterion_main!(benches);

@@ -93,6 +93,9 @@ pub mod search {
     pub use tools::search::{Document, Found, Hit, Index, MAX_HITS, Query};
 }
 
+pub use contract::advice::{
+    Advice, AdviceMode, BadModulePattern, Construct, ModulePattern, UnknownConstruct,
+};
 pub use contract::call_record::{CallRecord, CallStatus};
 pub use contract::caller::Caller;
 pub use contract::content::{ContentBlock, EmbeddedResource, ResourceContents};

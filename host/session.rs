@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::Origin;
+use contract::advice::Advice;
 use contract::caller::Caller;
 use contract::hint::RenderHint;
 use contract::limits::Limits;
@@ -32,6 +33,9 @@ pub struct SessionOptions {
     /// The tools it may call: none of the configured ones is left out by
     /// default.
     pub grants: Grants,
+    /// What is said about programs before they run, and whether they run then.
+    /// Nothing by default. It guards nothing: see [`Advice`].
+    pub advice: Advice,
     /// What each run may consume.
     pub limits: Limits,
     /// Where its files are: in memory by default, nobody else's.
@@ -201,6 +205,7 @@ impl Session {
             let tools = self.tools.serve(&run, to_coordinator, to_sandbox);
             let run = self.place.run(
                 &program,
+                &self.options.advice,
                 &self.options.limits,
                 Channel { requests, answers },
             );
@@ -220,7 +225,7 @@ impl Session {
         };
         let output = self.place.console().take();
         let calls = log.take();
-        let report = report(outcome, output, &self.options.limits, started, calls);
+        let report = report(outcome, output, &self.options, started, calls);
         recorded.ended(&report);
         report
     }
@@ -248,10 +253,16 @@ impl Place {
         }
     }
 
-    async fn run(&mut self, program: &Program, limits: &Limits, channel: Channel) -> RunOutcome {
+    async fn run(
+        &mut self,
+        program: &Program,
+        advice: &Advice,
+        limits: &Limits,
+        channel: Channel,
+    ) -> RunOutcome {
         match self {
-            Self::Here(sandbox) => sandbox.run(program, limits, channel).await,
-            Self::Worker(sandbox) => sandbox.run(program, limits, channel).await,
+            Self::Here(sandbox) => sandbox.run(program, advice, limits, channel).await,
+            Self::Worker(sandbox) => sandbox.run(program, advice, limits, channel).await,
         }
     }
 }

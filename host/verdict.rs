@@ -5,26 +5,32 @@
 
 use std::time::Instant;
 
+use contract::advice::Finding;
 use contract::call_record::CallRecord;
-use contract::hint::Hint;
+use contract::hint::{Hint, RenderHint, with_hint};
 use contract::json::{Json, holds_numbers};
-use contract::limits::{FileLimit, Limit, Limits};
+use contract::limits::{FileLimit, Limit};
 use contract::outcome::{
-    ComponentRefusal, ComponentRefusalKind, Exception, Failure, Refusal, RunError, RunOutcome,
-    Value,
+    ComponentRefusal, ComponentRefusalKind, Exception, Failure, Outcome, Position, Refusal,
+    RunError, RunOutcome, Value,
 };
 use contract::report::{ErrorReport, Report, Status, Usage};
 use sandbox::Output;
+
+use crate::session::SessionOptions;
 
 /// Said once, by the first run after the one that did it.
 const VARIABLES_LOST: &str = "the variables of earlier programs are gone: the program before this \
      one was stopped and took the interpreter with it; the files are as it left them";
 
+/// Findings that are said of one program: more than anybody mends at once.
+const MAX_SAID: usize = 10;
+
 /// The report on a run: how it ended, what it printed and what it called.
 pub(crate) fn report(
     outcome: RunOutcome,
     output: Output,
-    limits: &Limits,
+    options: &SessionOptions,
     started: Instant,
     calls: Vec<CallRecord>,
 ) -> Report {
@@ -40,7 +46,7 @@ pub(crate) fn report(
     let variables_lost = outcome.variables_lost;
     let unread = outcome.files_unread.clone();
     let not_kept = outcome.files_not_kept.clone();
-    let mut verdict = verdict(outcome, limits, printed);
+    let mut verdict = verdict(outcome, options, printed);
     verdict.warn_of_files(unread, not_kept);
     if variables_lost {
         verdict.warnings.insert(0, VARIABLES_LOST.to_owned());
@@ -118,13 +124,70 @@ impl Verdict {
         Self::failed(status, error)
     }
 
+    /// The first finding is the error; the others are said, too.
+    fn not_run(findings: &[Finding], render: Option<RenderHint>) -> Self {
+        let message = "the program was not run".to_owned();
+        let Some((first, others)) = findings.split_first() else {
+            let error = plain_error("HostError", message);
+            return Self::failed(Status::HostError, error);
+        };
+        let error = ErrorReport {
+            hint: Some(first.hint()),
+            position: first.position.clone(),
+            ..plain_error("advice_refused", format!("{message}: {first}"))
+        };
+        Self {
+            warnings: said(others, render),
+            ..Self::failed(Status::Denied, error)
+        }
+    }
+
     fn limit(limit: Limit) -> Self {
         Self::failed(Status::Limit, limit_error(limit))
     }
 }
 
-fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
-    let outcome = match run.end {
+fn verdict(run: RunOutcome, options: &SessionOptions, printed: u64) -> Verdict {
+    let render = options.render_hint;
+    let verdict = judged(run.end, run.files_refused, options, printed);
+    let mut findings = run.findings;
+    // What ended the program is said already.
+    let line = |position: &Option<Position>| Some(position.as_ref()?.line);
+    let failed_at = verdict
+        .error
+        .as_ref()
+        .and_then(|error| line(&error.position));
+    findings.retain(|finding| failed_at.is_none() || line(&finding.position) != failed_at);
+    let mut warnings = said(&findings, render);
+    warnings.extend(verdict.warnings);
+    Verdict {
+        warnings,
+        ..verdict
+    }
+}
+
+/// Findings as warnings, with what would allow each where that can be said.
+fn said(findings: &[Finding], render: Option<RenderHint>) -> Vec<String> {
+    let sentence = |finding: &Finding| match render {
+        Some(render) => with_hint(&finding.to_string(), Some(&finding.hint()), render),
+        None => finding.to_string(),
+    };
+    let mut said: Vec<_> = findings.iter().take(MAX_SAID).map(sentence).collect();
+    if findings.len() > MAX_SAID {
+        let more = findings.len() - MAX_SAID;
+        said.push(format!("{more} more findings in the text of the program"));
+    }
+    said
+}
+
+fn judged(
+    end: Result<Outcome, RunError>,
+    files_refused: Option<FileLimit>,
+    options: &SessionOptions,
+    printed: u64,
+) -> Verdict {
+    let limits = &options.limits;
+    let outcome = match end {
         Ok(outcome) => outcome,
         Err(RunError::Limit(limit)) => return Verdict::limit(limit),
         Err(RunError::Crashed(what)) => {
@@ -166,7 +229,8 @@ fn verdict(run: RunOutcome, limits: &Limits, printed: u64) -> Verdict {
         Err(Failure::Stuck(exception)) => {
             Verdict::failed(Status::Error, exception_error(exception))
         }
-        Err(Failure::Raised(exception)) => raised(exception, run.files_refused),
+        Err(Failure::Raised(exception)) => raised(exception, files_refused),
+        Err(Failure::NotRun(findings)) => return Verdict::not_run(&findings, options.render_hint),
         Err(Failure::Refused {
             refusal,
             hint,

@@ -16,6 +16,7 @@ use wasm_coordinator::{
     Status, Stream,
 };
 
+use super::advice::AdviceFlags;
 use super::emitted::Saved;
 use super::failure::{EXIT_HOST, EXIT_INTERRUPTED, Failure};
 use super::files::FileFlags;
@@ -65,6 +66,8 @@ pub(crate) struct Exec {
     /// Print the whole report of the run as one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    advice: AdviceFlags,
     #[command(flatten)]
     audit: AuditFlags,
     #[command(flatten)]
@@ -153,6 +156,7 @@ impl Exec {
         let mut configuration = self.config.load(!self.json)?;
         self.isolation.overlay(&mut configuration);
         self.grants.overlay(&mut configuration.tools);
+        self.advice.overlay(&mut configuration.advice);
         self.limits.overlay(&mut configuration);
         self.audit.overlay(&mut configuration);
         let options = configuration.session_options()?;

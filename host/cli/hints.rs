@@ -37,6 +37,18 @@ pub(crate) fn render(hint: &Hint) -> Option<String> {
             "`wasm-coordinator wit {server}` prints the present interface; build the component with it"
         ),
         Hint::RenameServer => "rename one of them in the configuration".to_owned(),
+        Hint::AllowModule(module) => format!(
+            "`--allow-module '{}'`, or the same in `advice.allowedModules`, allows it",
+            module.escape_debug()
+        ),
+        Hint::RemoveModuleDenial(pattern) => format!(
+            "remove `{}` from `--deny-module` or `advice.deniedModules` to allow it",
+            pattern.as_str()
+        ),
+        Hint::AllowConstruct(construct) => format!(
+            "`--allow-construct {0}`, or `{0}` in `advice.allowedConstructs`, allows it",
+            construct.name()
+        ),
         Hint::Advice(advice) => advice.clone(),
         Hint::All(hints) => return joined(hints, render),
         _ => return None,

@@ -3,6 +3,7 @@
 // Printing panics when nobody reads; `output` writes.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod advice;
 mod audit;
 mod completions;
 mod consent;

@@ -14,6 +14,7 @@ use wasm_coordinator::serve::http::{self, Operator, Rate, Token};
 use wasm_coordinator::serve::{Mode, ServeOptions, Service, serve_stdio};
 use wasm_coordinator::{Engine, Redactor};
 
+use super::advice::AdviceFlags;
 use super::failure::{Failure, reason};
 use super::grants::GrantFlags;
 use super::isolation::{self, IsolationFlags};
@@ -57,6 +58,8 @@ pub(crate) struct Serve {
     audit: AuditFlags,
     #[command(flatten)]
     http: HttpFlags,
+    #[command(flatten)]
+    advice: AdviceFlags,
     #[command(flatten)]
     limits: LimitFlags,
     #[command(flatten)]
@@ -165,6 +168,7 @@ impl Serve {
 
     fn overlay(&self, configuration: &mut Configuration) {
         self.grants.overlay(&mut configuration.tools);
+        self.advice.overlay(&mut configuration.advice);
         self.limits.overlay(configuration);
         self.audit.overlay(configuration);
         let serve = &mut configuration.serve;

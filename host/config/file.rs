@@ -161,6 +161,7 @@ pub(crate) fn parse(
         quota: settings.quota,
         server_limits: settings.server_limits,
         tools: settings.tools,
+        advice: settings.advice,
         serve: settings.serve,
         require_isolation: settings.require_isolation,
         audit: settings.audit,

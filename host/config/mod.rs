@@ -15,6 +15,7 @@ use std::{
 };
 
 use ::audit::Arguments;
+use contract::advice::Advice;
 use contract::limits::Limits;
 use sandbox::files::Quota;
 use tools::{
@@ -66,6 +67,8 @@ pub struct Configuration {
     pub server_limits: ServerLimits,
     /// Which tools programs may call.
     pub tools: Tools,
+    /// What is said about programs before they run.
+    pub advice: Advice,
     /// How `serve` serves.
     pub serve: Serve,
     /// Whether programs only run with every layer of isolation.
@@ -196,6 +199,7 @@ impl Configuration {
             quota,
             server_limits,
             tools,
+            advice,
             serve,
             require_isolation,
             audit,
@@ -208,6 +212,7 @@ impl Configuration {
             && *quota == plain.quota
             && *server_limits == plain.server_limits
             && *tools == plain.tools
+            && *advice == plain.advice
             && *serve == plain.serve
             && *require_isolation == plain.require_isolation
             // A folder of anybody's choice is written to, or nothing is.
@@ -291,6 +296,7 @@ impl Configuration {
     pub fn session_options(&self) -> Result<SessionOptions, BadPattern> {
         Ok(SessionOptions {
             grants: self.grants()?,
+            advice: self.advice.clone(),
             limits: self.limits.clone(),
             files: Files::Fresh(self.quota),
             ..SessionOptions::default()
@@ -311,6 +317,7 @@ impl Configuration {
         let count = |count: Option<u32>, default| count.map_or(default, |count| count as usize);
         Ok(ServeOptions {
             grants: self.grants()?,
+            advice: self.advice.clone(),
             limits: self.limits.clone(),
             quota: self.quota,
             max_timeout: serve

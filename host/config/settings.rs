@@ -11,8 +11,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use ::audit::Arguments;
+use contract::advice::{Advice, AdviceMode, Construct, ModulePattern};
 use contract::limits::Limits;
-use contract::text::quoted;
+use contract::text::{or_list, quoted};
 use globset::Glob;
 use jsonc_parser::{
     ast::Value,
@@ -28,6 +29,7 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     pub(super) quota: Quota,
     pub(super) tools: Tools,
+    pub(super) advice: Advice,
     pub(super) server_limits: ServerLimits,
     pub(super) serve: Serve,
     pub(super) require_isolation: bool,
@@ -48,6 +50,7 @@ impl Default for Settings {
             limits: Limits::default(),
             quota: Quota::default(),
             tools: Tools::default(),
+            advice: Advice::default(),
             server_limits: ServerLimits::default(),
             serve: Serve::default(),
             require_isolation: false,
@@ -66,6 +69,11 @@ type Key = (&'static str, fn(&mut Settings, &mut Setting<'_, '_, '_>));
 const COORDINATOR: &[Key] = &[
     ("limits", |to, value| value.section(LIMITS, to)),
     ("tools", |to, value| value.section(TOOLS, to)),
+    ("advice", |to, value| {
+        // Whoever writes the section wants to hear something.
+        to.advice.mode = AdviceMode::Warn;
+        value.section(ADVICE, to);
+    }),
     ("passThrough", |to, value| value.section(PASS_THROUGH, to)),
     ("serve", |to, value| value.section(SERVE, to)),
     ("requireIsolation", |to, value| {
@@ -124,13 +132,30 @@ const LIMITS: &[Key] = &[
     }),
 ];
 
+const CHANGES: [(&str, Changes); 2] = [("refuse", Changes::Refuse), ("accept", Changes::Accept)];
+
 const TOOLS: &[Key] = &[
     ("allow", |to, value| to.tools.allow = Some(value.patterns())),
     ("ask", |to, value| to.tools.ask = value.patterns()),
     ("trust", |to, value| to.tools.trust = value.patterns()),
     ("deny", |to, value| to.tools.deny = value.patterns()),
     ("changes", |to, value| {
-        value.changes().set(&mut to.tools.changes)
+        value.choice(&CHANGES).set(&mut to.tools.changes)
+    }),
+];
+
+const ADVICE: &[Key] = &[
+    ("mode", |to, value| {
+        value.choice(&AdviceMode::ALL).set(&mut to.advice.mode)
+    }),
+    ("allowedModules", |to, value| {
+        to.advice.allowed_modules = Some(value.modules());
+    }),
+    ("deniedModules", |to, value| {
+        to.advice.denied_modules = value.modules()
+    }),
+    ("allowedConstructs", |to, value| {
+        to.advice.allowed_constructs = value.constructs();
     }),
 ];
 
@@ -163,6 +188,9 @@ const SERVE: &[Key] = &[
     }),
 ];
 
+const ARGUMENTS: [(&str, Arguments); 2] =
+    [("shapes", Arguments::Shapes), ("full", Arguments::Full)];
+
 const AUDIT: &[Key] = &[
     ("enabled", |to, value| {
         value.flag().set(&mut to.audit.enabled)
@@ -171,7 +199,7 @@ const AUDIT: &[Key] = &[
         value.path().set(&mut to.audit.directory)
     }),
     ("arguments", |to, value| {
-        value.arguments().set(&mut to.audit.arguments)
+        value.choice(&ARGUMENTS).set(&mut to.audit.arguments)
     }),
     ("maxSize", |to, value| {
         value.size(MIN_AUDIT_FILE).set(&mut to.audit.max_size)
@@ -314,19 +342,6 @@ impl Setting<'_, '_, '_> {
         None
     }
 
-    fn arguments(&mut self) -> Option<Arguments> {
-        match self.value {
-            Value::StringLit(text) if text.value == "shapes" => Some(Arguments::Shapes),
-            Value::StringLit(text) if text.value == "full" => Some(Arguments::Full),
-            value => {
-                let what = self.what();
-                self.report
-                    .wrong_type(value, &what, "`\"shapes\"` or `\"full\"`");
-                None
-            }
-        }
-    }
-
     fn in_flight(&mut self) -> Option<usize> {
         self.count(MAX_IN_FLIGHT).map(|count| count as usize)
     }
@@ -341,17 +356,53 @@ impl Setting<'_, '_, '_> {
         Some(flag.value)
     }
 
-    fn changes(&mut self) -> Option<Changes> {
-        match self.value {
-            Value::StringLit(text) if text.value == "refuse" => Some(Changes::Refuse),
-            Value::StringLit(text) if text.value == "accept" => Some(Changes::Accept),
-            value => {
-                let what = self.what();
-                self.report
-                    .wrong_type(value, &what, "`\"refuse\"` or `\"accept\"`");
-                None
+    /// One of some texts.
+    fn choice<T: Copy>(&mut self, choices: &[(&str, T)]) -> Option<T> {
+        let written = match self.value {
+            Value::StringLit(text) => Some(text.value.as_ref()),
+            _ => None,
+        };
+        let found = choices.iter().find(|(name, _)| Some(*name) == written);
+        if found.is_none() {
+            let names: Vec<_> = choices
+                .iter()
+                .map(|(name, _)| format!("\"{name}\""))
+                .collect();
+            let what = self.what();
+            self.report.wrong_type(self.value, &what, &or_list(&names));
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
+    fn modules(&mut self) -> Vec<ModulePattern> {
+        let what = self.what();
+        let mut modules = Vec::new();
+        for text in self.report.texts(self.value, &what).unwrap_or_default() {
+            match text.value.parse() {
+                Ok(pattern) => modules.push(pattern),
+                Err(error) => self
+                    .report
+                    .error(text.range, format!("{what}: {error}"), None),
             }
         }
+        modules
+    }
+
+    fn constructs(&mut self) -> Vec<Construct> {
+        let what = self.what();
+        let mut constructs = Vec::new();
+        for text in self.report.texts(self.value, &what).unwrap_or_default() {
+            match text.value.parse() {
+                Ok(construct) => constructs.push(construct),
+                Err(error) => {
+                    let known: Vec<_> = Construct::ALL.iter().map(|each| each.name()).collect();
+                    let hint = Report::did_you_mean(&text.value, &known);
+                    self.report
+                        .error(text.range, format!("{what}: {error}"), Some(hint));
+                }
+            }
+        }
+        constructs
     }
 
     fn names(&mut self) -> Vec<(String, Range)> {

@@ -1,5 +1,6 @@
 //! From text to meaning, and errors as they are printed.
 
+use contract::advice::{Advice, AdviceMode, Construct};
 use std::{env::VarError, path::Path};
 
 use tools::servers::{CALL_TIMEOUT, Http, Stdio, Transport};
@@ -167,6 +168,7 @@ fn our_own_section_is_read() {
           "limits": { "timeout": "1m30s", "memory": "64MiB", "fuel": 1000000, "maxCalls": 10, "maxOutput": 4096, "maxContent": "2MiB",
             "workspaceSize": "1GiB", "fileSize": "20MB", "maxFiles": 500 },
           "tools": { "allow": ["github.*", "{a,b}.list_*"], "ask": ["gh.push"], "trust": ["gh.merge"], "deny": ["*.delete_*"], "changes": "accept" },
+          "advice": { "allowedModules": ["json"], "deniedModules": ["os.*"], "allowedConstructs": ["network"], "mode": "refuse" },
           "callTimeout": 60, "startTimeout": "2m", "maxInFlight": 128, "maxInFlightPerServer": 16,
           "maxMessage": "32MiB"
         }, "mcpServers": { "gh": { "command": "x", "excludeTools": ["rm*"] } } }"#,
@@ -200,6 +202,15 @@ fn our_own_section_is_read() {
             deny: vec!["*.delete_*".to_owned(), "gh.rm[*]".to_owned()],
         }
     );
+    assert_eq!(
+        configuration.advice,
+        Advice {
+            mode: AdviceMode::Refuse,
+            allowed_modules: Some(vec!["json".parse().unwrap()]),
+            denied_modules: vec!["os.*".parse().unwrap()],
+            allowed_constructs: vec![Construct::Network],
+        }
+    );
     let limits = configuration.server_limits;
     assert_eq!((limits.in_flight, limits.in_flight_per_server), (128, 16));
     assert_eq!(limits.message, 32 << 20);
@@ -212,6 +223,9 @@ fn our_own_section_is_read() {
           "mcpServers": { "gh": { "command": "x" } } }"#,
     );
     assert_eq!(empty.limits, Limits::default());
+    assert_eq!(empty.advice, Advice::default());
+    let some = accepted(r#"{ "coordinator": { "advice": { "deniedModules": ["os"] } } }"#);
+    assert_eq!(some.advice.mode, AdviceMode::Warn);
     assert_eq!(empty.servers[0].spec.call_timeout, CALL_TIMEOUT);
 }
 
@@ -640,6 +654,22 @@ fn each_wrong_setting_is_refused_with_the_reason() {
         (
             r#"{ "audit": { "keep": 100000 } }"#,
             "`coordinator.audit.keep` must be a whole number from 1 to 10000, found `100000`",
+        ),
+        (
+            r#"{ "advice": { "mode": "strict" } }"#,
+            "`coordinator.advice.mode` must be `\"off\"`, `\"warn\"` or `\"refuse\"`, found text",
+        ),
+        (
+            r#"{ "advice": { "denyModules": [] } }"#,
+            "`coordinator.advice` has the unknown key `denyModules`",
+        ),
+        (
+            r#"{ "advice": { "deniedModules": ["{a,b}"] } }"#,
+            "`coordinator.advice.deniedModules`: a pattern for modules looks like `os`, `urllib.*` or `node:fs`, not like `{a,b}`, which has `{`",
+        ),
+        (
+            r#"{ "advice": { "allowedConstructs": ["networks"] } }"#,
+            "`coordinator.advice.allowedConstructs`: there is no construct `networks`",
         ),
         (
             r#"{ "maxInFlight": 1e9 }"#,

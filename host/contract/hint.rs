@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounded;
 
+use crate::advice::{Construct, ModulePattern};
 use crate::limits::{FileLimit, Limit};
 
 /// What to do about a refusal or a limit.
@@ -40,6 +41,12 @@ pub enum Hint {
     InspectInterface(String),
     /// Rename one of two servers that programs cannot tell apart.
     RenameServer,
+    /// Allow a module, or what is in it, about which there is advice.
+    AllowModule(String),
+    /// Remove the pattern by which there is advice against a module.
+    RemoveModuleDenial(ModulePattern),
+    /// Allow a construct about which there is advice.
+    AllowConstruct(Construct),
     /// A sentence that is true in every front end.
     Advice(String),
     /// Several, in this order.

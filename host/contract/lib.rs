@@ -8,6 +8,7 @@
 //!
 //! Here is no engine, no protocol and no input or output.
 
+pub mod advice;
 mod bounded;
 pub mod call_record;
 pub mod caller;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Finding;
 use crate::bounded;
 use crate::error::Error;
 use crate::hint::Hint;
@@ -30,7 +31,13 @@ pub struct RunOutcome {
     /// Files that it wrote and that the workspace did not take, and why.
     #[serde(skip)]
     pub files_not_kept: Vec<String>,
+    /// What is advised against in a program that ran, in the order of its text.
+    #[serde(deserialize_with = "bounded::list::<_, _, MAX_FINDINGS>")]
+    pub findings: Vec<Finding>,
 }
+
+/// Findings in one program; a sandbox looks at so many references.
+const MAX_FINDINGS: usize = 1_000;
 
 impl RunOutcome {
     /// A run that ended before it could consume anything.
@@ -44,6 +51,7 @@ impl RunOutcome {
             isolation: UsedIsolation::default(),
             files_unread: Vec::new(),
             files_not_kept: Vec::new(),
+            findings: Vec::new(),
         }
     }
 }
@@ -150,6 +158,8 @@ pub enum Failure {
     /// The limit of its memory was reached, and nothing caught the exception
     /// about it.
     OutOfMemory(Exception),
+    /// It was not started because this is advised against.
+    NotRun(#[serde(deserialize_with = "bounded::list::<_, _, MAX_FINDINGS>")] Vec<Finding>),
 }
 
 /// Why a call was refused.

@@ -9,6 +9,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use crate::advice::Advice;
 use crate::bounded;
 use crate::content::{ContentBlock, EmbeddedResource, ResourceContents};
 use crate::limits::Limits;
@@ -74,6 +75,8 @@ pub struct Opening {
 pub struct RunRequest {
     /// The program.
     pub program: Program,
+    /// What is said about it before.
+    pub advice: Advice,
     /// What it may consume.
     pub limits: Limits,
     /// Whether somebody looks at the output as it comes.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use contract::advice::Advice;
 use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
@@ -97,6 +98,7 @@ impl RemoteSandbox {
     pub(crate) async fn run(
         &mut self,
         program: &Program,
+        advice: &Advice,
         limits: &Limits,
         channel: Channel,
     ) -> RunOutcome {
@@ -150,6 +152,7 @@ impl RemoteSandbox {
             artifact.as_ref(),
             RunRequest {
                 program: program.without_component(),
+                advice: advice.clone(),
                 limits: limits.clone(),
                 is_watched: self.is_watched,
             },

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use wasmtime::component::ResourceTableError;
+use wasmtime::component::{self, ResourceTableError};
 use wasmtime::{Store, Trap, UpdateDeadline};
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::CommandPre;
 
-use crate::bindings::types::{Program, Step};
+use crate::advice;
+use crate::bindings::types::{Program, Reference, Step};
 use crate::bindings::{self, GuestPre};
 use crate::engine::{EngineVariant, Metering, WASM_STACK};
 use crate::ledger::{LimitReached, MAX_HANDLES, MAX_TRANSFER};
 use crate::outcome;
 use crate::preview1;
 use crate::state::State;
+use contract::advice::{Advice, AdviceMode, Finding};
 use contract::clock::Clock;
 use contract::error::Error;
 use contract::limits::{Limit, Limits};
@@ -35,8 +37,25 @@ pub(crate) enum Runnable {
 /// A store and, once started, the instance in it. Discarded after any [`RunError`].
 pub(crate) struct Instance {
     store: Store<State>,
-    guest: Option<bindings::Guest>,
+    guest: Option<Started>,
     metering: Metering,
+    /// What is advised against in the program that runs.
+    findings: Vec<Finding>,
+}
+
+/// What an instance is to run.
+pub(crate) struct Task<'a> {
+    pub(crate) runnable: &'a Runnable,
+    pub(crate) program: &'a Program,
+    pub(crate) advice: &'a Advice,
+    pub(crate) limits: &'a Limits,
+}
+
+/// A guest that was instantiated.
+struct Started {
+    guest: bindings::Guest,
+    /// The same, for what not every guest exports.
+    instance: component::Instance,
 }
 
 impl Instance {
@@ -49,6 +68,7 @@ impl Instance {
             store,
             guest: None,
             metering: variant.metering,
+            findings: Vec::new(),
         }
     }
 
@@ -65,22 +85,26 @@ impl Instance {
     /// Starts a guest ahead of its first program.
     pub(crate) async fn prepare(&mut self, pre: &GuestPre<State>) -> wasmtime::Result<()> {
         self.store.set_epoch_deadline(u64::MAX / 2);
-        let guest = pre.instantiate_async(&mut self.store).await?;
-        self.guest = Some(guest);
+        started(&mut self.guest, &mut self.store, pre).await?;
         Ok(())
     }
 
-    /// Runs a program to its end, its deadline or another limit.
+    /// What is advised against in the program that ran.
+    pub(crate) fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
+    }
+
+    /// Runs a program to its end, its deadline or another limit. Where advice is
+    /// asked for, it is looked at before; that counts for the limits, too.
     ///
     /// The deadline is noticed by computing guests at the next tick, and by
     /// the outer timer while a host function waits.
     pub(crate) async fn run(
         &mut self,
-        runnable: &Runnable,
-        program: &Program,
-        limits: &Limits,
+        task: &Task<'_>,
         clock: &Arc<Clock>,
     ) -> Result<Outcome, RunError> {
+        let limits = task.limits;
         let timeout = Limit::Timeout(limits.timeout);
         self.store.set_epoch_deadline(1);
         let ends = Arc::clone(clock);
@@ -96,29 +120,30 @@ impl Instance {
                 .set_fuel(budget)
                 .map_err(|error| RunError::Host(Error::host("setting the fuel", error)))?;
         }
-        let pumped = clock.limit(self.pump(runnable, program, clock)).await;
+        let pumped = clock.limit(self.pump(task, clock)).await;
         let pumped = pumped.ok_or(RunError::Limit(timeout))?;
         pumped.map_err(|error| self.explain(error, limits))
     }
 
-    async fn pump(
-        &mut self,
-        runnable: &Runnable,
-        program: &Program,
-        clock: &Clock,
-    ) -> wasmtime::Result<Outcome> {
-        let pre = match runnable {
+    async fn pump(&mut self, task: &Task<'_>, clock: &Clock) -> wasmtime::Result<Outcome> {
+        let Task {
+            program, advice, ..
+        } = *task;
+        let pre = match task.runnable {
             Runnable::Guest(pre) => pre,
             Runnable::Command(pre) => return self.command(pre).await,
             Runnable::Module(pre) => return self.module(pre).await,
         };
-        let guest = match &self.guest {
-            Some(guest) => guest,
-            None => {
-                let guest = pre.instantiate_async(&mut self.store).await?;
-                self.guest.insert(guest)
+        let Started { guest, instance } = started(&mut self.guest, &mut self.store, pre).await?;
+        if advice.mode != AdviceMode::Off {
+            self.findings = advise(&mut self.store, instance, program, advice).await?;
+            if advice.mode == AdviceMode::Refuse && !self.findings.is_empty() {
+                return Ok(Outcome {
+                    result: Err(Failure::NotRun(std::mem::take(&mut self.findings))),
+                    warnings: Vec::new(),
+                });
             }
-        };
+        }
         let mut step = guest.call_run(&mut self.store, program).await?;
         loop {
             let at_most = match step {
@@ -197,6 +222,43 @@ impl Instance {
             None => RunError::Crashed(format!("{:#}", error)),
         }
     }
+}
+
+/// The guest of an instance, started now if it was not.
+async fn started<'g>(
+    guest: &'g mut Option<Started>,
+    store: &mut Store<State>,
+    pre: &GuestPre<State>,
+) -> wasmtime::Result<&'g Started> {
+    Ok(match guest {
+        Some(started) => started,
+        None => {
+            let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+            let exports = bindings::Guest::new(store, &instance)?;
+            guest.insert(Started {
+                guest: exports,
+                instance,
+            })
+        }
+    })
+}
+
+/// What is advised against in a program, as far as the guest can tell.
+async fn advise(
+    store: &mut Store<State>,
+    instance: &component::Instance,
+    program: &Program,
+    advice: &Advice,
+) -> wasmtime::Result<Vec<Finding>> {
+    if program.source.len() > advice::MAX_TEXT {
+        return Ok(advice::of_long_text(advice, program));
+    }
+    let Some(references) = instance.get_func(&mut *store, "references") else {
+        return Ok(Vec::new());
+    };
+    let references = references.typed::<(&Program,), (Vec<Reference>,)>(&*store)?;
+    let (references,) = references.call_async(store, (program,)).await?;
+    Ok(advice::of(advice, program, &references))
 }
 
 /// What the machine said when it refused what an instance needs. What it

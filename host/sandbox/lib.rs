@@ -7,21 +7,25 @@
 //! Layers, the lowest first. A module uses those of the layers below its own and
 //! none of its own or above; a test (`walls`) reads this list and the imports.
 //!
-//! - `bindings`, `files`, `ledger`: the contract with guests, files, accounts
+//! - `bindings`, `constructs`, `files`, `ledger`: the contract with guests, what
+//!   names do, files, accounts
 //! - `console`, `servers`, `stdin`: output, `/servers` as files, input
 //! - `channel`, `descriptors`: the way to the coordinator; open files of modules
 //! - `state`: what the store of one instance holds
 //! - `emit`, `preview1`, `tools`, `typed`: host functions
 //! - `linker`: which of them a guest may import
-//! - `engine`, `outcome`: guests compiled and linked; what they say, checked
+//! - `advice`, `engine`, `outcome`: what is said before a program runs; guests
+//!   compiled and linked; what they say, checked
 //! - `instance`: one that runs
 //! - `component`: a component or module of a user, before it runs
 //! - `sandbox`: what a session has of all this
 
+mod advice;
 mod bindings;
 mod channel;
 mod component;
 mod console;
+mod constructs;
 mod descriptors;
 mod emit;
 mod engine;

@@ -12,10 +12,11 @@ use crate::engine::{
     self, Artifact, Compiled, Engine, EngineVariant, Guest, Metering, NotCompiled,
 };
 use crate::files::{FilesCtx, Generated, Mounts};
-use crate::instance::{Instance, Runnable};
+use crate::instance::{Instance, Runnable, Task};
 use crate::servers::ServerTree;
 use crate::state::{Shared, Start, State};
 use crate::stdin::Stdin;
+use contract::advice::Advice;
 use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
@@ -116,16 +117,18 @@ impl Sandbox {
     }
 
     /// Runs a program. Nothing of it is left behind if the future is dropped.
+    /// There is no advice about components.
     pub async fn run(
         &mut self,
         program: &Program,
+        advice: &Advice,
         limits: &Limits,
         channel: Channel,
     ) -> RunOutcome {
         self.begin(limits);
         let outcome = match program.code() {
             Code::Source { language, text } => {
-                self.run_source(*language, text, program, limits, channel)
+                self.run_source(*language, text, program, advice, limits, channel)
                     .await
             }
             Code::Component(bytes) => {
@@ -155,6 +158,7 @@ impl Sandbox {
         language: Language,
         text: &str,
         program: &Program,
+        advice: &Advice,
         limits: &Limits,
         channel: Channel,
     ) -> RunOutcome {
@@ -187,9 +191,12 @@ impl Sandbox {
         let outcome = run(
             variant,
             &mut instance,
-            &Runnable::Guest(pre.clone()),
-            &program,
-            limits,
+            &Task {
+                runnable: &Runnable::Guest(pre.clone()),
+                program: &program,
+                advice,
+                limits,
+            },
             Clock::new(limits.timeout),
             channel,
         )
@@ -285,9 +292,12 @@ impl Sandbox {
         run(
             variant,
             &mut instance,
-            &runnable,
-            &program,
-            limits,
+            &Task {
+                runnable: &runnable,
+                program: &program,
+                advice: &Advice::default(),
+                limits,
+            },
             clock,
             channel,
         )
@@ -311,18 +321,17 @@ fn shared(console: Console, stdin: Stdin, servers: Arc<[Server]>, mounts: Mounts
 async fn run(
     variant: &EngineVariant,
     instance: &mut Instance,
-    runnable: &Runnable,
-    program: &types::Program,
-    limits: &Limits,
+    task: &Task<'_>,
     clock: Arc<Clock>,
     channel: Channel,
 ) -> RunOutcome {
     let _ticking = variant.ticker.start();
     let state = instance.state();
-    state.ledger.begin(limits);
+    state.ledger.begin(task.limits);
     state.coordinator.connect(channel, Arc::clone(&clock));
-    let end = instance.run(runnable, program, limits, &clock).await;
-    let fuel = instance.fuel_used(limits);
+    let end = instance.run(task, &clock).await;
+    let fuel = instance.fuel_used(task.limits);
+    let findings = instance.take_findings();
     let state = instance.state();
     state.coordinator.disconnect();
     RunOutcome {
@@ -334,6 +343,7 @@ async fn run(
         isolation: Default::default(),
         files_unread: Vec::new(),
         files_not_kept: Vec::new(),
+        findings,
     }
 }
 

@@ -31,6 +31,18 @@ pub(super) fn render(hint: &Hint) -> Option<String> {
         }
         Hint::ListServers => "`list_files` of `/servers` lists the servers there are".to_owned(),
         Hint::RenameServer => "one of them needs another name in the server's configuration".to_owned(),
+        Hint::AllowModule(_) => {
+            "the people who run this server can allow it with `advice.allowedModules` in its configuration"
+                .to_owned()
+        }
+        Hint::RemoveModuleDenial(pattern) => format!(
+            "the people who run this server can remove `{}` from `advice.deniedModules` in its configuration",
+            pattern.as_str()
+        ),
+        Hint::AllowConstruct(construct) => format!(
+            "the people who run this server can allow it with `{}` in `advice.allowedConstructs` of its configuration",
+            construct.name()
+        ),
         Hint::Advice(advice) => advice.clone(),
         Hint::All(hints) => return joined(hints, render),
         // Components do not come this way.
@@ -53,6 +65,7 @@ fn change(key: Option<&str>, advice: Option<&str>) -> String {
 mod tests {
     use std::time::Duration;
 
+    use contract::advice::Construct;
     use contract::limits::FileLimit;
 
     use super::*;
@@ -65,6 +78,8 @@ mod tests {
             Hint::FileLimit(FileLimit::Bytes(1)),
             Hint::AllowTools(vec!["git.push".to_owned()]),
             Hint::TrustTool("git.push".to_owned()),
+            Hint::AllowModule("socket".to_owned()),
+            Hint::AllowConstruct(Construct::Network),
         ];
         for hint in hints {
             assert!(!render(&hint).unwrap().contains("--"), "{hint:?}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::SessionBounds;
 use crate::files::Quota;
 use ::tools::Grants;
+use contract::advice::Advice;
 use contract::limits::Limits;
 
 /// Which tools are offered.
@@ -26,6 +27,8 @@ pub struct ServeOptions {
     pub mode: Mode,
     /// The tools that may be called.
     pub grants: Grants,
+    /// What is said about programs before they run. Nothing by default.
+    pub advice: Advice,
     /// What each run may consume.
     pub limits: Limits,
     /// The longest time limit that a call may ask for. 5 minutes by default.
@@ -50,6 +53,7 @@ impl Default for ServeOptions {
         Self {
             mode: Mode::default(),
             grants: Grants::default(),
+            advice: Advice::default(),
             limits: Limits::default(),
             max_timeout: Duration::from_secs(300),
             quota: Quota::default(),

@@ -195,6 +195,7 @@ impl Service {
     pub(super) fn fresh_slot(&self, caller: Caller) -> Arc<SessionSlot> {
         let options = SessionOptions {
             grants: self.options.grants.clone(),
+            advice: self.options.advice.clone(),
             limits: self.options.limits.clone(),
             files: Files::Fresh(self.options.quota),
             caller: Some(caller),

@@ -319,6 +319,7 @@ impl Worker {
         };
         let RunRequest {
             program,
+            advice,
             limits,
             is_watched,
         } = request;
@@ -337,7 +338,7 @@ impl Worker {
                         let run = sandbox.run_artifact(code, &program, &limits, channel);
                         run.await
                     }
-                    None => sandbox.run(&program, &limits, channel).await,
+                    None => sandbox.run(&program, &advice, &limits, channel).await,
                 }
             });
             let readable =

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use contract::advice::Advice;
 use contract::caller::Caller;
 use contract::limits::Limits;
 use contract::outcome::{ComponentRefusalKind, Outcome, RunError, Value};
@@ -54,7 +55,8 @@ pub async fn run(engine: &Engine, caller: Caller, binary: &[u8]) -> Result<Outco
     let (_to_sandbox, answers) = unbounded_channel();
     let channel = Channel { requests, answers };
     let program = Program::component(binary.to_vec());
-    sandbox.run(&program, &Limits::default(), channel).await.end
+    let (advice, limits) = (Advice::default(), Limits::default());
+    sandbox.run(&program, &advice, &limits, channel).await.end
 }
 
 #[track_caller]

@@ -5,6 +5,7 @@
 
 mod harness;
 
+mod advice;
 mod audit;
 mod cli;
 mod client;
