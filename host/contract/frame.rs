@@ -121,11 +121,24 @@ impl Decoder {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.bytes.len() - self.end < READ {
-            // Twice what is there: as bytes come, and in few steps.
-            let length = (self.end + READ).max(self.end.saturating_mul(2));
-            self.bytes.resize(length.min(self.end + self.max + READ), 0);
+            // Twice what is there: as bytes come, in few steps, and not beyond the
+            // message that comes.
+            let length = self.end.saturating_mul(2).min(self.wanted() + READ);
+            let length = length.max(self.end + READ);
+            self.bytes
+                .reserve_exact(length.saturating_sub(self.bytes.len()));
+            self.bytes.resize(length, 0);
         }
         &mut self.bytes[self.end..]
+    }
+
+    /// Where the message that comes ends, as far as it is known.
+    fn wanted(&self) -> usize {
+        let there = &self.bytes[self.start..self.end];
+        let length = there
+            .first_chunk()
+            .map_or(0, |length| u32::from_le_bytes(*length));
+        self.start + HEADER + (length as usize).min(self.max)
     }
 
     /// So many bytes of the [`room`](Self::room) are filled.

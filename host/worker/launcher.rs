@@ -15,7 +15,7 @@ use sandbox::{Engine, EngineOptions, Guest, Ticks};
 
 use crate::confine::{self, Forked, Grants};
 use crate::control::{End, FromLauncher, MAX_MESSAGE, Setup, ToLauncher, VERSION};
-use crate::datagram::{receive, send};
+use crate::datagram::{receive, receive_bytes, send};
 use crate::session;
 
 /// The first argument of a process that is to be a launcher. Its standard input is
@@ -54,11 +54,11 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
     let inherited = confine::inherited(&[control.as_fd()], &setup.without);
     if setup.version != VERSION {
         let why = "the launcher is of another version than the coordinator".to_owned();
-        return send(control, &FromLauncher::Failed(why), &[]);
+        return last_word(control, &FromLauncher::Failed(why), &mut buffer);
     }
     let engine = match load(&setup) {
         Ok(engine) => engine,
-        Err(message) => return send(control, &message, &[]),
+        Err(message) => return last_word(control, &message, &mut buffer),
     };
     session::tick_by_timer(&engine);
     // Made while it still can be.
@@ -79,7 +79,7 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
         },
         Err(error) => {
             let why = format!("it cannot be confined: {error}");
-            return send(control, &FromLauncher::Failed(why), &[]);
+            return last_word(control, &FromLauncher::Failed(why), &mut buffer);
         }
     };
     let layers = launcher.layers_of_workers(trial)?;
@@ -90,6 +90,14 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
         let _ = pidfd_send_signal(&child.process, Signal::KILL);
     }
     served
+}
+
+/// Says why there will be no worker, and waits until nobody listens: what is asked
+/// meanwhile is read, because a socket that closes before takes back what was said.
+fn last_word(control: &OwnedFd, message: &FromLauncher, buffer: &mut [u8]) -> io::Result<()> {
+    send(control, message, &[])?;
+    while receive_bytes(control, buffer)?.0 > 0 {}
+    Ok(())
 }
 
 /// The engine with the guests, which were compiled before.

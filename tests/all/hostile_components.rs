@@ -201,32 +201,6 @@ fn many_memories_have_no_more_than_one() {
     run(&tables(1_000), &[End::Ok]);
 }
 
-/// What an instance has beside its memories: globals, functions, segments.
-#[test]
-fn many_instances_of_large_modules_are_no_way_round_the_limit() {
-    let with = |instances: usize, content: &str| {
-        let mut text = format!(
-            "(component (core module $m {content} (func (export \"run\") (result i32) i32.const 0))\n"
-        );
-        for _ in 0..instances {
-            text += "(core instance (instantiate $m))\n";
-        }
-        text + "(core instance $i (instantiate $m))
-            (func $run (result (result)) (canon lift (core func $i \"run\")))
-            (instance $cli (export \"run\" (func $run)))
-            (export \"wasi:cli/run@0.2.0\" (instance $cli)))"
-    };
-    let globals = "(global (mut i64) (i64.const 7))".repeat(200_000);
-    run(&with(900, &globals), &[MEMORY, Error]);
-    run(
-        &with(900, &"(func)".repeat(20_000)),
-        &[MEMORY, Error, End::Ok],
-    );
-    run(&with(900, ""), &[MEMORY, Error]);
-    let globals = "(global (mut i64) (i64.const 7))".repeat(1_000);
-    run(&with(30, &globals), &[End::Ok]);
-}
-
 #[test]
 fn memory_grown_in_any_steps_ends_at_the_limit() {
     let body = |step: &str| {
