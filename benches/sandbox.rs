@@ -1,5 +1,6 @@
-//! What users feel, in process: a new sandbox, a run in a live session, tool
-//! calls, computing. Set-up stays outside the measured part.
+//! What users feel: a new sandbox, a run in a live session, tool calls,
+//! computing. Each in a process of its own and in this process, so that the price
+//! of the second wall is in one table. Set-up stays outside the measured part.
 //!
 //! `cargo bench`; the figures are in `docs/performance.md`.
 
@@ -7,12 +8,12 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, criterion_group};
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasm_coordinator::{
-    AdviceMode, Engine, EngineOptions, Guest, Limits, LocalTools, Metering, Program, ServerLimits,
-    ServerSpec, Session, SessionOptions, Status, Toolbox,
+    AdviceMode, Caller, Engine, EngineOptions, Guest, Isolation, Limits, LocalTools, Metering,
+    Program, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 
 /// The same work in both languages.
@@ -59,11 +60,20 @@ const CALLS: [Work; 3] = [
     },
 ];
 
-fn engine() -> Engine {
+/// Where programs run, with a name for it.
+fn isolations() -> [(&'static str, Isolation); 2] {
+    [
+        ("worker", Isolation::default()),
+        ("in process", Isolation::InProcess),
+    ]
+}
+
+fn engine(isolation: Isolation, pool: Option<u32>) -> Engine {
     let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("bench-guests");
     let options = EngineOptions {
         cache: Some(cache),
-        pool: Some(64),
+        pool,
+        isolation,
         ..Default::default()
     };
     let engine = Engine::new(options).expect("this machine runs WebAssembly");
@@ -142,33 +152,56 @@ fn both(work: &Work) -> [(String, Program); 2] {
 }
 
 fn fresh(c: &mut Criterion) {
-    let (engine, runtime) = (engine(), runtime());
+    let runtime = runtime();
     let tools = std::sync::Arc::new(toolbox());
     let mut group = c.benchmark_group("new sandbox");
-    for (name, program) in both(&HELLO) {
-        group.bench_function(name, |b| {
-            b.iter(|| {
-                let mut session = Session::new(
-                    &engine,
-                    std::sync::Arc::clone(&tools),
-                    SessionOptions::default(),
-                );
-                runtime.block_on(run(&mut session, program.clone()));
+    let ways = [
+        (
+            "worker, forked when asked",
+            Isolation::default(),
+            None,
+            None,
+        ),
+        ("worker, ready", Isolation::default(), Some(64), None),
+        (
+            "worker, of the same caller",
+            Isolation::default(),
+            Some(64),
+            Some(Caller::ANYONE),
+        ),
+        ("in process", Isolation::InProcess, Some(64), None),
+    ];
+    for (way, isolation, pool, caller) in ways {
+        let engine = engine(isolation, pool);
+        for (name, program) in both(&HELLO) {
+            group.bench_function(format!("{way}/{name}"), |b| {
+                b.iter(|| {
+                    let options = SessionOptions {
+                        caller,
+                        ..SessionOptions::default()
+                    };
+                    let tools = std::sync::Arc::clone(&tools);
+                    let mut session = Session::new(&engine, tools, options);
+                    runtime.block_on(run(&mut session, program.clone()));
+                });
             });
-        });
+        }
     }
 }
 
 fn live(c: &mut Criterion) {
-    let (engine, runtime) = (engine(), runtime());
+    let runtime = runtime();
     let mut group = c.benchmark_group("live session");
     group.sample_size(20);
-    for work in std::iter::once(&HELLO).chain(&COMPUTE).chain(&CALLS) {
-        for (name, program) in both(work) {
-            let mut session = session(&engine);
-            group.bench_function(name, |b| {
-                b.iter(|| runtime.block_on(run(&mut session, program.clone())))
-            });
+    for (place, isolation) in isolations() {
+        let engine = engine(isolation, Some(64));
+        for work in std::iter::once(&HELLO).chain(&COMPUTE).chain(&CALLS) {
+            for (name, program) in both(work) {
+                let mut session = session(&engine);
+                group.bench_function(format!("{place}/{name}"), |b| {
+                    b.iter(|| runtime.block_on(run(&mut session, program.clone())))
+                });
+            }
         }
     }
 }
@@ -213,7 +246,7 @@ async function report_N(rows, limit = 10) {
 }
 
 fn advice(c: &mut Criterion) {
-    let (engine, runtime) = (engine(), runtime());
+    let (engine, runtime) = (engine(Isolation::default(), Some(64)), runtime());
     let mut group = c.benchmark_group("200 lines");
     for (language, program) in long() {
         for (name, mode) in [("off", AdviceMode::Off), ("warn", AdviceMode::Warn)] {
@@ -240,4 +273,10 @@ fn advice(c: &mut Criterion) {
 }
 
 criterion_group!(benches, fresh, live, advice);
-criterion_main!(benches);
+
+fn main() {
+    // The launcher of the workers is this program.
+    wasm_coordinator::isolation::entry();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -61,6 +61,11 @@ fn main() {
     println!("what clients are told of the tools: {tokens} tokens");
     std::thread::sleep(Duration::from_millis(700));
     println!("resident when ready: {} MiB", idle.resident_kib() / 1024);
+    let (count, held) = of_sessions(idle.0.child.id());
+    println!(
+        "beside it, {count} processes for sessions: {} MiB",
+        held / 1024
+    );
 
     report(
         "execute over stdio, fresh sandbox, Python",
@@ -119,6 +124,11 @@ fn main() {
         "resident afterwards: {} MiB",
         resident_kib(http.child.id()) / 1024
     );
+    let (count, held) = of_sessions(http.child.id());
+    println!(
+        "beside it, {count} processes for sessions: {} MiB",
+        held / 1024
+    );
 }
 
 fn series(count: usize, mut work: impl FnMut()) -> impl Iterator<Item = Duration> {
@@ -169,6 +179,32 @@ fn resident_kib(pid: u32) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().split(' ').next()?.parse().ok())
         .unwrap_or_default()
+}
+
+/// The proportional memory of the processes of sessions, which are started by
+/// `serve`, and how many there are. Only root may look into them.
+fn of_sessions(pid: u32) -> (usize, u64) {
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let (mut open, mut count, mut sum) = (vec![pid], 0, 0);
+    while let Some(process) = open.pop() {
+        for task in std::fs::read_dir(format!("/proc/{process}/task"))
+            .into_iter()
+            .flatten()
+        {
+            let Ok(task) = task else { continue };
+            let children = read(format!("{}/children", task.path().display()));
+            let ids = children.split_whitespace();
+            open.extend(ids.map_while(|id| id.parse::<u32>().ok()));
+        }
+        if read(format!("/proc/{process}/cmdline")).contains("__launcher") {
+            let rollup = read(format!("/proc/{process}/smaps_rollup"));
+            let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"));
+            let held = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            sum += held.unwrap_or_default();
+            count += 1;
+        }
+    }
+    (count, sum)
 }
 
 /// A process that speaks lines of JSON-RPC.

@@ -51,6 +51,13 @@ pub enum ToCoordinator {
     Ask(Question),
 }
 
+impl ToCoordinator {
+    /// Whether something comes back.
+    pub fn is_answered(&self) -> bool {
+        matches!(self, Self::Call { .. } | Self::Ask(_))
+    }
+}
+
 /// Results shorter than this are not counted while they wait for the program:
 /// the calls of a run that are in flight are bounded in number.
 pub const MIN_COUNTED: usize = 64 << 10;
@@ -151,6 +158,13 @@ pub enum ToSandbox {
     /// The answer to [`Question::Import`]: what each of the functions is,
     /// in the same order. All of them are granted.
     Imported(Result<Vec<Vec<ImportedTool>>, ImportError>),
+}
+
+impl ToSandbox {
+    /// Whether it is the answer itself, after which nothing comes.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Self::Asking | Self::Answered)
+    }
 }
 
 /// The files that describe the tools of a server.

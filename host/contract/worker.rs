@@ -65,9 +65,18 @@ pub struct Opening {
     pub quota: Quota,
     /// Whether programs read the standard input that comes with this message.
     pub has_stdin: bool,
-    /// The form of the component whose machine code comes with this message: the
-    /// only one that this worker runs.
-    pub component: Option<Form>,
+    /// The component whose machine code comes with this message: the only one that
+    /// this worker runs.
+    pub component: Option<CompiledComponent>,
+}
+
+/// What is known of machine code beside itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompiledComponent {
+    /// Whether it is of a component or a module.
+    pub form: Form,
+    /// How many core instances it may have.
+    pub max_instances: u32,
 }
 
 /// A program to run.

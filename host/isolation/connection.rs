@@ -7,19 +7,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use contract::frame::{Decoder, MAX_FROM_WORKER, MAX_TO_WORKER, Malformed, encode};
+use contract::quota::Quota;
 use contract::worker::{FromWorker, ToWorker};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use sandbox::files::Replica;
-use tokio::io::Interest;
+use tokio::runtime::{Handle, Id};
 use worker::control::End;
 use worker::datagram::send_bytes;
+use worker::readiness::Readiness;
+use worker::spin::Spin;
 
+use super::launcher::memory;
 use super::workers::Workers;
 
 /// A worker, from here.
 pub(crate) struct Connection {
     socket: UnixStream,
+    /// The socket as an event loop sees it, and which one.
+    readable: Option<(Id, Readiness)>,
+    /// The same, while it has no room.
+    writable: Option<Readiness>,
     /// The end of a pipe that tells the worker that it is wanted.
     _alive: PipeWriter,
     workers: Arc<Workers>,
@@ -28,6 +36,7 @@ pub(crate) struct Connection {
     /// What is to be sent, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
+    spin: Spin,
     /// Sessions that it served.
     sessions: u32,
     /// What it has of the files; `None` before it was opened.
@@ -61,12 +70,15 @@ impl Connection {
     ) -> Self {
         Self {
             socket,
+            readable: None,
+            writable: None,
             _alive: alive,
             workers,
             id,
             decoder: Decoder::new(MAX_FROM_WORKER),
             outgoing: Vec::new(),
             sent: 0,
+            spin: Spin::default(),
             sessions: 0,
             replica: None,
         }
@@ -107,44 +119,53 @@ impl Connection {
         encode(message, MAX_TO_WORKER, &mut self.outgoing)
     }
 
-    /// The socket as the event loop of this run sees it.
-    pub(super) fn ready(&self) -> io::Result<tokio::net::UnixStream> {
-        tokio::net::UnixStream::from_std(self.socket.try_clone()?)
+    /// Makes the event loop of this run tell when the socket has something.
+    pub(super) fn attach(&mut self) -> io::Result<()> {
+        let event_loop = Handle::current().id();
+        if self
+            .readable
+            .as_ref()
+            .is_none_or(|(id, _)| *id != event_loop)
+        {
+            self.readable = Some((event_loop, Readiness::to_read(&self.socket)?));
+            self.writable = None;
+        }
+        Ok(())
     }
 
     /// Sends as much as there is room for. Wakes the context when there is more.
-    pub(super) fn poll_send(
-        &mut self,
-        ready: &tokio::net::UnixStream,
-        context: &mut Context<'_>,
-    ) -> Result<(), Lost> {
+    pub(super) fn poll_send(&mut self, context: &mut Context<'_>) -> Result<(), Lost> {
         while self.sent < self.outgoing.len() {
-            let Poll::Ready(writable) = ready.poll_write_ready(context) else {
-                return Ok(());
-            };
-            writable?;
             let rest = &self.outgoing[self.sent..];
-            let sent = ready.try_io(Interest::WRITABLE, || {
-                let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-                send(&self.socket, rest, flags).map_err(Into::into)
-            });
-            match sent {
+            let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+            match send(&self.socket, rest, flags) {
                 Ok(sent) => self.sent += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    // Seldom: the socket takes most messages at once. Whoever is told
+                    // all the time that there is room is woken for nothing.
+                    let writable = match &self.writable {
+                        Some(writable) => writable,
+                        None => self.writable.insert(Readiness::to_write(&self.socket)?),
+                    };
+                    match writable.poll_write(context) {
+                        Poll::Ready(again) => again?,
+                        Poll::Pending => return Ok(()),
+                    }
+                }
+                Err(error) => return Err(io::Error::from(error).into()),
             }
         }
         self.outgoing.clear();
         self.outgoing.shrink_to(64 << 10);
         self.sent = 0;
+        self.writable = None;
         Ok(())
     }
 
     /// The next message, if there is one. Wakes the context when there is.
     pub(super) fn poll_receive(
         &mut self,
-        ready: &tokio::net::UnixStream,
         context: &mut Context<'_>,
     ) -> Poll<Result<FromWorker, Lost>> {
         loop {
@@ -153,25 +174,50 @@ impl Connection {
                 Ok(None) => {}
                 Err(malformed) => return Poll::Ready(Err(Lost::Malformed(malformed))),
             }
-            let Poll::Ready(readable) = ready.poll_read_ready(context) else {
-                return Poll::Pending;
-            };
-            if let Err(error) = readable {
-                return Poll::Ready(Err(error.into()));
-            }
             let room = self.decoder.room();
-            let received = ready.try_io(Interest::READABLE, || {
-                let received = recv(&self.socket, &mut *room, RecvFlags::DONTWAIT);
-                received.map(|(length, _)| length).map_err(Into::into)
-            });
-            match received {
-                Ok(0) => return Poll::Ready(Err(Lost::Gone)),
-                Ok(length) => self.decoder.filled(length),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::INTR) => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
+            match recv(&self.socket, &mut *room, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Poll::Ready(Err(Lost::Gone)),
+                Ok((length, _)) => self.decoder.filled(length),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let Some((_, readable)) = &self.readable else {
+                        return Poll::Pending;
+                    };
+                    match readable.poll_read(context) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                        Poll::Pending => return Poll::Pending,
+                    }
+                }
+                Err(error) => return Poll::Ready(Err(io::Error::from(error).into())),
             }
         }
+    }
+
+    /// Waits awake for a moment for what the worker is about to say. False if it
+    /// says nothing.
+    pub(super) fn look(&mut self) -> Result<bool, Lost> {
+        let room = self.decoder.room();
+        let socket = &self.socket;
+        let look = || match recv(socket, &mut *room, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::INTR) => None,
+            received => Some(received.map(|(length, _)| length)),
+        };
+        match self.spin.wait(look) {
+            None => Ok(false),
+            Some(Ok(0)) => Err(Lost::Gone),
+            Some(Ok(length)) => {
+                self.decoder.filled(length);
+                Ok(true)
+            }
+            Some(Err(error)) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    /// Bounds the memory that it may write: for a guest with this limit, and files
+    /// with this quota.
+    pub(super) fn bound_memory(&self, limit: u64, quota: Quota) {
+        self.workers.grant(self.id, memory(limit, quota));
     }
 
     /// Whether the worker is still there. It says nothing while nobody asks.

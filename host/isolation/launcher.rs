@@ -21,12 +21,27 @@ use super::connection::Connection;
 use super::workers::Workers;
 use contract::error::Error;
 use contract::isolation::LayerReport;
+use contract::limits::Limits;
+use contract::quota::Quota;
 
 /// What a worker runs: one guest, or components of users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Kind {
     pub(crate) guest: Option<Guest>,
     pub(crate) metering: Metering,
+}
+
+/// Bytes that a worker may write beside the memory of its guest and its files:
+/// messages, results that the guest did not take yet, what the engine keeps of it.
+const BESIDE: u64 = 512 << 20;
+
+/// Bytes that a worker may write in all, for a guest with this limit and files with
+/// this quota. The sandbox keeps the limits themselves; this holds when the sandbox
+/// does not.
+pub(super) fn memory(limit: u64, quota: Quota) -> u64 {
+    // Files are there twice while they arrive.
+    let files = quota.bytes.saturating_mul(2);
+    limit.saturating_add(files).saturating_add(BESIDE)
 }
 
 /// How far a launcher is.
@@ -152,11 +167,9 @@ impl Launcher {
         // Hangs up when this process ends, or drops the worker.
         let (lifeline, alive) = io::pipe().map_err(failed)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.workers.asked(id);
-        let request = ToLauncher::Fork {
-            id,
-            prepare: self.kind.guest.into_iter().collect(),
-        };
+        let memory = memory(Limits::default().memory, Quota::default());
+        self.workers.asked(id, memory);
+        let request = ToLauncher::Fork { id, memory };
         let descriptors = [theirs.as_fd(), lifeline.as_fd()];
         send(&self.control, &request, &descriptors).map_err(failed)?;
         Ok(Connection::new(ours, alive, Arc::clone(&self.workers), id))

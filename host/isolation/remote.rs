@@ -21,7 +21,7 @@ use contract::message::{
 use contract::outcome::{RunError, RunOutcome};
 use contract::program::{Code, Program};
 use contract::text;
-use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
+use contract::worker::{CompiledComponent, FromWorker, Opening, RunRequest, ToWorker};
 use sandbox::files::{Arrived, PathError, Replica, Workspace};
 use sandbox::{Artifact, Channel, Console, Guest, Metering};
 use worker::confine::ABORTED;
@@ -131,6 +131,7 @@ impl RemoteSandbox {
             Ok(worker) => worker,
             Err(error) => return RunOutcome::failed(RunError::Host(error)),
         };
+        worker.bound_memory(limits.memory, self.workspace.quota());
         // Until it ended in order, it did not.
         let variables_lost = self.lost.insert(kind, ()).is_some();
         let mut run = Run {
@@ -189,7 +190,10 @@ impl RemoteSandbox {
             servers: self.servers.to_vec(),
             quota: self.workspace.quota(),
             has_stdin: self.inherits_stdin,
-            component: artifact.map(Artifact::form),
+            component: artifact.map(|artifact| CompiledComponent {
+                form: artifact.form(),
+                max_instances: artifact.max_instances(),
+            }),
         }
     }
 }
@@ -345,9 +349,8 @@ impl Run<'_> {
     async fn finish(&mut self, limits: &Limits) -> Result<RunOutcome, Stopped> {
         let clock = Clock::new(limits.timeout.saturating_add(GRACE));
         let hand_over = Clock::new(limits.timeout.saturating_add(HAND_OVER));
-        let ready = self
-            .worker
-            .ready()
+        self.worker
+            .attach()
             .map_err(|error| Stopped::Host(Error::host("talking to a worker", error)))?;
         let mut asking = Vec::new();
         loop {
@@ -356,7 +359,7 @@ impl Run<'_> {
             } else {
                 &clock
             };
-            let step = now.limit(poll_fn(|context| self.poll(&ready, context)));
+            let step = now.limit(poll_fn(|context| self.poll(context)));
             match step
                 .await
                 .unwrap_or(Err(Stopped::TimedOut(limits.timeout)))?
@@ -370,29 +373,27 @@ impl Run<'_> {
     }
 
     /// Passes messages on in both directions until something is to be decided.
-    fn poll(
-        &mut self,
-        ready: &tokio::net::UnixStream,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Step, Stopped>> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Step, Stopped>> {
         loop {
             let mut is_idle = true;
             while let Poll::Ready(Some(answer)) = self.channel.answers.poll_recv(context) {
                 is_idle = false;
                 let step = self.tell(answer)?;
                 if let Some(step) = step {
-                    self.worker.poll_send(ready, context)?;
+                    self.worker.poll_send(context)?;
                     return Poll::Ready(Ok(step));
                 }
             }
-            self.worker.poll_send(ready, context)?;
-            while let Poll::Ready(message) = self.worker.poll_receive(ready, context) {
+            self.worker.poll_send(context)?;
+            while let Poll::Ready(message) = self.worker.poll_receive(context) {
                 is_idle = false;
                 if let Some(step) = self.hear(message?)? {
                     return Poll::Ready(Ok(step));
                 }
             }
-            if is_idle {
+            // While it waits for us, there is other work than to look at it.
+            let is_waiting = !self.arguments.is_empty();
+            if is_idle && (is_waiting || !self.worker.look()?) {
                 return Poll::Pending;
             }
         }

@@ -2,10 +2,12 @@
 //! until they are gone.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::process::{Signal, pidfd_send_signal};
+use worker::confine::set_memory;
 use worker::control::End;
 
 /// The workers of a launcher.
@@ -16,6 +18,10 @@ pub(super) struct Workers(Mutex<HashMap<u64, Known>>);
 #[derive(Default)]
 struct Known {
     process: Option<OwnedFd>,
+    /// Bytes of memory that it may write, as granted last.
+    granted: u64,
+    /// The same, as wanted now.
+    memory: u64,
     /// Nobody wants it any more.
     is_dropped: bool,
     end: Option<End>,
@@ -23,8 +29,22 @@ struct Known {
 
 impl Workers {
     /// A worker was asked for.
-    pub(super) fn asked(&self, id: u64) {
-        self.lock().insert(id, Known::default());
+    pub(super) fn asked(&self, id: u64, memory: u64) {
+        let known = Known {
+            granted: memory,
+            memory,
+            ..Known::default()
+        };
+        self.lock().insert(id, known);
+    }
+
+    /// Bounds the memory that a worker may write. One that is not forked yet is
+    /// bounded when it is.
+    pub(super) fn grant(&self, id: u64, memory: u64) {
+        if let Some(known) = self.lock().get_mut(&id) {
+            known.memory = memory;
+            known.bound();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
@@ -52,6 +72,7 @@ impl Workers {
         let mut workers = self.lock();
         let known = workers.entry(id).or_default();
         known.process = process;
+        known.bound();
         if known.is_dropped
             && let Some(process) = &known.process
         {
@@ -74,4 +95,32 @@ impl Workers {
     pub(super) fn end(&self, id: u64) -> Option<End> {
         self.lock().get(&id)?.end
     }
+}
+
+impl Known {
+    fn bound(&mut self) {
+        let Some(process) = self
+            .process
+            .as_ref()
+            .filter(|_| self.granted != self.memory)
+        else {
+            return;
+        };
+        let bounded = number(process).and_then(|pid| set_memory(pid, self.granted, self.memory));
+        match bounded {
+            Ok(()) => self.granted = self.memory,
+            // It keeps the bound that it was forked with.
+            Err(error) => tracing::warn!(%error, "the memory of a worker has another bound"),
+        }
+    }
+}
+
+/// The number of a process that did not end.
+fn number(process: &OwnedFd) -> io::Result<i32> {
+    let known = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", process.as_raw_fd()))?;
+    let mut lines = known.lines();
+    let pid = lines.find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    // -1 when it was waited for.
+    let alive = pid.filter(|pid| *pid > 0);
+    alive.ok_or_else(|| io::Error::other("it is gone"))
 }

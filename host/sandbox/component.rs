@@ -11,9 +11,10 @@ use crate::bindings::GuestPre;
 use crate::channel::Channel;
 use crate::engine::{
     Artifact, Brought, Engine, EngineVariant, Metering, NotBinary, NotCompiled, form_of,
+    instance_size,
 };
 use crate::instance::Runnable;
-use crate::{linker, preview1, typed};
+use crate::{ledger, linker, preview1, typed};
 use contract::caller::Caller;
 use contract::clock::Clock;
 use contract::error::Error;
@@ -105,9 +106,26 @@ impl Engine {
         metering: Metering,
         caller: Caller,
     ) -> Result<Artifact, RunError> {
+        let max_instances = max_instances(&bytes);
         let brought = checked(bytes, metering, caller)?;
-        self.product(brought).await.map_err(not_compiled)
+        let artifact: Artifact = self.product(brought).await.map_err(not_compiled)?;
+        Ok(artifact.with_max_instances(max_instances))
     }
+}
+
+/// How many core instances a component or module may have, all of them as large as
+/// the largest.
+pub(crate) fn max_instances(bytes: &[u8]) -> u32 {
+    let size = form_of(bytes).map_or(0, |form| instance_size(bytes, form));
+    ledger::max_instances(size)
+}
+
+/// Why a component with more core instances than this is not run.
+pub(crate) fn too_many_instances(max: u32) -> RunError {
+    invalid(
+        format!("it has more than {max} core instances, each as large as the largest of them"),
+        Some("the functions and globals of all instances of a component are bounded together"),
+    )
 }
 
 fn invalid(message: String, hint: Option<&str>) -> RunError {

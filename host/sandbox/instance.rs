@@ -219,6 +219,10 @@ impl Instance {
             None if let Some(errno) = of_the_machine(&error) => {
                 RunError::Host(Error::host(refused(errno), error))
             }
+            // The engine has no type for this.
+            None if format!("{error:#}").contains("instance count too high") => {
+                crate::component::too_many_instances(self.store.data().ledger.max_instances())
+            }
             None => RunError::Crashed(format!("{:#}", error)),
         }
     }

@@ -92,6 +92,16 @@ impl Sandbox {
         }
     }
 
+    /// Makes a copy of this sandbox in another process one of its own: it draws other
+    /// random numbers. Call it after a fork, before a program runs.
+    pub fn renew(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            if let Slot::Idle(instance) = slot {
+                instance.state().renew();
+            }
+        }
+    }
+
     /// Says whose programs these are. Everyone's, by default.
     pub fn belongs_to(&mut self, caller: Caller) {
         self.caller = caller;
@@ -218,13 +228,17 @@ impl Sandbox {
         limits: &Limits,
         channel: Channel,
     ) -> RunOutcome {
+        let max_instances = component::max_instances(&bytes);
         let compiled = async {
             let brought = component::checked(bytes, Metering::of(limits), self.caller)?;
             let compiled = self.engine.product(brought).await;
             compiled.map_err(component::not_compiled)
         };
         match compiled.await {
-            Ok(compiled) => self.run_compiled(&compiled, program, limits, channel).await,
+            Ok(compiled) => {
+                self.run_compiled(&compiled, max_instances, program, limits, channel)
+                    .await
+            }
             Err(error) => RunOutcome::failed(error),
         }
     }
@@ -244,7 +258,11 @@ impl Sandbox {
             Err(error) => return RunOutcome::failed(RunError::Host(error)),
         };
         let outcome = match engine::load(&variant.engine, artifact) {
-            Ok(compiled) => self.run_compiled(&compiled, program, limits, channel).await,
+            Ok(compiled) => {
+                let max_instances = artifact.max_instances();
+                self.run_compiled(&compiled, max_instances, program, limits, channel)
+                    .await
+            }
             Err(error) => {
                 tracing::warn!("compiled code of a component cannot be loaded: {error:#}");
                 RunOutcome::failed(component::not_compiled(NotCompiled::WrongAnswer))
@@ -256,6 +274,7 @@ impl Sandbox {
     async fn run_compiled(
         &mut self,
         compiled: &Compiled,
+        max_instances: u32,
         program: &Program,
         limits: &Limits,
         mut channel: Channel,
@@ -281,7 +300,8 @@ impl Sandbox {
             Runnable::Guest(_) => Start::Guest,
             Runnable::Command(_) | Runnable::Module(_) => Start::Command(&arguments),
         };
-        let state = State::new(limits, &self.shared, start);
+        let mut state = State::new(limits, &self.shared, start);
+        state.ledger.bound_instances(max_instances);
         let mut instance = Instance::new(variant, state);
         let program = types::Program {
             source: String::new(),

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::channel::Coordinator;
 use crate::console::{Console, Stream};
@@ -52,19 +52,7 @@ impl State {
     pub(crate) fn new(limits: &Limits, shared: &Shared, start: Start<'_>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        let mut wasi = WasiCtx::builder();
-        wasi.stdout(shared.console.stream(Stream::Stdout))
-            .stderr(shared.console.stream(Stream::Stderr));
-        match &shared.stdin {
-            // Reads nothing before it is asked to, and then no more than one
-            // buffer of bounded size.
-            Stdin::OfProcess => {
-                wasi.inherit_stdin();
-            }
-            Stdin::File(input) => {
-                wasi.stdin(input.clone());
-            }
-        }
+        let mut wasi = wasi(shared);
         let mut shared = shared.clone();
         let mut own_arguments = Vec::new();
         if let Start::Command(arguments) = start {
@@ -81,6 +69,12 @@ impl State {
             arguments: own_arguments,
             descriptors: Descriptors::default(),
         }
+    }
+
+    /// Takes new random numbers. What was made before a process was forked would have
+    /// the same in both.
+    pub(crate) fn renew(&mut self) {
+        self.wasi = wasi(&self.shared).build();
     }
 
     pub(crate) fn files(&mut self) -> FilesView<'_> {
@@ -120,4 +114,22 @@ impl WasiView for State {
             table: &mut self.table,
         }
     }
+}
+
+/// What wasmtime-wasi needs to know, with random numbers of its own.
+fn wasi(shared: &Shared) -> WasiCtxBuilder {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(shared.console.stream(Stream::Stdout))
+        .stderr(shared.console.stream(Stream::Stderr));
+    match &shared.stdin {
+        // Reads nothing before it is asked to, and then no more than one
+        // buffer of bounded size.
+        Stdin::OfProcess => {
+            wasi.inherit_stdin();
+        }
+        Stdin::File(input) => {
+            wasi.stdin(input.clone());
+        }
+    }
+    wasi
 }

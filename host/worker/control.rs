@@ -27,8 +27,9 @@ pub enum ToLauncher {
     Fork {
         /// Names it from now on.
         id: u64,
-        /// The guests to start ahead.
-        prepare: Vec<Guest>,
+        /// Bytes of memory that it may write, until its coordinator gives it
+        /// another bound.
+        memory: u64,
     },
 }
 

@@ -11,12 +11,12 @@ use std::os::unix::net::UnixStream;
 use contract::isolation::LayerReport;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
-use sandbox::{Engine, EngineOptions, Guest, Ticks};
+use sandbox::{Engine, EngineOptions, Sandbox, Ticks};
 
 use crate::confine::{self, Forked, Grants};
 use crate::control::{End, FromLauncher, MAX_MESSAGE, Setup, ToLauncher, VERSION};
 use crate::datagram::{receive, receive_bytes, send};
-use crate::session;
+use crate::{session, spin};
 
 /// The first argument of a process that is to be a launcher. Its standard input is
 /// the socket of its coordinator.
@@ -61,6 +61,8 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
         Err(message) => return last_word(control, &message, &mut buffer),
     };
     session::tick_by_timer(&engine);
+    let ready = session::ready(&engine, setup.metering, &setup.guests)?;
+    spin::has_several_processors();
     // Made while it still can be.
     let trial = Trial::new()?;
     let own = [
@@ -71,11 +73,12 @@ fn serve(control: &OwnedFd) -> io::Result<()> {
         trial.alive.as_fd(),
     ];
     let confined = confine::launcher(setup.profile, inherited, &own, &setup.without);
-    let launcher = match confined {
+    let mut launcher = match confined {
         Ok(confined) => Launcher {
             confined,
             engine,
             setup,
+            ready: Some(ready),
         },
         Err(error) => {
             let why = format!("it cannot be confined: {error}");
@@ -109,6 +112,9 @@ fn load(setup: &Setup) -> Result<Engine, FromLauncher> {
     let options = EngineOptions {
         cache: Some(setup.cache.clone()),
         ticks: Ticks::Outside,
+        // A worker has one sandbox at a time. Its memory is cleared where it was
+        // written, and not mapped anew.
+        pool: (!setup.guests.is_empty()).then_some(1),
         ..EngineOptions::default()
     };
     let engine = Engine::new(options).map_err(failed)?;
@@ -146,12 +152,14 @@ struct Launcher {
     confined: confine::Launcher,
     engine: Engine,
     setup: Setup,
+    /// The sandbox that a worker begins with. In the launcher it is always there.
+    ready: Option<Sandbox>,
 }
 
 impl Launcher {
     /// Does what the coordinator asks until it is gone.
     fn attend(
-        &self,
+        &mut self,
         control: &OwnedFd,
         buffer: &mut [u8],
         children: &mut Vec<Child>,
@@ -184,8 +192,8 @@ impl Launcher {
             match receive(control, buffer)? {
                 None => return Ok(()),
                 Some((ToLauncher::Start(_), _)) => {}
-                Some((ToLauncher::Fork { id, prepare }, descriptors)) => {
-                    match self.fork(&prepare, descriptors) {
+                Some((ToLauncher::Fork { id, memory }, descriptors)) => {
+                    match self.fork(memory, descriptors) {
                         Ok(process) => {
                             send(control, &FromLauncher::Forked(id), &[process.as_fd()])?;
                             children.push(Child { id, process });
@@ -201,7 +209,7 @@ impl Launcher {
     }
 
     /// Forks a worker with the two descriptors that came for it.
-    fn fork(&self, prepare: &[Guest], descriptors: Vec<OwnedFd>) -> io::Result<OwnedFd> {
+    fn fork(&mut self, memory: u64, descriptors: Vec<OwnedFd>) -> io::Result<OwnedFd> {
         let Ok([socket, lifeline]) = <[OwnedFd; 2]>::try_from(descriptors) else {
             return Err(io::Error::other("a worker needs two descriptors"));
         };
@@ -212,10 +220,11 @@ impl Launcher {
                     session: socket.as_fd(),
                     lifeline: Some(lifeline),
                     directory: None,
-                    memory: None,
+                    memory: Some(memory),
                     file_size: None,
                 });
-                session::main(&self.engine, self.setup.metering, prepare, socket)
+                let ready = self.ready.take();
+                session::main(&self.engine, &self.setup, ready, socket)
             }
         }
     }
@@ -234,7 +243,7 @@ impl Launcher {
                     session: theirs.as_fd(),
                     lifeline: Some(lifeline.into()),
                     directory: None,
-                    memory: None,
+                    memory: Some(u64::MAX),
                     file_size: None,
                 });
                 exit(i32::from(send(&theirs, &layers, &[]).is_err()))

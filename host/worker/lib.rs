@@ -8,6 +8,8 @@
 //! - `control`, `datagram`: what a coordinator and its launcher say, and how
 //! - `launcher`: loads, confines itself, forks
 //! - `session`: a worker, from its first message to its last
+//! - `outbox`: what it says, in batches
+//! - `readiness`, `spin`: waiting for the other side, asleep or awake for a moment
 //! - `compile`: a process that compiles one component of a user
 //! - `compiler`: starts such processes, and judges what they give
 //! - `confine`: what all of them give up
@@ -21,4 +23,7 @@ pub mod confine;
 pub mod control;
 pub mod datagram;
 pub mod launcher;
+mod outbox;
+pub mod readiness;
 mod session;
+pub mod spin;

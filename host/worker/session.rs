@@ -8,29 +8,31 @@ use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use contract::frame::{Decoder, MAX_FROM_WORKER, MAX_TO_WORKER, Malformed, VERSION, encode};
+use contract::frame::{Decoder, MAX_TO_WORKER, Malformed, VERSION};
+use contract::message::ToSandbox;
 use contract::outcome::{RunError, RunOutcome};
-use contract::worker::{FromWorker, Opening, RunRequest, Stream, ToWorker};
-use rustix::event::{PollFd, PollFlags, poll};
+use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 use sandbox::files::{Arrived, Mounts, Replica, Workspace};
 use sandbox::{Artifact, Channel, Engine, Guest, Metering, Sandbox};
-use tokio::net::UnixStream;
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc::unbounded_channel;
 
+use crate::control::Setup;
 use crate::datagram::receive_bytes;
 use crate::launcher::exit;
+use crate::outbox::{MAX_WAITING, Outbox, flush, wait};
+use crate::readiness::Readiness;
+use crate::spin::Spin;
 
 /// How late a guest that only computes may notice its deadline.
 const TICK: Duration = Duration::from_millis(5);
-
-/// Bytes of messages that may wait for the next batch.
-const MAX_WAITING: usize = 64 << 10;
 
 /// The engine whose time the timer advances.
 static TICKED: OnceLock<Engine> = OnceLock::new();
@@ -71,13 +73,39 @@ fn start_timer() {
 }
 
 /// Is a worker until its coordinator is gone. Never returns.
-pub(crate) fn main(engine: &Engine, metering: Metering, prepare: &[Guest], socket: OwnedFd) -> ! {
+pub(crate) fn main(engine: &Engine, setup: &Setup, ready: Option<Sandbox>, socket: OwnedFd) -> ! {
     start_timer();
-    let status = match Worker::new(engine, metering, prepare, socket) {
+    let status = match Worker::new(engine, setup, ready, socket) {
         Ok(mut worker) => i32::from(worker.serve().is_err()),
         Err(_) => 1,
     };
     exit(status)
+}
+
+/// A sandbox that has done ahead what the first program of a session needs.
+pub(crate) fn ready(engine: &Engine, metering: Metering, guests: &[Guest]) -> io::Result<Sandbox> {
+    let mut sandbox = empty(engine);
+    // Gone before there are workers, which would share it.
+    event_loop()?.block_on(prepare(&mut sandbox, metering, guests));
+    Ok(sandbox)
+}
+
+/// A sandbox without files and servers, which it gets when it is opened.
+fn empty(engine: &Engine) -> Sandbox {
+    let mounts = Mounts::new(&Workspace::new(Default::default()));
+    Sandbox::new(engine.clone(), Arc::default(), mounts)
+}
+
+async fn prepare(sandbox: &mut Sandbox, metering: Metering, guests: &[Guest]) {
+    for &guest in guests {
+        sandbox.prepare(guest, metering).await;
+    }
+}
+
+fn event_loop() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// Why a worker ends: its coordinator is gone, or says what cannot be.
@@ -98,62 +126,10 @@ impl From<io::Error> for Over {
     }
 }
 
-/// What goes out with the next batch. Shared with the console, which writes
-/// whenever a program prints.
-#[derive(Clone, Default)]
-struct Outbox(Arc<Mutex<Waiting>>);
-
-#[derive(Default)]
-struct Waiting {
-    frames: Vec<u8>,
-    /// What was printed after them, in one piece: programs print in small ones.
-    printed: Option<(Stream, Vec<u8>)>,
-}
-
-impl Waiting {
-    fn add(&mut self, message: &FromWorker) -> Result<(), Malformed> {
-        self.close()?;
-        encode(message, MAX_FROM_WORKER, &mut self.frames)
-    }
-
-    fn print(&mut self, stream: Stream, bytes: &[u8]) -> Result<(), Malformed> {
-        match &mut self.printed {
-            Some((same, printed)) if *same == stream => printed.extend_from_slice(bytes),
-            _ => {
-                self.close()?;
-                self.printed = Some((stream, bytes.to_vec()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes a message of what was printed.
-    fn close(&mut self) -> Result<(), Malformed> {
-        let Some((stream, bytes)) = self.printed.take() else {
-            return Ok(());
-        };
-        let message = FromWorker::Printed(stream, bytes.into());
-        encode(&message, MAX_FROM_WORKER, &mut self.frames)
-    }
-
-    fn len(&self) -> usize {
-        let printed = self.printed.as_ref().map_or(0, |(_, bytes)| bytes.len());
-        self.frames.len() + printed
-    }
-}
-
-impl Outbox {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, message: &FromWorker) -> Result<(), Malformed> {
-        self.lock().add(message)
-    }
-}
-
 struct Worker {
     socket: Arc<OwnedFd>,
+    /// The socket as the event loop sees it.
+    readable: Readiness,
     decoder: Decoder,
     outbox: Outbox,
     engine: Engine,
@@ -166,7 +142,7 @@ struct Worker {
     /// The only component that this worker runs.
     component: Option<Artifact>,
     files: Option<(Workspace, Replica)>,
-    runtime: tokio::runtime::Runtime,
+    runtime: Runtime,
     /// Whether somebody looks at the output as it comes.
     is_watched: Arc<std::sync::atomic::AtomicBool>,
 }
@@ -174,50 +150,50 @@ struct Worker {
 impl Worker {
     fn new(
         engine: &Engine,
-        metering: Metering,
-        prepare: &[Guest],
+        setup: &Setup,
+        ready: Option<Sandbox>,
         socket: OwnedFd,
     ) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let nothing = Workspace::new(Default::default());
-        let mounts = Mounts::new(&nothing);
-        let mut worker = Self {
-            socket: Arc::new(socket),
+        let runtime = event_loop()?;
+        let sandbox = match ready {
+            Some(mut sandbox) => {
+                sandbox.renew();
+                sandbox
+            }
+            None => empty(engine),
+        };
+        let socket = Arc::new(socket);
+        let in_runtime = runtime.enter();
+        let readable = Readiness::to_read(&*socket)?;
+        drop(in_runtime);
+        let worker = Self {
+            socket,
+            readable,
             decoder: Decoder::new(MAX_TO_WORKER),
             outbox: Outbox::default(),
             engine: engine.clone(),
-            metering,
-            prepare: prepare.to_vec(),
-            sandbox: Sandbox::new(engine.clone(), Arc::default(), mounts),
+            metering: setup.metering,
+            prepare: setup.guests.clone(),
+            sandbox,
             descriptors: Vec::new(),
             component: None,
             files: None,
             runtime,
             is_watched: Arc::default(),
         };
-        worker.make_ready();
+        worker.watch();
         Ok(worker)
-    }
-
-    /// Does ahead what the first program of a session needs.
-    fn make_ready(&mut self) {
-        for &guest in &self.prepare {
-            let prepared = self.sandbox.prepare(guest, self.metering);
-            self.runtime.block_on(prepared);
-        }
-        self.watch();
     }
 
     /// Ends the session: nothing of it is left, neither memory of guests nor files.
     fn reset(&mut self) {
-        let nothing = Workspace::new(Default::default());
-        let mounts = Mounts::new(&nothing);
         self.files = None;
-        self.sandbox = Sandbox::new(self.engine.clone(), Arc::default(), mounts);
-        self.make_ready();
+        // First, since there is memory for one.
+        self.sandbox = empty(&self.engine);
+        let prepared = prepare(&mut self.sandbox, self.metering, &self.prepare);
+        self.runtime.block_on(prepared);
+        self.watch();
     }
 
     /// Sends what programs print and emit.
@@ -292,15 +268,18 @@ impl Worker {
     fn open(&mut self, opening: Opening) -> Result<(), Over> {
         let mut descriptors = std::mem::take(&mut self.descriptors).into_iter();
         let input = opening.has_stdin.then(|| descriptors.next());
-        let code = opening.component.map(|form| (form, descriptors.next()));
+        let code = opening
+            .component
+            .map(|component| (component, descriptors.next()));
         let is_whole = !matches!(input, Some(None)) && !matches!(code, Some((_, None)));
         if opening.version != VERSION || !is_whole || self.files.is_some() {
             return Err(Over::Malformed);
         }
-        self.component = code.and_then(|(form, code)| {
+        self.component = code.and_then(|(component, code)| {
             // SAFETY: a coordinator sends what its compiler made for the caller of
             // this session, sealed; nobody else can send anything.
-            Some(unsafe { Artifact::of_file(form, code?.into()) })
+            let artifact = unsafe { Artifact::of_file(component.form, code?.into()) };
+            Some(artifact.with_max_instances(component.max_instances))
         });
         let files = Workspace::new(opening.quota);
         self.sandbox
@@ -326,6 +305,7 @@ impl Worker {
         self.is_watched
             .store(is_watched, std::sync::atomic::Ordering::Relaxed);
         let (socket, decoder, outbox) = (&self.socket, &mut self.decoder, &self.outbox);
+        let readable = &self.readable;
         let outcome = self.runtime.block_on(async {
             let (requests, mut asked) = unbounded_channel();
             let (told, answers) = unbounded_channel();
@@ -341,8 +321,8 @@ impl Worker {
                     None => sandbox.run(&program, &advice, &limits, channel).await,
                 }
             });
-            let readable =
-                UnixStream::from_std(std::os::unix::net::UnixStream::from(socket.try_clone()?))?;
+            let mut spin = Spin::default();
+            let mut unanswered = 0_usize;
             poll_fn(|context| {
                 loop {
                     if let Poll::Ready(outcome) = run.as_mut().poll(context) {
@@ -353,12 +333,15 @@ impl Worker {
                         return Poll::Ready(Ok::<RunOutcome, Over>(outcome));
                     }
                     while let Ok(request) = asked.try_recv() {
+                        unanswered += usize::from(request.is_answered());
                         outbox.add(&FromWorker::Ask(request))?;
                     }
                     flush(socket, &mut outbox.lock());
-                    if !hear(&readable, socket, decoder, context, |answer| {
+                    if !hear(readable, socket, decoder, context, |answer| {
+                        unanswered = unanswered.saturating_sub(usize::from(answer.is_last()));
                         let _ = told.send(answer);
-                    })? {
+                    })? && (unanswered == 0 || !look(socket, decoder, &mut spin)?)
+                    {
                         return Poll::Pending;
                     }
                 }
@@ -398,14 +381,31 @@ impl Worker {
     }
 }
 
+/// Waits awake for a moment for an answer. False if nothing came.
+fn look(socket: &OwnedFd, decoder: &mut Decoder, spin: &mut Spin) -> Result<bool, Over> {
+    let room = decoder.room();
+    let received = spin.wait(|| match recv(socket, &mut *room, RecvFlags::DONTWAIT) {
+        Err(Errno::AGAIN | Errno::INTR) => None,
+        received => Some(received.map(|(length, _)| length)),
+    });
+    match received {
+        None => Ok(false),
+        Some(Ok(length)) if length > 0 => {
+            decoder.filled(length);
+            Ok(true)
+        }
+        Some(_) => Err(Over::Gone),
+    }
+}
+
 /// Takes what came for the program. False if nothing did; then the context is
 /// woken when something does.
 fn hear(
-    readable: &UnixStream,
+    readable: &Readiness,
     socket: &OwnedFd,
     decoder: &mut Decoder,
     context: &mut Context<'_>,
-    mut tell: impl FnMut(contract::message::ToSandbox),
+    mut tell: impl FnMut(ToSandbox),
 ) -> Result<bool, Over> {
     let mut is_told = false;
     loop {
@@ -421,50 +421,15 @@ fn hear(
         if is_told {
             return Ok(true);
         }
-        let Poll::Ready(ready) = readable.poll_read_ready(context) else {
-            return Ok(false);
-        };
-        ready?;
-        let room = decoder.room();
-        let received = readable.try_io(tokio::io::Interest::READABLE, || {
-            recv(socket, &mut *room, RecvFlags::DONTWAIT)
-                .map(|(length, _)| length)
-                .map_err(Into::into)
-        });
-        match received {
-            Ok(0) => return Err(Over::Gone),
-            Ok(length) => decoder.filled(length),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        match recv(socket, decoder.room(), RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Err(Over::Gone),
+            Ok((length, _)) => decoder.filled(length),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => match readable.poll_read(context) {
+                Poll::Ready(again) => again?,
+                Poll::Pending => return Ok(false),
+            },
             Err(_) => return Err(Over::Gone),
         }
     }
-}
-
-/// Sends all that waits. A coordinator that does not read makes its worker wait;
-/// one that is gone is noticed by whoever reads next.
-fn flush(socket: &OwnedFd, waiting: &mut Waiting) {
-    // A message of this length can always be made.
-    let _ = waiting.close();
-    let mut rest = &waiting.frames[..];
-    while !rest.is_empty() {
-        match send(socket, rest, SendFlags::NOSIGNAL) {
-            Ok(sent) => rest = &rest[sent..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                if wait(socket, PollFlags::OUT).is_err() {
-                    break;
-                }
-            }
-            Err(_) => break,
-        }
-    }
-    waiting.frames.clear();
-    // A large result does not keep its room for ever.
-    waiting.frames.shrink_to(MAX_WAITING);
-}
-
-fn wait(socket: &OwnedFd, what: PollFlags) -> io::Result<()> {
-    let mut watched = [PollFd::new(socket, what)];
-    rustix::io::retry_on_intr(|| poll(&mut watched, None))?;
-    Ok(())
 }

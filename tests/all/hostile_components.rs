@@ -201,6 +201,26 @@ fn many_memories_have_no_more_than_one() {
     run(&tables(1_000), &[End::Ok]);
 }
 
+/// What an instance has beside its memory: each of these takes 3.2 MB.
+#[test]
+fn many_instances_of_large_modules_are_refused() {
+    let with = |instances: usize| {
+        let globals = "(global (mut i32) (i32.const 0))".repeat(200_000);
+        let instances = "(core instance (instantiate $m))".repeat(instances);
+        format!(
+            "(component (core module $m {globals} (func (export \"run\") (result i32) i32.const 0))
+            {instances} (core instance $i (instantiate $m))
+            (func $run (result (result)) (canon lift (core func $i \"run\")))
+            (instance $cli (export \"run\" (func $run)))
+            (export \"wasi:cli/run@0.2.0\" (instance $cli)))"
+        )
+    };
+    let report = run(&with(900), &[Error]);
+    let message = report["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("more than 20 core instances"), "{message}");
+    run(&with(10), &[End::Ok]);
+}
+
 #[test]
 fn memory_grown_in_any_steps_ends_at_the_limit() {
     let body = |step: &str| {

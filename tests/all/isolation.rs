@@ -351,6 +351,52 @@ fn sessions_go_on_when_their_launcher_is_killed() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// The bound of the kernel is around the limit, and follows it from run to run.
+#[test]
+fn a_process_may_write_as_much_memory_as_its_run_needs() {
+    let writable = |pid: u32| {
+        let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+        let line = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max data size"));
+        let soft = line.unwrap().split_whitespace().next().unwrap().to_owned();
+        soft.parse::<u64>().map(|bytes| bytes >> 20)
+    };
+    let place = Place::new();
+    place.write(
+        "a.py",
+        "print('up', flush=True)\nimport sys\nsys.stdin.read()",
+    );
+    let bound = |memory: &str| {
+        let mut child = place
+            .command(&["exec", "--memory", memory, "a.py"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 3];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        let pids = launched(child.id());
+        let [launcher, worker] = pids[..] else {
+            panic!("a launcher and a worker: {pids:?}");
+        };
+        assert!(writable(launcher).is_err(), "the launcher has no bound");
+        // Where memory ends, these end and not their coordinator.
+        for pid in [launcher, worker] {
+            let score = fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+            assert_eq!(score.trim(), "500");
+        }
+        let bound = writable(worker).unwrap();
+        drop(child.stdin.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        bound
+    };
+    // Beside the limit: files twice, and 512 MiB for everything else.
+    let [small, large] = [bound("100M"), bound("3G")];
+    assert!((100..1200).contains(&small), "{small} MiB");
+    assert_eq!(large - small, 3 * 1024 - 100);
+}
+
 #[test]
 fn no_secret_of_the_coordinator_is_in_the_processes_of_its_sessions() {
     const CANARY: &str = "canary-5f1e0c9ab7d24c";

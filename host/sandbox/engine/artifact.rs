@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use contract::program::Form;
 
+use crate::ledger::MAX_INSTANCES;
+
 /// The machine code of a component or module.
 ///
 /// Whoever loads it trusts it entirely. So there are two ways to have one: to
@@ -15,6 +17,7 @@ use contract::program::Form;
 #[derive(Debug, Clone)]
 pub struct Artifact {
     form: Form,
+    max_instances: u32,
     code: Arc<Code>,
 }
 
@@ -32,6 +35,7 @@ impl Artifact {
     pub(super) fn of_bytes(form: Form, bytes: Vec<u8>) -> Self {
         Self {
             form,
+            max_instances: MAX_INSTANCES,
             code: Arc::new(Code::Bytes(bytes)),
         }
     }
@@ -50,6 +54,7 @@ impl Artifact {
     pub unsafe fn of_file(form: Form, file: File) -> Self {
         Self {
             form,
+            max_instances: MAX_INSTANCES,
             code: Arc::new(Code::File(file)),
         }
     }
@@ -57,6 +62,20 @@ impl Artifact {
     /// Whether it is of a component or a module.
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// How many core instances it may have: by default as many as any.
+    pub fn max_instances(&self) -> u32 {
+        self.max_instances
+    }
+
+    /// The same machine code, with another bound on core instances.
+    #[must_use]
+    pub fn with_max_instances(self, max_instances: u32) -> Self {
+        Self {
+            max_instances: max_instances.min(MAX_INSTANCES),
+            ..self
+        }
     }
 
     /// Its bytes.

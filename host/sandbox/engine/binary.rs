@@ -46,6 +46,16 @@ const COMPONENT: u8 = 4;
 /// The section of a core module with its functions (WebAssembly binary format).
 const CODE: u8 = 10;
 
+/// Its sections whose items each instance has: imports, functions, tables, memories,
+/// globals, elements, data, tags.
+const OF_INSTANCES: [u8; 8] = [2, 3, 4, 5, 6, 9, 11, 13];
+
+/// Bytes that one such item takes in the engine, at most: what is called through a
+/// table is a record of four words, and its import another one. A global is one value.
+const ITEM: u64 = 64;
+const GLOBALS: u8 = 6;
+const GLOBAL: u64 = 16;
+
 /// Bytes of the magic number and the version.
 const HEADER: usize = 8;
 
@@ -81,19 +91,45 @@ pub(super) fn code_size(binary: &[u8], form: Form) -> CodeSize {
         size.add(binary);
         return size;
     }
+    for module in modules(binary) {
+        size.add(module);
+    }
+    size
+}
+
+/// The bytes that an instance of the largest core module takes beside its memories
+/// and tables.
+pub(crate) fn instance_size(binary: &[u8], form: Form) -> u64 {
+    let of_module = |module| {
+        let sections = sections(module).filter(|(id, _)| OF_INSTANCES.contains(id));
+        let sizes = sections.map(|(id, content)| {
+            let count = number(content).map_or(0, |(count, _)| count);
+            count * if id == GLOBALS { GLOBAL } else { ITEM }
+        });
+        sizes.sum::<u64>()
+    };
+    if form == Form::Module {
+        return of_module(binary);
+    }
+    modules(binary).map(of_module).max().unwrap_or(0)
+}
+
+/// The core modules of a component, and of all components in it.
+fn modules(component: &[u8]) -> impl Iterator<Item = &[u8]> {
     // Components are nested as a stranger likes: no recursion.
-    let mut components = vec![binary];
+    let mut components = vec![component];
+    let mut modules = Vec::new();
     while let Some(component) = components.pop() {
         for (id, content) in sections(component) {
             match id {
                 // Without sections there is nothing to remember it for.
                 COMPONENT if content.len() > HEADER => components.push(content),
-                CORE_MODULE => size.add(content),
+                CORE_MODULE => modules.push(content),
                 _ => {}
             }
         }
     }
-    size
+    modules.into_iter()
 }
 
 /// The items of a section that each begin with their length.
@@ -188,6 +224,17 @@ mod tests {
         ] {
             assert_eq!(form_of(other), Err(NotBinary::Other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn an_instance_is_as_large_as_what_it_has() {
+        let globals = "(global i32 (i32.const 0))".repeat(1000);
+        let module = wat::parse_str(format!("(module {globals})")).unwrap();
+        assert_eq!(instance_size(&module, Form::Module), 1000 * GLOBAL);
+        let nested = format!("(component (component (core module {globals}) (core module)))");
+        let component = wat::parse_str(nested).unwrap();
+        assert_eq!(instance_size(&component, Form::Component), 1000 * GLOBAL);
+        assert_eq!(instance_size(b"", Form::Component), 0);
     }
 
     #[test]

@@ -33,7 +33,7 @@ use self::config::config;
 use self::ticker::Ticker;
 
 pub use self::artifact::{Artifact, begins_like_code};
-pub(crate) use self::binary::{NotBinary, form_of};
+pub(crate) use self::binary::{NotBinary, form_of, instance_size};
 pub(crate) use self::cache::{Compiled, load};
 pub use self::compiler::{Compiler, Compiling, Job, NotCompiled, Precompiler};
 pub(crate) use self::components::Brought;

@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 pub use self::compiler::{compiler, compiler_has_its_threads};
 pub use self::fork::Forked;
 pub use self::lifeline::{ABORTED, ORPHANED};
+pub use self::resource_limits::set_memory;
 
 use self::descriptors::Null;
 use self::pagemap::Pagemap;

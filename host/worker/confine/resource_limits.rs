@@ -15,6 +15,10 @@ const DISK_DESCRIPTORS: u64 = 256;
 /// The largest image of a memory, which the engine keeps as a file without a name.
 const IMAGE_SIZE: u64 = 128 << 20;
 
+/// How much sooner than others these processes are ended when the machine has no
+/// memory left, as `/proc/PID/oom_score_adj` has it: -1000 to 1000.
+const OOM_SCORE: &str = "500";
+
 /// What `setrlimit` takes differs between C libraries.
 #[cfg(target_env = "gnu")]
 type Resource = libc::__rlimit_resource_t;
@@ -24,6 +28,9 @@ type Resource = libc::c_int;
 /// What workers need as little as the launcher. Not the size of files: what the
 /// launcher complains about may go into one.
 pub(super) fn launcher() -> Entered {
+    // Where memory ends, a session is ended and not its coordinator. Anybody may
+    // raise it; a system without the file chooses as it likes.
+    let _ = std::fs::write("/proc/self/oom_score_adj", OOM_SCORE);
     lower_all(&[
         (libc::RLIMIT_MEMLOCK, 0),
         (libc::RLIMIT_MSGQUEUE, 0),
@@ -47,17 +54,59 @@ pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u6
     if let Some(bytes) = file_size.or(files) {
         limits.push((libc::RLIMIT_FSIZE, bytes));
     }
-    // Not the address space: the engine reserves gigabytes of it for each sandbox
-    // and uses little. This counts what can be written, which a memory becomes
-    // when it grows.
-    if let Some(bytes) = memory {
-        limits.push((libc::RLIMIT_DATA, bytes));
-    }
     lower_all(&limits)?;
+    if let Some(bytes) = memory {
+        bound_memory(bytes).map_err(|error| format!("the system refuses one: {error}"))?;
+    }
     Ok(Some(match memory {
         Some(_) => "memory, files, processes".to_owned(),
         None => "files, processes; memory as much as there is".to_owned(),
     }))
+}
+
+/// Bounds the memory that this process can write, as far as it is its own.
+///
+/// Not the address space: the engine reserves gigabytes of it for each sandbox and
+/// uses little. A memory counts here when it grows. The coordinator may give
+/// another bound later, with [`set_memory`]; the worker has no system call for it.
+fn bound_memory(bytes: u64) -> std::io::Result<()> {
+    let mut limit = get(libc::RLIMIT_DATA)?;
+    limit.rlim_cur = limit.rlim_max.min(bytes as libc::rlim_t);
+    // SAFETY: takes a struct that it only reads.
+    unsafe { checked(libc::setrlimit(libc::RLIMIT_DATA, &limit)) }?;
+    Ok(())
+}
+
+/// Gives a worker of this process's user another bound for the memory that it can
+/// write: `memory` bytes in place of the `before` that it was granted last.
+///
+/// # Errors
+///
+/// When the system refuses it, or the process is gone.
+pub fn set_memory(pid: libc::pid_t, before: u64, memory: u64) -> std::io::Result<()> {
+    let none = std::ptr::null();
+    let mut limit = NONE;
+    // SAFETY: the struct is the kernel's, and written as a whole.
+    unsafe { checked(libc::prlimit(pid, libc::RLIMIT_DATA, none, &raw mut limit)) }?;
+    let already = limit.rlim_cur.saturating_sub(before as libc::rlim_t);
+    let wanted = already.saturating_add(memory as libc::rlim_t);
+    limit.rlim_cur = wanted.min(limit.rlim_max);
+    let old = std::ptr::null_mut();
+    // SAFETY: takes a struct that it only reads.
+    unsafe { checked(libc::prlimit(pid, libc::RLIMIT_DATA, &raw const limit, old)) }?;
+    Ok(())
+}
+
+const NONE: libc::rlimit = libc::rlimit {
+    rlim_cur: 0,
+    rlim_max: 0,
+};
+
+fn get(resource: Resource) -> std::io::Result<libc::rlimit> {
+    let mut limit = NONE;
+    // SAFETY: the struct is the kernel's, and written as a whole.
+    unsafe { checked(libc::getrlimit(resource, &raw mut limit)) }?;
+    Ok(limit)
 }
 
 fn lower_all(limits: &[(Resource, u64)]) -> Entered {
@@ -69,12 +118,7 @@ fn lower_all(limits: &[(Resource, u64)]) -> Entered {
 
 /// Lowers a limit for good. One that is lower already stays.
 fn lower(resource: Resource, limit: u64) -> std::io::Result<()> {
-    let mut now = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the struct is the kernel's, and written as a whole.
-    unsafe { checked(libc::getrlimit(resource, &mut now)) }?;
+    let mut now = get(resource)?;
     now.rlim_max = now.rlim_max.min(limit as libc::rlim_t);
     now.rlim_cur = now.rlim_max;
     // SAFETY: takes a struct that it only reads.
