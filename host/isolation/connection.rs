@@ -174,22 +174,16 @@ impl Connection {
                 Ok(None) => {}
                 Err(malformed) => return Poll::Ready(Err(Lost::Malformed(malformed))),
             }
-            let room = self.decoder.room();
-            match recv(&self.socket, &mut *room, RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return Poll::Ready(Err(Lost::Gone)),
-                Ok((length, _)) => self.decoder.filled(length),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let Some((_, readable)) = &self.readable else {
-                        return Poll::Pending;
-                    };
-                    match readable.poll_read(context) {
-                        Poll::Ready(Ok(())) => {}
-                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
-                        Poll::Pending => return Poll::Pending,
-                    }
-                }
-                Err(error) => return Poll::Ready(Err(io::Error::from(error).into())),
+            let Some((_, readable)) = &self.readable else {
+                return Poll::Pending;
+            };
+            let (socket, room) = (&self.socket, self.decoder.room());
+            let read = || recv(socket, &mut *room, RecvFlags::DONTWAIT).map(|(length, _)| length);
+            match readable.poll_read(context, read) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(Lost::Gone)),
+                Poll::Ready(Ok(length)) => self.decoder.filled(length),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -40,14 +41,23 @@ impl Readiness {
         registered.map(Self).map_err(Into::into)
     }
 
-    /// Ready when the socket should be tried again, after it had nothing; else the
-    /// context is woken then.
-    pub fn poll_read(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ready = self.0.poll_read_ready(context);
-        ready.map_ok(|mut ready| ready.clear_ready())
+    /// Reads, if there may be something; else the context is woken when there is.
+    pub fn poll_read<T>(
+        &self,
+        context: &mut Context<'_>,
+        mut read: impl FnMut() -> rustix::io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready(context))?;
+            match read() {
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                Err(Errno::INTR) => {}
+                read => return Poll::Ready(read.map_err(Into::into)),
+            }
+        }
     }
 
-    /// The same for room to write.
+    /// Ready when there may be room to write; else the context is woken then.
     pub fn poll_write(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ready = self.0.poll_write_ready(context);
         ready.map_ok(|mut ready| ready.clear_ready())

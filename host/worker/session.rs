@@ -421,15 +421,12 @@ fn hear(
         if is_told {
             return Ok(true);
         }
-        match recv(socket, decoder.room(), RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return Err(Over::Gone),
-            Ok((length, _)) => decoder.filled(length),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => match readable.poll_read(context) {
-                Poll::Ready(again) => again?,
-                Poll::Pending => return Ok(false),
-            },
-            Err(_) => return Err(Over::Gone),
+        let room = decoder.room();
+        let read = || recv(socket, &mut *room, RecvFlags::DONTWAIT).map(|(length, _)| length);
+        match readable.poll_read(context, read) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(length)) if length > 0 => decoder.filled(length),
+            Poll::Ready(_) => return Err(Over::Gone),
         }
     }
 }

@@ -9,8 +9,8 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long to look before sleeping: about what sleeping and waking cost.
-const MAX_SPIN: Duration = Duration::from_micros(50);
+/// How long to look before sleeping: a few times what sleeping and waking cost.
+const MAX_SPIN: Duration = Duration::from_micros(100);
 
 /// After so many times in vain, a look is tried at one of 2 to this power waits.
 const MAX_MISSES: u32 = 6;
