@@ -286,7 +286,26 @@ fn read_dotenv(file: PathBuf) -> Result<Option<Dotenv>, Error> {
 
 /// Shows a line that does not parse, but not what follows its `=`.
 fn bad_line(file: &Path, text: &str, line: &str) -> Diagnostic {
-    let start = text.find(line.trim_end()).unwrap_or(0);
+    let line = line.trim_end();
+    // A whole line: what it says may be a part of another one, of a value even.
+    let is_here = |&start: &usize| {
+        let rest = text[start..].strip_prefix(line);
+        rest.is_some_and(|rest| {
+            let rest = rest.trim_start_matches([' ', '\t', '\r']);
+            rest.is_empty() || rest.starts_with(['\n', '#'])
+        })
+    };
+    let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+    let start = std::iter::once(0).chain(ends).find(is_here);
+    let diagnostic = Diagnostic::new(format!(
+        "`{}` has a line that is not `NAME=value`",
+        shown_path(file)
+    ))
+    .in_file(file)
+    .hint("put a value with spaces or special characters into single quotes: `NAME='a b#c'`");
+    let Some(start) = start else {
+        return diagnostic;
+    };
     let end = text[start..]
         .find('\n')
         .map_or(text.len(), |end| start + end);
@@ -294,13 +313,7 @@ fn bad_line(file: &Path, text: &str, line: &str) -> Diagnostic {
         .find('=')
         .map_or(start, |at| start + at + 1);
     let covered = value..end;
-    Diagnostic::new(format!(
-        "`{}` has a line that is not `NAME=value`",
-        shown_path(file)
-    ))
-    .in_file(file)
-    .at(Place::new(text, start..end, std::slice::from_ref(&covered)))
-    .hint("put a value with spaces or special characters into single quotes: `NAME='a b#c'`")
+    diagnostic.at(Place::new(text, start..end, std::slice::from_ref(&covered)))
 }
 
 /// The content of a file, or `None` when it is too large.
@@ -543,6 +556,12 @@ mod tests {
   | ^^^^^^^^^^^^^^^
   = hint: put a value with spaces or special characters into single quotes: `NAME='a b#c'`"
         );
+        // What it says is a part of a value above.
+        let dotenv = b"TOKEN=s3cretxyz\nx\n";
+        let world = World::new(&[("mcp.json", WHO), (".env", dotenv)]);
+        let error = world.load(None).unwrap_err();
+        assert!(error.contains("HERE/.env:2:1\n"), "{error}");
+        assert!(!error.contains("s3cret"), "{error}");
         let world = World::new(&[("mcp.json", WHO), (".env", b"\xff")]);
         assert_eq!(
             world.load(None).unwrap_err(),
