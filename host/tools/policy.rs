@@ -131,15 +131,16 @@ impl Grants {
     /// Whether some tool of a server could be allowed. If not, there is no
     /// reason to start it.
     pub(super) fn could_allow(&self, server: &str, identifier: &str) -> bool {
-        let names = [server, identifier];
+        let names = [server, identifier].map(|name| format!("{name}."));
         let is_denied = |pattern: &Pattern| {
-            pattern.text == "*"
-                || pattern.text == "*.*"
-                || names.iter().any(|name| pattern.text == format!("{name}.*"))
+            let (start, rest) = pattern.literal_start();
+            pattern.text == "*.*" || rest == "*" && names.iter().any(|name| name.starts_with(start))
         };
-        let is_possible = |pattern: &Pattern| match pattern.literal_server() {
-            None => true,
-            Some(literal) => names.contains(&literal),
+        let is_possible = |pattern: &Pattern| {
+            let (start, rest) = pattern.literal_start();
+            names
+                .iter()
+                .any(|name| start.starts_with(name) || !rest.is_empty() && name.starts_with(start))
         };
         let allow = self.allow.iter().flatten();
         !self.deny.iter().any(is_denied)
@@ -224,13 +225,11 @@ impl Pattern {
         })
     }
 
-    /// The server, if the pattern is about exactly one.
-    fn literal_server(&self) -> Option<&str> {
-        let (server, _) = self.text.split_once('.')?;
-        let is_glob = server.contains(['*', '?', '[', ']', '{', '}', '\\']);
-        // A server's own name may contain a dot.
-        let is_certain = !is_glob && !self.text[server.len() + 1..].contains('.');
-        is_certain.then_some(server)
+    /// What every name begins with that it matches, and the rest of the pattern.
+    fn literal_start(&self) -> (&str, &str) {
+        let special = ['*', '?', '[', ']', '{', '}', '\\'];
+        let end = self.text.find(special).unwrap_or(self.text.len());
+        self.text.split_at(end)
     }
 }
 
@@ -447,8 +446,25 @@ mod tests {
         );
         assert!(Grants::default().could_allow("git", "git"));
         assert!(!could(&["time.*"], &[]));
+        assert!(!could(&["gitea.*", "git"], &[]));
         assert!(!could(&["*"], &["git.*"]));
+        assert!(could(&["*"], &["git.a*"]));
         assert!(!could(&[], &[]));
+    }
+
+    #[test]
+    fn a_server_with_a_dot_in_its_name_is_not_taken_for_another() {
+        let could = |allow: &[&str], deny: &[&str], server| {
+            Grants::new(allow, deny).unwrap().could_allow(server, "a_b")
+        };
+        // `*` is also `b.list`.
+        assert!(is_allowed(&["a.*"], &[], "a.b", "list"));
+        assert!(could(&["a.*"], &[], "a.b"));
+        assert!(!could(&["b.*"], &[], "a.b"));
+        assert!(!could(&["*"], &["a.*"], "a.b"));
+        // A set of characters is no name.
+        assert!(is_allowed(&["*"], &["[a].*"], "[a]", "list"));
+        assert!(could(&["*"], &["[a].*"], "[a]"));
     }
 
     #[test]
