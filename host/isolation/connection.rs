@@ -36,6 +36,8 @@ pub(crate) struct Connection {
     /// What is to be sent, from `sent` on.
     outgoing: Vec<u8>,
     sent: usize,
+    /// What was sent before these, in bytes.
+    sent_before: u64,
     spin: Spin,
     /// Sessions that it served.
     sessions: u32,
@@ -78,6 +80,7 @@ impl Connection {
             decoder: Decoder::new(MAX_FROM_WORKER),
             outgoing: Vec::new(),
             sent: 0,
+            sent_before: 0,
             spin: Spin::default(),
             sessions: 0,
             replica: None,
@@ -119,6 +122,13 @@ impl Connection {
         encode(message, MAX_TO_WORKER, &mut self.outgoing)
     }
 
+    /// How many bytes were sent so far, and how many there will be when all that was
+    /// added is sent.
+    pub(super) fn sent_and_added(&self) -> (u64, u64) {
+        let added = self.sent_before + self.outgoing.len() as u64;
+        (self.sent_before + self.sent as u64, added)
+    }
+
     /// Makes the event loop of this run tell when the socket has something.
     pub(super) fn attach(&mut self) -> io::Result<()> {
         let event_loop = Handle::current().id();
@@ -156,6 +166,7 @@ impl Connection {
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         }
+        self.sent_before += self.sent as u64;
         self.outgoing.clear();
         self.outgoing.shrink_to(64 << 10);
         self.sent = 0;

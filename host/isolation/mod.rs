@@ -4,6 +4,7 @@
 //! - `program`: which program is started as a launcher
 //! - `workers`: what is known of the workers of one launcher
 //! - `connection`: messages with one worker
+//! - `delivery`: what of the answers a worker has read
 //! - `launcher`: a process that forks workers of one kind
 //! - `pool`: workers that are ready before somebody asks
 //! - `remote`: a sandbox in workers, as a session uses it
@@ -12,6 +13,7 @@
 //! bug in the engine makes it that.
 
 mod connection;
+mod delivery;
 mod launcher;
 mod pool;
 mod program;

@@ -28,6 +28,7 @@ use worker::confine::ABORTED;
 use worker::control::End;
 
 use super::connection::{Connection, Lost};
+use super::delivery::{Answered, Delivery};
 use super::launcher::Kind;
 use crate::engine::Engine;
 
@@ -142,6 +143,7 @@ impl RemoteSandbox {
             arguments: HashMap::new(),
             arguments_weight: 0,
             calls: 0,
+            delivery: Delivery::default(),
             arrived: Arrived::default(),
             is_handing_over: false,
             unread: Vec::new(),
@@ -292,6 +294,7 @@ struct Run<'a> {
     /// What the arguments weigh of the calls that are in flight.
     arguments: HashMap<CallId, u64>,
     arguments_weight: u64,
+    delivery: Delivery,
     arrived: Arrived,
     is_handing_over: bool,
     unread: Vec<PathError>,
@@ -410,9 +413,12 @@ impl Run<'_> {
             }
             _ => None,
         };
+        let answered = Answered::from(&answer);
         self.worker
             .add(&ToWorker::Answer(answer))
             .map_err(|malformed| Stopped::from(Lost::Malformed(malformed)))?;
+        let (_, added) = self.worker.sent_and_added();
+        self.delivery.added(answered, added);
         Ok(step)
     }
 
@@ -422,6 +428,10 @@ impl Run<'_> {
             FromWorker::Ask(request) => {
                 if !self.is_within_bounds(&request) {
                     return strange("more calls than the limit of the run");
+                }
+                let (sent, _) = self.worker.sent_and_added();
+                if let Err(what) = self.delivery.hear(&request, sent) {
+                    return strange(what);
                 }
                 // Without tools the program hears that none can be reached.
                 let _ = self.channel.requests.send(request);
