@@ -24,6 +24,7 @@ mod emit;
 mod examples;
 mod failures;
 mod faults;
+mod figures;
 mod files;
 mod finding;
 mod first_attempts;

@@ -70,7 +70,7 @@ impl Account {
     }
 
     /// How many descriptors are open.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn open(&self) -> usize {
         self.descriptors.load(Ordering::Relaxed)
     }

@@ -26,6 +26,8 @@ mod content;
 mod descriptor;
 mod disk;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod generated;
 mod inode;
 mod link;
@@ -82,7 +84,7 @@ pub(crate) enum Preopens {
 
 impl FilesCtx {
     /// A session with nothing but its workspace, at `/workspace` and `/tmp`.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(workspace: &Workspace) -> Self {
         Self::with_mounts(Mounts::new(workspace))
     }
@@ -110,7 +112,7 @@ impl FilesCtx {
 
     /// How many files and directories are open. Zero once every store of the
     /// session is gone.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn open(&self) -> usize {
         self.account.open()
     }
