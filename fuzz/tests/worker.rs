@@ -11,12 +11,12 @@ use wasm_coordinator::{
     Limits, LocalTools, Report, ServerLimits, ServerSpec, Session, SessionOptions, Status, Toolbox,
 };
 use wasm_coordinator_fuzz::peak;
-use wasm_coordinator_fuzz::targets::worker::{engine, program};
+use wasm_coordinator_fuzz::targets::worker::{engine, fine, program};
 
 /// What a result has, and the definition of a tool.
 const LARGE: usize = 1 << 20;
 
-/// What these workers say, and then nothing more; they read nothing.
+/// What comes of it that a worker says this, and then nothing more; it reads nothing.
 fn report_of(said: &[ToCoordinator]) -> (Report, usize) {
     let text = "x".repeat(LARGE);
     let schema = json!({ "type": "object", "description": text });
@@ -93,4 +93,24 @@ fn a_worker_that_reads_nothing_and_asks_once_ends_at_its_limit() {
     let (report, peak) = report_of(&[call(1), question()]);
     assert_eq!(report.status, Status::Limit, "{report:?}");
     assert!(peak < 100 * LARGE, "{peak} bytes");
+}
+
+/// What a worker says behind the end of a program is not heard in the next one.
+#[test]
+fn a_worker_that_says_more_after_its_program_is_not_kept() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let engine = engine("hostile-launcher");
+    for behind in [&[][..], &[1], &[9; 100]] {
+        let mut session = Session::new(&engine, Toolbox::default(), SessionOptions::default());
+        let said = [&fine()[..], behind].concat();
+        for _ in 0..2 {
+            // It waits for the next program.
+            let report = runtime.block_on(session.run(program(0xfd, &said)));
+            assert_eq!(report.status, Status::Ok, "{report:?}");
+            assert_eq!(report.stdout, "fine");
+        }
+    }
 }

@@ -146,6 +146,11 @@ impl Decoder {
         self.end = (self.end + bytes).min(self.bytes.len());
     }
 
+    /// Whether nothing is here that was not taken.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
     /// The next message, if all of it is here.
     ///
     /// # Errors

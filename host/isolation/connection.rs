@@ -229,7 +229,8 @@ impl Connection {
     pub(crate) fn is_alive(&self) -> bool {
         let mut byte = [0];
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        matches!(recv(&self.socket, &mut byte, flags), Err(Errno::AGAIN))
+        // What came behind the end of a run would be heard in the next one.
+        self.decoder.is_empty() && matches!(recv(&self.socket, &mut byte, flags), Err(Errno::AGAIN))
     }
 
     /// How the worker ended, if that is known already.
