@@ -34,6 +34,9 @@ const SECONDS: f64 = 2.0;
 /// The longest that one input may take.
 const STUCK: Duration = Duration::from_secs(20);
 
+/// How often that is looked at.
+const TICK: Duration = Duration::from_millis(200);
+
 /// How many seconds, in place of those above.
 const SECONDS_VARIABLE: &str = "WASM_COORDINATOR_FUZZ_SECONDS";
 /// The seed, in place of a new one.
@@ -111,12 +114,22 @@ impl<'a> Running<'a> {
         let name = target.name;
         // An input that is read for ever, or ends the process, is shown too.
         std::thread::spawn(move || {
-            while let Some((since, input)) = &*lock(&watched) {
-                if since.elapsed() > STUCK {
-                    show(name, seed, input, "it is still read after 20 s");
-                    std::process::abort();
+            let (mut seen, mut ticks) = (Instant::now(), 0);
+            loop {
+                // Not held while it sleeps: every input waits for it.
+                match &*lock(&watched) {
+                    None => return,
+                    Some((since, input)) => {
+                        ticks = if seen == *since { ticks + 1 } else { 0 };
+                        seen = *since;
+                        // By ticks: whoever stops this process for a while stops both.
+                        if TICK * ticks > STUCK {
+                            show(name, seed, input, "it is read without end");
+                            std::process::abort();
+                        }
+                    }
                 }
-                std::thread::sleep(Duration::from_millis(200));
+                std::thread::sleep(TICK);
             }
         });
         Self {

@@ -144,15 +144,18 @@ fn changed(input: &mut Input<'_>, known: &FileChanges) -> FileChanges {
 }
 
 fn name(input: &mut Input<'_>) -> String {
-    input.text(&["a", "b", "c", "d", "é", "..", ".", "/", "\0", "a/b", ""])
+    match input.below(4) {
+        0 => input.text(&["a", "b", "c", "d", "é", "..", ".", "/", "\0", "a/b", ""]),
+        _ => format!("n{}", input.below(40)),
+    }
 }
 
 fn body(input: &mut Input<'_>) -> FileBody {
-    match input.below(4) {
-        0 => FileBody::Directory,
-        1 => FileBody::Same,
+    match input.below(6) {
+        0 | 1 => FileBody::Directory,
+        2 => FileBody::Same,
         _ => {
-            let chunks = input.below(5);
+            let chunks = input.below(5) * input.below(2);
             FileBody::File {
                 size: match input.below(4) {
                     0 => input.number(),

@@ -181,7 +181,7 @@ fn judge(said: &[u8], answers: &[u8]) {
     let mut lines = 0;
     for line in said.split(|byte| *byte == b'\n') {
         lines += 1;
-        let Ok(message) = serde_json::from_slice::<Value>(line) else {
+        let Ok(message) = serde_json::from_slice::<Value>(line.trim_ascii()) else {
             continue;
         };
         if message.get("id").is_some() {

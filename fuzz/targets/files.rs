@@ -105,6 +105,7 @@ fn run(input: &[u8]) {
         side.end();
     }
     model.handles.clear();
+    model.settle();
     assert_eq!(workspace.usage(), model.usage(), "all is closed");
 }
 

@@ -419,7 +419,13 @@ fn result(input: &mut Input<'_>) -> Value {
     let mut result = json!({ "content": [] });
     for _ in 0..input.below(3) {
         let text = match input.below(3) {
-            0 => input.json(&WORDS, 3).to_string(),
+            0 => {
+                // Whole, or cut.
+                let mut text = input.json(&WORDS, 3).to_string();
+                let end = input.below(2 * text.len()).min(text.len());
+                text.truncate(text.floor_char_boundary(end));
+                text
+            }
             _ => input.text(&WORDS),
         };
         let block = match input.below(4) {

@@ -197,7 +197,7 @@ fn judge(report: &Report) {
 }
 
 /// What a worker says that has nothing to hide.
-fn fine() -> Vec<u8> {
+pub fn fine() -> Vec<u8> {
     let end = RunOutcome {
         end: Ok(Outcome {
             result: Ok(Value::Nothing),
@@ -223,7 +223,8 @@ fn conversation(mut input: Input<'_>) -> Vec<u8> {
         let start = said.len();
         let message = match input.below(8) {
             0 | 1 => call(&mut input),
-            2 => FromWorker::Ask(ToCoordinator::Ask(question(&mut input))),
+            // A second one before the first is answered ends the run.
+            2 if input.once_in(4) => FromWorker::Ask(ToCoordinator::Ask(question(&mut input))),
             3 => {
                 let length = input.one_of(&[0, 1, 10, 500, 990, 1001, 5000]);
                 let stream = input.one_of(&[Stream::Stdout, Stream::Stderr]);
@@ -234,6 +235,13 @@ fn conversation(mut input: Input<'_>) -> Vec<u8> {
             }),
             _ => {
                 let at = input.below(known.len());
+                let is_last = matches!(
+                    known[at],
+                    FromWorker::Ended(_) | FromWorker::Ask(ToCoordinator::Ask(_))
+                );
+                if is_last && !input.once_in(8) {
+                    continue;
+                }
                 encode(&known[at], MAX_FROM_WORKER, &mut said).expect("it is a message");
                 continue;
             }
