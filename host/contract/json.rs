@@ -104,6 +104,15 @@ impl<'a> Json<'a> {
         })
     }
 
+    /// The same, with the digits as a text in place of a number that a `Value`
+    /// cannot hold.
+    pub fn to_value_with_digits(&self) -> Value {
+        self.value_with(&|text| match serde_json::from_str::<Number>(text) {
+            Ok(number) if is_held(text) => Value::Number(number),
+            _ => text.into(),
+        })
+    }
+
     fn value_with(&self, number: &impl Fn(&str) -> Value) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -273,6 +282,23 @@ static MARK: LazyLock<String> = LazyLock::new(|| {
 /// The digits of a number, if a text of a marked value is one.
 pub fn marked_number(text: &str) -> Option<&str> {
     text.strip_prefix(MARK.as_str())
+}
+
+/// A marked value with numbers as near as they can be: for those who take no
+/// more than a [`Value`] can hold.
+pub fn rounded(value: Value) -> Value {
+    match value {
+        Value::String(text) => match marked_number(&text) {
+            Some(digits) => Json::Number(digits).to_value(),
+            None => Value::String(text),
+        },
+        Value::Array(items) => items.into_iter().map(rounded).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields.map(|(key, value)| (key, rounded(value))).collect()
+        }
+        value => value,
+    }
 }
 
 /// The text of a marked value, with the digits of its numbers.
@@ -492,6 +518,8 @@ fn without_repeats<'a>(fields: Vec<(Cow<'a, str>, Json<'a>)>) -> Vec<(Cow<'a, st
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn again(text: &str) -> String {
@@ -612,5 +640,12 @@ mod tests {
         assert_eq!(unmarked(text.to_owned()), text);
         let forged = format!("[\"{}1, \\\"x\\\": 2\"]", *MARK);
         assert_eq!(unmarked(forged.clone()), forged);
+        let near = json!({ "a": [2_f64.powi(64), 1.5, "18446744073709551617"], "b": f64::MAX });
+        assert_eq!(rounded(value), near);
+        let digits = Json::read(text).unwrap().to_value_with_digits();
+        assert_eq!(
+            digits["a"],
+            json!(["18446744073709551617", 1.5, "18446744073709551617"])
+        );
     }
 }

@@ -1,11 +1,15 @@
 //! Messages of JSON-RPC as far as the transports look at them, before anything
 //! is built from them: what kind of message it is, and its id.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use contract::json::{Json, holds_numbers};
 use rmcp::model::ErrorCode;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 /// Opens a stream of notifications, in the revisions without sessions.
 const LISTEN: &str = "subscriptions/listen";
@@ -124,30 +128,43 @@ fn id(text: &RawValue) -> Result<Id, Invalid> {
 /// no object: the kind of value it is. No argument has this name.
 pub(super) const NO_OBJECT: &str = "";
 
-/// The text of a call whose arguments are no object, made readable: JSON text of
-/// an object is the object, nothing is none, and anything else becomes an object
-/// that says so, for the tool to answer. `None` where there is nothing to do.
+/// The text of a call whose arguments cannot be passed on as they are, made
+/// readable. JSON text of an object is the object, nothing is none, and anything
+/// else that is no object becomes one that says so, for the tool to answer.
+/// Numbers that a `Value` cannot hold become marks. `None` where there is nothing
+/// to do.
 pub(super) fn readable_call(text: &str) -> Option<String> {
     let call: Call = serde_json::from_str(text).ok()?;
     if call.method != "tools/call" {
         return None;
     }
     let arguments = call.params?.arguments?.get();
-    if arguments.starts_with('{') || arguments == "null" {
+    let is_object = arguments.starts_with('{') || arguments == "null";
+    if is_object && holds_numbers(arguments) {
         return None;
     }
-    let mut message: Value = serde_json::from_str(text).ok()?;
-    let arguments = message.pointer_mut("/params/arguments")?;
-    let meant = match arguments {
-        Value::String(text) if text.trim().is_empty() => Some(json!({})),
-        Value::String(text) => serde_json::from_str(text).ok().filter(Value::is_object),
+    let meant = match Json::read(arguments).ok()? {
+        json @ Json::Object(_) => json.to_marked_value(),
+        Json::String(text) if text.trim().is_empty() => json!({}),
+        Json::String(text) => match Json::read(&text) {
+            Ok(json @ Json::Object(_)) if json.no_number().is_none() => json.to_marked_value(),
+            _ => json!({ NO_OBJECT: "a text" }),
+        },
         // How some languages write an empty object.
-        Value::Array(items) if items.is_empty() => Some(json!({})),
-        _ => None,
+        Json::Array(items) if items.is_empty() => json!({}),
+        other => json!({ NO_OBJECT: kind_of(&other.to_value()) }),
     };
-    *arguments = meant.unwrap_or_else(|| json!({ NO_OBJECT: kind_of(arguments) }));
-    Some(message.to_string())
+    let meant = to_raw_value(&meant).ok()?;
+    let mut message: Fields = serde_json::from_str(text).ok()?;
+    let mut params: Fields = serde_json::from_str(message.get("params")?.get()).ok()?;
+    params.insert("arguments".into(), &meant);
+    let params = to_raw_value(&params).ok()?;
+    message.insert("params".into(), &params);
+    serde_json::to_string(&message).ok()
 }
+
+/// The parts of an object as they are written.
+type Fields<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
 /// The kind of a value, in a sentence.
 pub(super) fn kind_of(value: &Value) -> &'static str {
@@ -202,6 +219,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use contract::json::unmarked;
+
     use super::*;
 
     fn arguments(written: Value) -> Option<Value> {
@@ -223,6 +242,7 @@ mod tests {
             (json!([]), json!({})),
             (json!("code"), json!({ NO_OBJECT: "a text" })),
             (json!("[1]"), json!({ NO_OBJECT: "a text" })),
+            (json!("{\"n\": NaN}"), json!({ NO_OBJECT: "a text" })),
             (json!([1]), json!({ NO_OBJECT: "a list" })),
             (json!(7), json!({ NO_OBJECT: "a number" })),
         ] {
@@ -234,5 +254,26 @@ mod tests {
             readable_call(r#"{"method":"ping","params":{"arguments":"{}"}}"#),
             None
         );
+    }
+
+    #[test]
+    fn numbers_of_a_call_keep_their_digits() {
+        let number = "18446744073709551617";
+        let call = |arguments: &str| {
+            let call = r#"{"method":"tools/call","params":{"arguments":"#;
+            readable_call(&format!("{call}{arguments}}}}}"))
+        };
+        let object = format!(r#"{{"arguments":{{"n":[{number},1e400]}},"max_tokens":7}}"#);
+        for written in [object.clone(), json!(object).to_string()] {
+            let readable = call(&written).expect("there is something to do");
+            assert!(!readable.contains(&format!("[{number}")), "{readable}");
+            let unmarked = unmarked(readable);
+            assert!(unmarked.contains(&object), "{unmarked}");
+        }
+        // A mark is nothing that a client can write.
+        let read: Value = serde_json::from_str(&call(&object).unwrap()).unwrap();
+        let mark = read["params"]["arguments"]["arguments"]["n"][0].as_str();
+        assert_ne!(mark, Some(number));
+        assert_eq!(call(r#"{"arguments":{"n":[18446744073709551615]}}"#), None);
     }
 }

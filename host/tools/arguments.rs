@@ -34,6 +34,21 @@ pub(crate) struct Arguments {
     pub(crate) value: Value,
 }
 
+impl Arguments {
+    /// As `rmcp` repeats some of them in headers, digit by digit. What is sent in
+    /// the body is `text`.
+    pub(crate) fn for_headers(&self) -> Option<Map<String, Value>> {
+        let exact = match holds_numbers(&self.text) {
+            true => self.value.clone(),
+            false => Json::read(&self.text).ok()?.to_value_with_digits(),
+        };
+        match exact {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        }
+    }
+}
+
 /// Arguments that cannot be sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfit {

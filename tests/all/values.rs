@@ -161,6 +161,67 @@ fn results_keep_their_digits_in_json_and_in_serve() {
     );
 }
 
+#[test]
+fn arguments_of_a_client_keep_their_digits() {
+    let place = Place::with_fixture(&[]);
+    let mut client = Client::start(&place, &["--mode", "tools"]);
+    let mut call = |id: usize, arguments: &str| {
+        let params = format!(r#"{{"name":"call_tool","arguments":{arguments}}}"#);
+        let message = r#"{"jsonrpc":"2.0","method":"tools/call","id":"#;
+        client.write(format!("{message}{id},\"params\":{params}}}\n").as_bytes());
+        client.answer(id as u64);
+        client.line.clone()
+    };
+    for (at, number) in NUMBERS.into_iter().enumerate() {
+        let sent = format!(r#"{{"deep":[{{"n":{number}}}],"n":{number},"text":"{number}"}}"#);
+        let object = format!(r#"{{"name":"fixture.echo","arguments":{sent}}}"#);
+        let as_text = format!(r#"{{"name":"fixture.echo","arguments":{}}}"#, json!(sent));
+        let all_as_text = json!(object).to_string();
+        for (way, written) in [object, as_text, all_as_text].into_iter().enumerate() {
+            let line = call(100 + 10 * at + way, &written);
+            let expected = format!("\"arguments\":{sent}");
+            assert!(line.contains(&expected), "{written}: {line}");
+        }
+    }
+    // Where no such number can be, it is one as any other that is too large.
+    for (at, written) in [
+        r#"{"name":"fixture.echo","arguments":{},"max_tokens":1e400}"#,
+        r#"{"name":"fixture.echo","arguments":1e400}"#,
+        r#"{"name":18446744073709551617,"arguments":{}}"#,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let line = call(500 + at, written);
+        assert!(line.contains("it takes"), "{line}");
+        assert!(line.contains("e+"), "{line}");
+        assert!(!line.contains("number-"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_in_headers_keep_their_digits() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let path = log.path().to_str().unwrap();
+    let server = Http::start(&["--fault", "header-names", "--log", path]);
+    let remote = wasm_coordinator::Http {
+        url: server.url().to_owned(),
+        headers: Vec::new(),
+    };
+    let specs = vec![ServerSpec::new("http", Transport::Http(remote))];
+    let toolbox = Toolbox::new(specs, ServerLimits::default()).unwrap();
+    let number = "-170141183460469231731687303715884105729";
+    let sent = format!(r#"{{"inner":{{"n":7}},"value":{number}}}"#);
+    let called = toolbox
+        .call(&Grants::default(), "http.header_number", &sent)
+        .await;
+    assert!(called.unwrap().contains(&sent));
+    let log = std::fs::read_to_string(path).unwrap();
+    let expected =
+        format!(r#""arguments":{{"mcp-param-inner":"7","mcp-param-number":"{number}"}}"#);
+    assert!(log.contains(&expected), "{log}");
+}
+
 /// A value that both languages have: any integer, and what a double holds.
 fn values() -> impl Strategy<Value = String> {
     let double = any::<f64>().prop_filter_map("JSON has it, and no -0", |number| {

@@ -2,7 +2,7 @@
 //! that it can be broken.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -92,10 +92,16 @@ impl Site {
         output: &mut (impl AsyncWriteExt + Unpin),
     ) -> std::io::Result<After> {
         let faults = &self.server.faults;
-        // Without their values, which may be secrets.
+        // Without their values, which may be secrets, but for repeated arguments.
         let names: Vec<_> = request.headers.keys().collect();
+        let is_argument = |name: &String| name.starts_with("mcp-param-");
+        let arguments: BTreeMap<_, _> = request
+            .headers
+            .iter()
+            .filter(|(name, _)| is_argument(name))
+            .collect();
         self.server
-            .record(&json!({ "event": "request", "headers": names }));
+            .record(&json!({ "event": "request", "headers": names, "arguments": arguments }));
         if faults.has("http-hang") {
             return std::future::pending().await;
         }

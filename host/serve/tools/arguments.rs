@@ -14,6 +14,7 @@ use serde_json::{Number, Value};
 use stubs::names::nearest;
 
 use crate::serve::message::{NO_OBJECT, kind_of};
+use contract::json::{Json, rounded};
 use contract::text::{and_list, cut, one_line, or_list, quoted};
 
 /// Bytes of an error. What a stranger wrote can be in it, such as an unknown
@@ -151,6 +152,9 @@ fn names(properties: &JsonObject) -> Vec<&str> {
 
 /// The value as the schema has it, or what cannot be taken for one.
 fn meant(property: &Value, value: Value) -> Result<Value, Value> {
+    let is_object = property["type"] == "object";
+    // Only what is passed on is more than a `Value` can hold.
+    let value = if is_object { value } else { rounded(value) };
     if let Some(values) = property["enum"].as_array() {
         return one_of(values, value);
     }
@@ -167,11 +171,14 @@ fn meant(property: &Value, value: Value) -> Result<Value, Value> {
             items.map(Value::Array).ok_or(Value::String(text))
         }
         (Some("object"), Value::String(text)) => {
-            let object: Option<JsonObject> = serde_json::from_str(&text).ok();
-            object.map(Value::Object).ok_or(Value::String(text))
+            let json = Json::read(&text).ok();
+            let is_object = |json: &Json| matches!(json, Json::Object(_));
+            let object = json.filter(|json| is_object(json) && json.no_number().is_none());
+            let object = object.map(|json| json.to_marked_value());
+            object.ok_or_else(|| rounded(Value::String(text)))
         }
         (_, value) if is_of(property, &value) => Ok(value),
-        (_, value) => Err(value),
+        (_, value) => Err(rounded(value)),
     }
 }
 

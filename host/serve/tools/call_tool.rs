@@ -82,7 +82,7 @@ fn start(service: Arc<Service>, caller: Caller, arguments: Arguments) -> Running
     let call = async move {
         let hooks: Arc<dyn HostCallbacks> = Arc::new(hooks);
         let log = CallLog::of(service.origin(caller, None));
-        let written = Value::Object(arguments.arguments.clone()).to_string();
+        let written = unmarked(Value::Object(arguments.arguments.clone()).to_string());
         let called = service.toolbox.call_with_callbacks(
             &service.options.grants,
             &hooks,

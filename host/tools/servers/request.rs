@@ -92,8 +92,7 @@ impl Request<'_> {
         match self {
             Self::Tool(name, arguments) => {
                 let mut params = CallToolRequestParams::new(Cow::Owned((*name).to_owned()));
-                // `rmcp` repeats some of them in headers.
-                params.arguments = arguments.value.as_object().cloned();
+                params.arguments = arguments.for_headers();
                 (params.input_responses, params.request_state) = (responses, state);
                 let mut request = CallToolRequest::new(params);
                 let exact = ExactArguments(Arc::clone(&arguments.text));

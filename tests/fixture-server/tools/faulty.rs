@@ -105,6 +105,12 @@ pub(super) fn add(faults: &Faults, tools: &mut Vec<Value>) {
         let twice = json!({ "type": "string", "x-mcp-header": "Region" });
         let schema = json!({ "type": "object", "properties": { "a": twice, "b": twice } });
         tools.push(schema_tool("header_twice", schema));
+        let number = |header| json!({ "type": "integer", "x-mcp-header": header });
+        let schema = json!({ "type": "object", "properties": {
+            "value": number("Number"),
+            "inner": { "type": "object", "properties": { "n": number("Inner") } },
+        } });
+        tools.push(schema_tool("header_number", schema));
     }
     if let Some(bytes) = faults.number("huge-schema") {
         let filler = "d".repeat(bytes as usize);
