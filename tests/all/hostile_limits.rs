@@ -285,6 +285,29 @@ fn a_caller_does_not_wait_for_the_thousand_calls_of_another() {
     assert!(at < 200, "{at} calls came before");
 }
 
+#[test]
+fn a_server_that_changes_its_tools_without_end_is_not_asked_each_time() {
+    let place = Place::new();
+    let log = place.path().join("log").display().to_string();
+    let spec = server(&["--log", &log, "--fault", "list-flood=2"]);
+    let tools = Arc::new(Toolbox::new(vec![spec], ServerLimits::default()).unwrap());
+    let source = "\
+import asyncio
+for _ in range(150):
+    await call_tool('slow.count', {})
+    await asyncio.sleep(0.02)";
+    tokio().block_on(async {
+        let report = sharing(&tools).run(Program::python(source)).await;
+        assert_eq!(report.status, Status::Ok, "{report:?}");
+        tools.shutdown().await;
+    });
+    assert_eq!(received(&place).len(), 150);
+    let log = place.read("log");
+    let lists = log.matches("\"method\":\"tools/list\"").count();
+    // The first, eight that are free, and those of the first seconds.
+    assert!((9..=13).contains(&lists), "{lists} lists");
+}
+
 /// What a server has open that is neither its own nor one of its streams.
 fn foreign(paths: &Value) -> Vec<&str> {
     let paths = paths.as_array().unwrap().iter();

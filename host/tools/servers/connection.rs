@@ -38,19 +38,11 @@ use super::{
     lock,
     process::{Errors, Process},
     question::{self, Input, MAX_ROUNDS, Required},
+    relisting::Listed,
     request::Request,
     spec::{PassThrough, Stdio},
     stdio::{CLOSED_STDIN, Signals, StdioTransport},
 };
-
-/// A server that says that its tools changed is asked again at once, because
-/// a call must not be checked against what its tool no longer is. But not for
-/// ever: so many times in a row, and then once in a span that grows from the
-/// first to the last of these, as long as it goes on. Until then the last list
-/// counts.
-const RELISTINGS: u64 = 8;
-const RELISTING: Duration = Duration::from_secs(1);
-const MAX_RELISTING: Duration = Duration::from_secs(60);
 
 /// What is worth hearing from a server while its calls have callbacks.
 const LOG_LEVEL: &str = "info";
@@ -105,45 +97,6 @@ pub(super) struct Connection {
     pub(super) since: Instant,
     /// The operator knows that it broke.
     mourned: AtomicBool,
-}
-
-struct Listed {
-    listing: Arc<Listing>,
-    at: Instant,
-    /// How many times it may be replaced at once.
-    spare: u64,
-    /// The span after which it may be replaced in any case.
-    span: Duration,
-}
-
-impl Listed {
-    /// What takes the place of `before`.
-    fn new(listing: Arc<Listing>, before: Option<&Self>) -> Self {
-        let (spare, span) = match before {
-            None => (RELISTINGS, RELISTING),
-            Some(before) => {
-                let earned = before.at.elapsed().as_secs() / before.span.as_secs();
-                let spare = (before.spare + earned).min(RELISTINGS);
-                let span = match spare {
-                    // It went on for all of the span.
-                    0 | 1 => (before.span * 2).min(MAX_RELISTING),
-                    RELISTINGS => RELISTING,
-                    _ => before.span,
-                };
-                (spare.saturating_sub(1), span)
-            }
-        };
-        Self {
-            listing,
-            at: Instant::now(),
-            spare,
-            span,
-        }
-    }
-
-    fn may_be_replaced(&self) -> bool {
-        self.spare > 0 || self.at.elapsed() >= self.span
-    }
 }
 
 impl Connection {

@@ -28,6 +28,7 @@ mod local;
 mod process;
 mod question;
 mod redact;
+mod relisting;
 mod request;
 mod resources;
 mod spec;
