@@ -1,10 +1,12 @@
 //! Real MCP servers from npm and PyPI.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Place, ok, real_servers};
+use crate::harness::{Place, fixture, ok, real_servers};
 
 fn entry(name: &str, more: &[&str]) -> Value {
     let words = &real_servers()[name];
@@ -199,4 +201,31 @@ said, total = await asyncio.gather(echo(message='hello'), get_sum(a=20, b=22))
     let result = ok(place.python(source));
     assert!(result[0].as_str().unwrap().contains("hello"), "{result}");
     assert!(result[1].as_str().unwrap().contains("42"), "{result}");
+}
+
+#[test]
+fn a_server_is_listed_as_soon_as_it_answers() {
+    let place = Place::with_servers(json!({
+        "slow": fixture(&["--fault", "slow-start=4000"]),
+        "quick": fixture(&[]),
+    }));
+    let started = Instant::now();
+    let mut child = place
+        .command(&["servers"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    let seen: Vec<_> = lines
+        .map(|line| (line.expect("it is text"), started.elapsed()))
+        .collect();
+    assert!(child.wait().expect("it ends").success(), "{seen:?}");
+    let [(quick, first), (slow, second)] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert!(
+        quick.starts_with("quick") && slow.starts_with("slow"),
+        "{seen:?}"
+    );
+    assert!(*second - *first > Duration::from_secs(1), "{seen:?}");
 }
