@@ -120,14 +120,6 @@ pub(crate) fn max_instances(bytes: &[u8]) -> u32 {
     ledger::max_instances(size)
 }
 
-/// Why a component with more core instances than this is not run.
-pub(crate) fn too_many_instances(max: u32) -> RunError {
-    invalid(
-        format!("it has more than {max} core instances, each as large as the largest of them"),
-        Some("the functions and globals of all instances of a component are bounded together"),
-    )
-}
-
 fn invalid(message: String, hint: Option<&str>) -> RunError {
     RunError::Refused(ComponentRefusal {
         kind: ComponentRefusalKind::Invalid,

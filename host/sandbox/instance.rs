@@ -21,8 +21,11 @@ use crate::state::State;
 use contract::advice::{Advice, AdviceMode, Finding};
 use contract::clock::Clock;
 use contract::error::Error;
+use contract::hint::Hint;
 use contract::limits::{Limit, Limits};
-use contract::outcome::{Failure, Outcome, RunError, Value};
+use contract::outcome::{
+    ComponentRefusal, ComponentRefusalKind, Failure, Outcome, RunError, Value,
+};
 
 /// What can be run: compiled and linked.
 pub(crate) enum Runnable {
@@ -221,7 +224,7 @@ impl Instance {
             }
             // The engine has no type for this.
             None if format!("{error:#}").contains("instance count too high") => {
-                crate::component::too_many_instances(self.store.data().ledger.max_instances())
+                too_many_instances(self.store.data().ledger.max_instances())
             }
             None => RunError::Crashed(format!("{:#}", error)),
         }
@@ -271,6 +274,18 @@ fn of_the_machine(error: &wasmtime::Error) -> Option<Errno> {
     error.chain().find_map(|cause| match cause.downcast_ref() {
         Some(errno) => Some(*errno),
         None => cause.downcast_ref().and_then(Errno::from_io_error),
+    })
+}
+
+/// Why a component with more core instances than this does not run.
+fn too_many_instances(max: u32) -> RunError {
+    let hint = "the functions and globals of all instances of a component are bounded together";
+    RunError::Refused(ComponentRefusal {
+        kind: ComponentRefusalKind::Invalid,
+        message: format!(
+            "it has more than {max} core instances, each counted as the largest of them"
+        ),
+        hint: Some(Hint::Advice(hint.to_owned())),
     })
 }
 

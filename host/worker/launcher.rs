@@ -105,6 +105,17 @@ fn last_word(control: &OwnedFd, message: &FromLauncher, buffer: &mut [u8]) -> io
 
 /// The engine with the guests, which were compiled before.
 fn load(setup: &Setup) -> Result<Engine, FromLauncher> {
+    // A worker has one sandbox at a time. Its memory is cleared where it was written,
+    // and not mapped anew. Components have memories of any kind.
+    let pool = (!setup.guests.is_empty()).then_some(1);
+    match load_with(setup, pool) {
+        // Where no memory can be reserved ahead, each run says why it has none.
+        Err(FromLauncher::Failed(_)) if pool.is_some() => load_with(setup, None),
+        loaded => loaded,
+    }
+}
+
+fn load_with(setup: &Setup, pool: Option<u32>) -> Result<Engine, FromLauncher> {
     let failed = |error: contract::error::Error| {
         let why = std::error::Error::source(&error).map(ToString::to_string);
         FromLauncher::Failed(format!("{error}: {}", why.unwrap_or_default()))
@@ -112,9 +123,7 @@ fn load(setup: &Setup) -> Result<Engine, FromLauncher> {
     let options = EngineOptions {
         cache: Some(setup.cache.clone()),
         ticks: Ticks::Outside,
-        // A worker has one sandbox at a time. Its memory is cleared where it was
-        // written, and not mapped anew.
-        pool: (!setup.guests.is_empty()).then_some(1),
+        pool,
         ..EngineOptions::default()
     };
     let engine = Engine::new(options).map_err(failed)?;

@@ -69,9 +69,11 @@ impl Held {
         self.processes.extend(other.processes);
     }
 
-    /// The programs that ran, each once.
+    /// The programs that ran, each once. One that ended while it was looked at has no
+    /// name.
     fn programs(&self) -> std::collections::BTreeSet<&str> {
-        self.processes.values().map(String::as_str).collect()
+        let names = self.processes.values().map(String::as_str);
+        names.filter(|name| !name.is_empty()).collect()
     }
 }
 
