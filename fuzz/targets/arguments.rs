@@ -97,7 +97,8 @@ fn run(input: &[u8]) {
             let is_known = matches!(error.kind, CallErrorKind::InvalidArguments(_));
             assert!(is_known && !error.message.is_empty(), "{}", context());
         }
-        if is_plain && text == arguments.to_string() {
+        let unchanged = arguments.to_string();
+        if is_plain && text == unchanged {
             judge(
                 &schema,
                 &arguments,
