@@ -3,7 +3,7 @@
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::{io, ptr};
 
-use super::{Entered, Launcher, Unconfined, checked, environment};
+use super::{Entered, Launcher, Unconfined, checked, environment, resource_limits};
 
 /// On which side of a fork this is.
 #[derive(Debug)]
@@ -60,6 +60,29 @@ impl Launcher {
                 Ok(Forked::Launcher { pid, pidfd })
             }
         }
+    }
+}
+
+impl Launcher {
+    /// The same, of a worker that may write so many bytes of memory beyond those that
+    /// the launcher could write when it was confined.
+    ///
+    /// It has the bound from its first moment, so that the coordinator can give it
+    /// another one as soon as it knows of the worker.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`fork`](Self::fork).
+    pub fn fork_bounded(&self, memory: u64) -> io::Result<Forked<'_>> {
+        let Some(already) = self.writable else {
+            return self.fork();
+        };
+        resource_limits::bound_memory(already.saturating_add(memory))?;
+        let forked = self.fork();
+        if !matches!(forked, Ok(Forked::Worker(_))) {
+            resource_limits::bound_memory(u64::MAX)?;
+        }
+        forked
     }
 }
 

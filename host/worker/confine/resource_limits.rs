@@ -58,9 +58,11 @@ pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u6
     if let Some(bytes) = memory {
         bound_memory(bytes).map_err(|error| format!("the system refuses one: {error}"))?;
     }
-    Ok(Some(match memory {
-        Some(_) => "memory, files, processes".to_owned(),
-        None => "files, processes; memory as much as there is".to_owned(),
+    let is_bounded = get(libc::RLIMIT_DATA).is_ok_and(|limit| limit.rlim_cur < limit.rlim_max);
+    Ok(Some(if memory.is_some() || is_bounded {
+        "memory, files, processes".to_owned()
+    } else {
+        "files, processes; memory as much as there is".to_owned()
     }))
 }
 
@@ -69,7 +71,7 @@ pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u6
 /// Not the address space: the engine reserves gigabytes of it for each sandbox and
 /// uses little. A memory counts here when it grows. The coordinator may give
 /// another bound later, with [`set_memory`]; the worker has no system call for it.
-fn bound_memory(bytes: u64) -> std::io::Result<()> {
+pub(super) fn bound_memory(bytes: u64) -> std::io::Result<()> {
     let mut limit = get(libc::RLIMIT_DATA)?;
     limit.rlim_cur = limit.rlim_max.min(bytes as libc::rlim_t);
     // SAFETY: takes a struct that it only reads.
