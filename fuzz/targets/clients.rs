@@ -245,8 +245,10 @@ async fn over_http(address: std::net::SocketAddr, said: &[u8]) {
         .expect("it is answered or closed in time");
     if !answers.is_empty() {
         let text = String::from_utf8_lossy(&answers);
-        let status = text
-            .strip_prefix("HTTP/1.1 ")
+        // An old version is answered in it.
+        let status = ["HTTP/1.1 ", "HTTP/1.0 "]
+            .iter()
+            .find_map(|version| text.strip_prefix(version))
             .and_then(|rest| rest.get(..3));
         let status: u16 = status
             .and_then(|status| status.parse().ok())
