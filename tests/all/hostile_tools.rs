@@ -902,7 +902,8 @@ fn children_in_sessions_of_their_own_end_too() {
 #[test]
 fn requests_to_the_client_are_refused_however_many() {
     let place = bad(&["--log", "log"]);
-    for count in [4, 20_000] {
+    // More would take a slow machine longer than a call may take.
+    for count in [4, 8_000] {
         let _ = std::fs::remove_file(place.path().join("log"));
         for outcome in outcomes(&place, "bad.ask", &json!({ "count": count })) {
             assert_eq!(outcome, json!(["ok", "asked"]), "{count}");
