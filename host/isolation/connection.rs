@@ -188,9 +188,7 @@ impl Connection {
             let Some((_, readable)) = &self.readable else {
                 return Poll::Pending;
             };
-            let (socket, room) = (&self.socket, self.decoder.room());
-            let read = || recv(socket, &mut *room, RecvFlags::DONTWAIT).map(|(length, _)| length);
-            match readable.poll_read(context, read) {
+            match readable.poll_receive(context, self.decoder.room()) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Lost::Gone)),
                 Poll::Ready(Ok(length)) => self.decoder.filled(length),
@@ -202,20 +200,14 @@ impl Connection {
     /// Waits awake for a moment for what the worker is about to say. False if it
     /// says nothing.
     pub(super) fn look(&mut self) -> Result<bool, Lost> {
-        let room = self.decoder.room();
-        let socket = &self.socket;
-        let look = || match recv(socket, &mut *room, RecvFlags::DONTWAIT) {
-            Err(Errno::AGAIN | Errno::INTR) => None,
-            received => Some(received.map(|(length, _)| length)),
-        };
-        match self.spin.wait(look) {
+        match self.spin.receive(&self.socket, self.decoder.room()) {
             None => Ok(false),
             Some(Ok(0)) => Err(Lost::Gone),
             Some(Ok(length)) => {
                 self.decoder.filled(length);
                 Ok(true)
             }
-            Some(Err(error)) => Err(io::Error::from(error).into()),
+            Some(Err(error)) => Err(error.into()),
         }
     }
 

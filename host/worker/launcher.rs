@@ -222,14 +222,13 @@ impl Launcher {
         let Ok([socket, lifeline]) = <[OwnedFd; 2]>::try_from(descriptors) else {
             return Err(io::Error::other("a worker needs two descriptors"));
         };
-        match self.confined.fork_bounded(memory)? {
+        match self.confined.fork(memory)? {
             Forked::Launcher { pidfd, .. } => Ok(pidfd),
             Forked::Worker(unconfined) => {
                 unconfined.confine(Grants {
                     session: socket.as_fd(),
                     lifeline: Some(lifeline),
                     directory: None,
-                    memory: None,
                     file_size: None,
                 });
                 let ready = self.ready.take();
@@ -246,13 +245,12 @@ impl Launcher {
             lifeline,
             alive,
         } = trial;
-        match self.confined.fork_bounded(u64::MAX / 2)? {
+        match self.confined.fork(u64::MAX)? {
             Forked::Worker(unconfined) => {
                 let layers = unconfined.confine(Grants {
                     session: theirs.as_fd(),
                     lifeline: Some(lifeline.into()),
                     directory: None,
-                    memory: None,
                     file_size: None,
                 });
                 exit(i32::from(send(&theirs, &layers, &[]).is_err()))

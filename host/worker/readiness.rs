@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -41,18 +42,18 @@ impl Readiness {
         registered.map(Self).map_err(Into::into)
     }
 
-    /// Reads, if there may be something; else the context is woken when there is.
-    pub fn poll_read<T>(
+    /// Receives into this room, if there may be something; else the context is woken
+    /// when there is. Nothing is received when the other end is gone.
+    pub fn poll_receive(
         &self,
         context: &mut Context<'_>,
-        mut read: impl FnMut() -> rustix::io::Result<T>,
-    ) -> Poll<io::Result<T>> {
+        room: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         loop {
             let mut ready = ready!(self.0.poll_read_ready(context))?;
-            match read() {
-                Err(Errno::AGAIN) => ready.clear_ready(),
-                Err(Errno::INTR) => {}
-                read => return Poll::Ready(read.map_err(Into::into)),
+            match receive(self.0.get_ref(), room) {
+                Some(received) => return Poll::Ready(received),
+                None => ready.clear_ready(),
             }
         }
     }
@@ -61,5 +62,13 @@ impl Readiness {
     pub fn poll_write(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let ready = self.0.poll_write_ready(context);
         ready.map_ok(|mut ready| ready.clear_ready())
+    }
+}
+
+/// What is there already; `None` if nothing is.
+pub(crate) fn receive(socket: impl AsFd, room: &mut [u8]) -> Option<io::Result<usize>> {
+    match rustix::io::retry_on_intr(|| recv(&socket, &mut *room, RecvFlags::DONTWAIT)) {
+        Err(Errno::AGAIN) => None,
+        received => Some(received.map(|(length, _)| length).map_err(Into::into)),
     }
 }

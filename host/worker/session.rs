@@ -18,7 +18,6 @@ use contract::outcome::{RunError, RunOutcome};
 use contract::worker::{FromWorker, Opening, RunRequest, ToWorker};
 use rustix::event::PollFlags;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 use sandbox::files::{Arrived, Mounts, Replica, Workspace};
 use sandbox::{Artifact, Channel, Engine, Guest, Metering, Sandbox};
 use tokio::runtime::Runtime;
@@ -130,6 +129,7 @@ struct Worker {
     socket: Arc<OwnedFd>,
     /// The socket as the event loop sees it.
     readable: Readiness,
+    spin: Spin,
     decoder: Decoder,
     outbox: Outbox,
     engine: Engine,
@@ -170,6 +170,7 @@ impl Worker {
         let worker = Self {
             socket,
             readable,
+            spin: Spin::default(),
             decoder: Decoder::new(MAX_TO_WORKER),
             outbox: Outbox::default(),
             engine: engine.clone(),
@@ -305,7 +306,7 @@ impl Worker {
         self.is_watched
             .store(is_watched, std::sync::atomic::Ordering::Relaxed);
         let (socket, decoder, outbox) = (&self.socket, &mut self.decoder, &self.outbox);
-        let readable = &self.readable;
+        let (readable, spin) = (&self.readable, &mut self.spin);
         let outcome = self.runtime.block_on(async {
             let (requests, mut asked) = unbounded_channel();
             let (told, answers) = unbounded_channel();
@@ -321,7 +322,6 @@ impl Worker {
                     None => sandbox.run(&program, &advice, &limits, channel).await,
                 }
             });
-            let mut spin = Spin::default();
             let mut unanswered = 0_usize;
             poll_fn(|context| {
                 loop {
@@ -337,10 +337,10 @@ impl Worker {
                         outbox.add(&FromWorker::Ask(request))?;
                     }
                     flush(socket, &mut outbox.lock());
-                    if !hear(readable, socket, decoder, context, |answer| {
+                    if !hear(readable, decoder, context, |answer| {
                         unanswered = unanswered.saturating_sub(usize::from(answer.is_last()));
                         let _ = told.send(answer);
-                    })? && (unanswered == 0 || !look(socket, decoder, &mut spin)?)
+                    })? && (unanswered == 0 || !look(socket, decoder, spin)?)
                     {
                         return Poll::Pending;
                     }
@@ -383,11 +383,7 @@ impl Worker {
 
 /// Waits awake for a moment for an answer. False if nothing came.
 fn look(socket: &OwnedFd, decoder: &mut Decoder, spin: &mut Spin) -> Result<bool, Over> {
-    let room = decoder.room();
-    let received = spin.wait(|| match recv(socket, &mut *room, RecvFlags::DONTWAIT) {
-        Err(Errno::AGAIN | Errno::INTR) => None,
-        received => Some(received.map(|(length, _)| length)),
-    });
+    let received = spin.receive(socket, decoder.room());
     match received {
         None => Ok(false),
         Some(Ok(length)) if length > 0 => {
@@ -402,7 +398,6 @@ fn look(socket: &OwnedFd, decoder: &mut Decoder, spin: &mut Spin) -> Result<bool
 /// woken when something does.
 fn hear(
     readable: &Readiness,
-    socket: &OwnedFd,
     decoder: &mut Decoder,
     context: &mut Context<'_>,
     mut tell: impl FnMut(ToSandbox),
@@ -421,9 +416,7 @@ fn hear(
         if is_told {
             return Ok(true);
         }
-        let room = decoder.room();
-        let read = || recv(socket, &mut *room, RecvFlags::DONTWAIT).map(|(length, _)| length);
-        match readable.poll_read(context, read) {
+        match readable.poll_receive(context, decoder.room()) {
             Poll::Pending => return Ok(false),
             Poll::Ready(Ok(length)) if length > 0 => decoder.filled(length),
             Poll::Ready(_) => return Err(Over::Gone),

@@ -6,8 +6,12 @@
 //! the other process runs meanwhile on a processor of its own, and if what comes
 //! comes soon: whoever looked in vain looks less often from then on.
 
+use std::io;
+use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use crate::readiness::receive;
 
 /// How long to look before sleeping: a few times what sleeping and waking cost.
 const MAX_SPIN: Duration = Duration::from_micros(100);
@@ -23,8 +27,14 @@ pub struct Spin {
 }
 
 impl Spin {
-    /// Looks until something is there, but not for long. `None` is to sleep now.
-    pub fn wait<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    /// Receives into this room, if something comes soon. `None` is to sleep now;
+    /// nothing is received when the other end is gone.
+    pub fn receive(&mut self, socket: impl AsFd, room: &mut [u8]) -> Option<io::Result<usize>> {
+        self.wait(|| receive(&socket, room))
+    }
+
+    /// Looks until something is there, but not for long.
+    fn wait<T>(&mut self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         if !has_several_processors() || self.is_pointless() {
             return None;
         }

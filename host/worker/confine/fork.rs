@@ -3,6 +3,8 @@
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::{io, ptr};
 
+use contract::isolation::Layer;
+
 use super::{Entered, Launcher, Unconfined, checked, environment, resource_limits};
 
 /// On which side of a fork this is.
@@ -34,6 +36,11 @@ pub(super) fn flags(pid_namespace: bool) -> u64 {
 impl Launcher {
     /// Makes a worker, which begins here as well and has a copy of everything.
     ///
+    /// It may write `memory` bytes beyond those that the launcher could write when it
+    /// was confined. It has this bound from its first moment, so that the coordinator
+    /// can give it another one as soon as it knows of the worker
+    /// ([`set_memory`](super::set_memory)).
+    ///
     /// It goes on when the launcher ends; see [`Grants::lifeline`].
     ///
     /// Random numbers that were drawn ahead would be the same in all workers. Those
@@ -45,44 +52,27 @@ impl Launcher {
     /// If the system has no more processes, memory or descriptors to give.
     ///
     /// [`Grants::lifeline`]: super::Grants::lifeline
-    pub fn fork(&self) -> io::Result<Forked<'_>> {
+    pub fn fork(&self, memory: u64) -> io::Result<Forked<'_>> {
+        let bound = self.writable.map(|already| already.saturating_add(memory));
+        let bound = bound.filter(|_| !self.skip.contains(&Layer::ResourceLimits));
+        if let Some(bytes) = bound {
+            resource_limits::bound_memory(bytes)?;
+        }
         // SAFETY: `check` saw that there is one thread, and the filter of the
         // launcher lets it make no other: so no lock is held by somebody who is
         // missing in the worker.
-        match unsafe { clone(flags(self.pid_namespace)) }? {
-            (0, _) => {
-                rand::rng().reseed().expect("the system has random numbers");
-                Ok(Forked::Worker(Unconfined { launcher: self }))
-            }
-            (pid, pidfd) => {
-                // SAFETY: the kernel has just made it, for the parent only.
-                let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-                Ok(Forked::Launcher { pid, pidfd })
-            }
+        let cloned = unsafe { clone(flags(self.pid_namespace)) };
+        if let Ok((0, _)) = cloned {
+            rand::rng().reseed().expect("the system has random numbers");
+            return Ok(Forked::Worker(Unconfined { launcher: self }));
         }
-    }
-}
-
-impl Launcher {
-    /// The same, of a worker that may write so many bytes of memory beyond those that
-    /// the launcher could write when it was confined.
-    ///
-    /// It has the bound from its first moment, so that the coordinator can give it
-    /// another one as soon as it knows of the worker.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`fork`](Self::fork).
-    pub fn fork_bounded(&self, memory: u64) -> io::Result<Forked<'_>> {
-        let Some(already) = self.writable else {
-            return self.fork();
-        };
-        resource_limits::bound_memory(already.saturating_add(memory))?;
-        let forked = self.fork();
-        if !matches!(forked, Ok(Forked::Worker(_))) {
+        if bound.is_some() {
             resource_limits::bound_memory(u64::MAX)?;
         }
-        forked
+        let (pid, pidfd) = cloned?;
+        // SAFETY: the kernel has just made it, for the parent only.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+        Ok(Forked::Launcher { pid, pidfd })
     }
 }
 

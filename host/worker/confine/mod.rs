@@ -196,9 +196,6 @@ pub struct Grants<'a> {
     pub lifeline: Option<OwnedFd>,
     /// The directory of a workspace: with [`Profile::Disk`] the only one there is.
     pub directory: Option<BorrowedFd<'a>>,
-    /// Bytes of memory that it may write, beyond those that the launcher could
-    /// write. By default as much as the system has.
-    pub memory: Option<u64>,
     /// Bytes that a file may have. By default none with [`Profile::Guests`], the
     /// largest image of a memory with [`Profile::Component`], and any number with
     /// [`Profile::Disk`].
@@ -225,7 +222,6 @@ impl Unconfined<'_> {
             session,
             lifeline,
             directory,
-            memory,
             file_size,
         } = grants;
         let skip = launcher.skip.as_slice();
@@ -251,9 +247,7 @@ impl Unconfined<'_> {
             descriptors::keep_only(kept, launcher.null.as_ref(), descriptors::open_by_trying)
         }));
         own.push(enter(Layer::ResourceLimits, skip, || {
-            let memory = memory.zip(launcher.writable);
-            let memory = memory.map(|(more, already)| already.saturating_add(more));
-            resource_limits::worker(profile, memory, file_size)
+            resource_limits::worker(profile, launcher.writable.is_some(), file_size)
         }));
         own.push(enter(Layer::Landlock, skip, || {
             landlock::worker(profile, directory)

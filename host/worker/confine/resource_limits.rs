@@ -40,7 +40,7 @@ pub(super) fn launcher() -> Entered {
     ])
 }
 
-pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u64>) -> Entered {
+pub(super) fn worker(profile: Profile, has_memory: bool, file_size: Option<u64>) -> Entered {
     let (descriptors, files) = match profile {
         Profile::Guests => (WORKER_DESCRIPTORS, Some(0)),
         Profile::Component => (WORKER_DESCRIPTORS, Some(IMAGE_SIZE)),
@@ -55,11 +55,7 @@ pub(super) fn worker(profile: Profile, memory: Option<u64>, file_size: Option<u6
         limits.push((libc::RLIMIT_FSIZE, bytes));
     }
     lower_all(&limits)?;
-    if let Some(bytes) = memory {
-        bound_memory(bytes).map_err(|error| format!("the system refuses one: {error}"))?;
-    }
-    let is_bounded = get(libc::RLIMIT_DATA).is_ok_and(|limit| limit.rlim_cur < limit.rlim_max);
-    Ok(Some(if memory.is_some() || is_bounded {
+    Ok(Some(if has_memory {
         "memory, files, processes".to_owned()
     } else {
         "files, processes; memory as much as there is".to_owned()

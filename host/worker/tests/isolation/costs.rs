@@ -58,7 +58,7 @@ pub fn measure(arguments: &[String]) -> ExitCode {
         // All workers have one, which costs the same.
         let lifeline = lifeline.try_clone().expect("a descriptor");
         let start = Instant::now();
-        let forked = launcher.fork().expect("a worker");
+        let forked = launcher.fork(crate::launcher::MEMORY).expect("a worker");
         match forked {
             Forked::Worker(unconfined) => {
                 let forked = start.elapsed();
@@ -95,7 +95,6 @@ fn grants(session: BorrowedFd<'_>, lifeline: OwnedFd) -> Grants<'_> {
         session,
         lifeline: Some(lifeline),
         directory: None,
-        memory: Some(crate::launcher::MEMORY),
         file_size: None,
     }
 }

@@ -120,7 +120,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     // SAFETY: nobody else here has this descriptor.
     let mut control = unsafe { UnixStream::from_raw_fd(descriptors.control) };
 
-    let (sibling, sibling_process) = match launcher.fork().expect("a sibling") {
+    let (sibling, sibling_process) = match launcher.fork(MEMORY).expect("a sibling") {
         Forked::Worker(unconfined) => wait_as_sibling(unconfined, descriptors),
         Forked::Launcher { pid, pidfd } => (pid, pidfd),
     };
@@ -130,7 +130,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
         // One process for all sessions, and so one memory.
         keep_secret(CANARY);
     }
-    let (pid, process) = match launcher.fork().expect("a worker") {
+    let (pid, process) = match launcher.fork(MEMORY).expect("a worker") {
         Forked::Worker(unconfined) => try_as_worker(unconfined, &orders, &scene),
         Forked::Launcher { pid, pidfd } => (pid, pidfd),
     };
@@ -195,7 +195,6 @@ fn confine(
             session: BorrowedFd::borrow_raw(session),
             lifeline: Some(OwnedFd::from_raw_fd(lifeline)),
             directory: Some(BorrowedFd::borrow_raw(directory)),
-            memory: Some(MEMORY),
             file_size: None,
         })
     }
