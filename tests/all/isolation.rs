@@ -2,7 +2,7 @@
 //! is left when the coordinator does.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -50,6 +50,15 @@ fn launched(pid: u32) -> Vec<u32> {
         .iter()
         .filter(|(_, command)| command.contains("__launcher"));
     launched.map(|(pid, _)| *pid).collect()
+}
+
+/// Starts a command, and waits until its program has printed `up`.
+fn up(command: &mut Command) -> Child {
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 3];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(&first, b"up\n");
+    child
 }
 
 fn signal(pid: u32, signal: Signal) {
@@ -261,17 +270,11 @@ fn a_worker_that_is_killed_costs_one_run() {
     let place = Place::new();
     place.write(
         "a.py",
-        "import time\nprint('on its way', flush=True)\nwhile True: pass",
+        "import time\nprint('up', flush=True)\nwhile True: pass",
     );
-    let mut child = place
+    let child = up(place
         .command(&["exec", "--timeout", "60s", "a.py"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0; 11];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
-    assert_eq!(&first, b"on its way\n");
+        .stderr(Stdio::piped()));
     // The launcher is the child, the worker its child.
     let workers: Vec<u32> = launched(child.id()).into_iter().skip(1).collect();
     assert_eq!(workers.len(), 1);
@@ -285,15 +288,10 @@ fn a_worker_that_is_killed_costs_one_run() {
 #[test]
 fn a_worker_that_is_stopped_ends_at_the_limit_of_its_run() {
     let place = Place::new();
-    place.write("a.py", "print('on its way', flush=True)\nwhile True: pass");
-    let mut child = place
+    place.write("a.py", "print('up', flush=True)\nwhile True: pass");
+    let child = up(place
         .command(&["exec", "--timeout", "3s", "a.py"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0; 11];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        .stderr(Stdio::piped()));
     let all = launched(child.id());
     signal(all[1], Signal::STOP);
     let output = child.wait_with_output().unwrap();
@@ -309,14 +307,9 @@ fn nothing_is_left_when_the_coordinator_is_killed() {
         "print('up', flush=True)\nimport time\ntime.sleep(60)",
     ] {
         place.write("a.py", source);
-        let mut child = place
+        let mut child = up(place
             .command(&["exec", "--timeout", "60s", "a.py"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut first = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+            .stderr(Stdio::null()));
         let all = launched(child.id());
         assert_eq!(all.len(), 2, "a launcher and a worker");
         child.kill().unwrap();
@@ -331,15 +324,10 @@ fn sessions_go_on_when_their_launcher_is_killed() {
     let source =
         "print('up', flush=True)\nimport sys\nfor line in sys.stdin: print('goes on', line)";
     place.write("a.py", source);
-    let mut child = place
+    let mut child = up(place
         .command(&["exec", "a.py"])
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0; 3];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+        .stderr(Stdio::piped()));
     let launcher = launched(child.id())[0];
     signal(launcher, Signal::KILL);
     end(&[launcher]);
@@ -368,14 +356,9 @@ fn a_process_may_write_as_much_memory_as_its_run_needs() {
         "print('up', flush=True)\nimport sys\nsys.stdin.read()",
     );
     let bound = |memory: &str, is_expected: &dyn Fn(u64) -> bool| {
-        let mut child = place
+        let mut child = up(place
             .command(&["exec", "--memory", memory, "a.py"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut first = [0; 3];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+            .stdin(Stdio::piped()));
         let pids = launched(child.id());
         let [launcher, worker] = pids[..] else {
             panic!("a launcher and a worker: {pids:?}");
@@ -411,14 +394,7 @@ fn no_secret_of_the_coordinator_is_in_the_processes_of_its_sessions() {
         "a.py",
         "print('up', flush=True)\nimport os, sys\nsys.stdin.read()",
     );
-    let mut child = place
-        .command(&["exec", "a.py"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut first = [0; 3];
-    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let mut child = up(place.command(&["exec", "a.py"]).stdin(Stdio::piped()));
     let searched = |pid: u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
         let mut found = contains(&environment, CANARY.as_bytes());
